@@ -1,0 +1,122 @@
+"""The exception tree of mobium. Every error that the library raises on purpose is one of these.
+
+    MobiumError
+    ├── CryptoError
+    │   ├── DecryptError
+    │   │   ├── Duplicate       this message was opened before
+    │   │   ├── TooFar          its number lies further ahead than the limits allow
+    │   │   └── Invalid         not a message for this state: length, version, key, counter or tag
+    │   ├── PaddingError        larger than the largest bucket, or padding that does not fit
+    │   ├── SignatureError      an Ed25519 key or signature that is refused
+    │   └── StateError          stored state that cannot be read
+    ├── WrongPassword
+    ├── RecoveryError           recovery words that cannot be right
+    ├── ProtocolError           a frame that breaks the protocol (.code is one of mobium.protocol.codes)
+    ├── ServerRefused           the server answered with an error (.code, .retry_after)
+    ├── NotConnected
+    ├── StoreError              a vault or a database that cannot be read or written
+    └── InvalidInput            an argument that names nothing, or is malformed (also a ValueError)
+
+Messages are sentences for people and hold no secret: no key, password, word or plaintext is ever put into one. Not its concern: exit codes and
+wire codes, which live with the command line and in `mobium.protocol.codes`.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CryptoError",
+    "DecryptError",
+    "Duplicate",
+    "Invalid",
+    "InvalidInput",
+    "MobiumError",
+    "NotConnected",
+    "PaddingError",
+    "ProtocolError",
+    "RecoveryError",
+    "ServerRefused",
+    "SignatureError",
+    "StateError",
+    "StoreError",
+    "TooFar",
+    "WrongPassword",
+]
+
+
+class MobiumError(Exception):
+    """Anything that mobium raises on purpose."""
+
+
+class CryptoError(MobiumError):
+    """A cryptographic operation was refused."""
+
+
+class DecryptError(CryptoError):
+    """A message was not opened; the state it was tried in is unchanged."""
+
+
+class Duplicate(DecryptError):
+    """The message's number was used already: it was opened before, or its key was evicted."""
+
+
+class TooFar(DecryptError):
+    """The message's number lies further ahead than the limits allow (docs/CRYPTO.md section 4)."""
+
+
+class Invalid(DecryptError):
+    """Not a message for this state: wrong length, version, ratchet key, counter or tag."""
+
+
+class PaddingError(CryptoError):
+    """The plaintext is larger than the largest bucket, or the padding of an opened message does not fit."""
+
+
+class SignatureError(CryptoError):
+    """An Ed25519 key or signature is malformed, of small order, not canonical, or does not verify."""
+
+
+class StateError(CryptoError):
+    """Stored state is truncated, of an unknown version, or inconsistent."""
+
+
+class WrongPassword(MobiumError):
+    """The password does not open this profile."""
+
+
+class RecoveryError(MobiumError):
+    """The recovery words cannot be right; the message says which word and what to do."""
+
+
+class ProtocolError(MobiumError):
+    """A frame or a content map breaks the protocol.
+
+    `code` is the wire code that answers it (`mobium.protocol.codes`).
+    """
+
+    def __init__(self, message: str, code: str = "malformed") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ServerRefused(MobiumError):
+    """The server answered a request with an error frame.
+
+    `code` is one of `mobium.protocol.codes`; `retry_after` is the number of seconds after which trying again helps, or None.
+    """
+
+    def __init__(self, code: str, text: str = "", retry_after: float | None = None) -> None:
+        super().__init__(text or code)
+        self.code = code
+        self.retry_after = retry_after
+
+
+class NotConnected(MobiumError):
+    """The operation needs a server and there is no authenticated connection."""
+
+
+class StoreError(MobiumError):
+    """A vault or a database is unreadable, foreign, damaged, or in use by another process."""
+
+
+class InvalidInput(MobiumError, ValueError):
+    """An argument names nothing that exists, or is malformed; nothing was changed."""

@@ -14,6 +14,7 @@
     ├── ProtocolError           a frame that breaks the protocol (.code is one of mobium.protocol.codes)
     ├── ServerRefused           the server answered with an error (.code, .retry_after)
     ├── NotConnected
+    │   └── ServerKeyChanged    the server is not the one that was pinned at first use
     ├── StoreError              a vault or a database that cannot be read or written
     └── InvalidInput            an argument that names nothing, or is malformed (also a ValueError)
 
@@ -34,6 +35,7 @@ __all__ = [
     "PaddingError",
     "ProtocolError",
     "RecoveryError",
+    "ServerKeyChanged",
     "ServerRefused",
     "SignatureError",
     "StateError",
@@ -112,6 +114,21 @@ class ServerRefused(MobiumError):
 
 class NotConnected(MobiumError):
     """The operation needs a server and there is no authenticated connection."""
+
+
+class ServerKeyChanged(NotConnected):
+    """The server at this address shows another key than the one pinned at first use.
+
+    `pinned` and `offered` are the two public keys, 32 bytes each.
+    """
+
+    def __init__(self, pinned: bytes, offered: bytes) -> None:
+        super().__init__(
+            "The server shows another key than before, so it may not be the server you know; "
+            "ask its operator, and accept the new key only if it is theirs."
+        )
+        self.pinned = pinned
+        self.offered = offered
 
 
 class StoreError(MobiumError):

@@ -1,0 +1,70 @@
+"""Sizes and counts that both sides of the wire hold to, each with its reason (docs/PROTOCOL.md).
+
+Not its concern: what an operator may configure (the server's settings) and the limits of a ratchet (the kernels).
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BUCKET_SIZES",
+    "DELIVERY_ID_SIZE",
+    "FRAME_OVERHEAD",
+    "KEM_ONE_TIME_STOCK",
+    "KEY_SIZE",
+    "MALFORMED_LIMIT",
+    "MAX_CONTAINERS",
+    "MAX_LIST",
+    "MAX_MAP",
+    "NONCE_SIZE",
+    "ONE_TIME_STOCK",
+    "PREAUTH_FRAME",
+    "PREKEY_OVERHEAD",
+    "RATCHET_OVERHEAD",
+    "REFILL_BELOW",
+    "SENDER_KEY_OVERHEAD",
+    "WINDOW_BYTES",
+    "WINDOW_DELIVERIES",
+    "direct_payload_ok",
+    "largest_content",
+]
+
+KEY_SIZE = 32
+NONCE_SIZE = 32
+DELIVERY_ID_SIZE = 16
+
+BUCKET_SIZES: tuple[int, ...] = tuple(512 << step for step in range(14))  # 512 bytes to 4 MiB, docs/CRYPTO.md section 5
+RATCHET_OVERHEAD = 57  # header 41 + salt 16
+PREKEY_OVERHEAD = 1_742 + RATCHET_OVERHEAD  # handshake header + ratchet message
+SENDER_KEY_OVERHEAD = 121  # head 57 is not padded: version, key id, iteration, salt, commitment, signature
+
+PREAUTH_FRAME = 4_096  # an auth frame has under 500 bytes; a stranger gets no more memory than this
+FRAME_OVERHEAD = 4_096  # what a frame may hold beyond the padded ciphertext: field names, ids, a handshake header
+MALFORMED_LIMIT = 3  # so many malformed frames close the socket: a broken client is told, a hostile one is gone
+
+MAX_LIST = 1_024  # the longest list of any frame is a batch of prekeys or distributions
+MAX_MAP = 64  # no frame has so many fields
+MAX_CONTAINERS = 2_048  # lists and maps in one frame: a small frame must not become a large tree of objects
+
+WINDOW_DELIVERIES = 64  # deliveries that may be unacknowledged on a connection
+WINDOW_BYTES = 1 << 20  # and their bytes; one delivery always may
+
+ONE_TIME_STOCK = 100  # one-time prekeys that a client keeps published
+KEM_ONE_TIME_STOCK = 20  # they are large (1,568 bytes), so fewer
+REFILL_BELOW = 5  # a stock with fewer than this is refilled
+
+_DIRECT_BUCKETS = {
+    bucket + overhead: bucket for bucket in BUCKET_SIZES for overhead in (RATCHET_OVERHEAD, PREKEY_OVERHEAD)
+}
+_PADDING_HEAD = 8  # length and four reserved bytes inside the bucket
+_TAG = 16
+
+
+def direct_payload_ok(size: int, message_size: int) -> bool:
+    """Whether a direct payload of `size` bytes is a padded message whose bucket is within `message_size` bytes."""
+    return _DIRECT_BUCKETS.get(size, message_size + 1) <= message_size
+
+
+def largest_content(message_size: int) -> int:
+    """The longest plaintext, in bytes, whose bucket is within a server's `message_size` bytes; 0 if none is."""
+    bucket = max((size for size in BUCKET_SIZES if size <= message_size), default=0)
+    return max(0, bucket - _PADDING_HEAD - _TAG)

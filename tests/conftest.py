@@ -1,0 +1,73 @@
+"""What holds for every test session: the back end in use, the seed, the long tests, the system's commands.
+
+Not its concern: fixtures of one subject, which stand beside their tests or in tests/support.
+"""
+
+import os
+import random
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+try:
+    from mobium import _backend
+except ModuleNotFoundError:  # until the kernels have landed
+
+    class _backend:  # noqa: N801
+        NAME = "pure"
+        KERNEL_VERSION = 0
+
+
+settings.register_profile(
+    "default", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("long", settings.get_profile("default"), max_examples=2000)
+settings.load_profile("default")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests marked `long` as well")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    asked = os.environ.get("MOBIUM_BACKEND", "auto")
+    if asked in ("native", "pure") and asked != _backend.NAME:
+        pytest.exit(f"MOBIUM_BACKEND asks for {asked}, but mobium runs on {_backend.NAME}.", returncode=3)
+    # The workers of xdist inherit the environment, so that all of them draw from the one seed printed above.
+    seed = os.environ.setdefault("MOBIUM_TEST_SEED", str(random.SystemRandom().randrange(2**32)))
+    if config.getoption("--hypothesis-seed") is None:
+        config.option.hypothesis_seed = seed
+
+
+def pytest_report_header() -> str:
+    return (
+        f"mobium back end: {_backend.NAME} (kernel version {_backend.KERNEL_VERSION}), "
+        f"MOBIUM_TEST_SEED={os.environ['MOBIUM_TEST_SEED']}"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    wanted = [name for mark in item.iter_markers("needs") for name in mark.args]
+    missing = [name for name in wanted if shutil.which(name) is None]
+    if missing:
+        text = f"needs the system's {', '.join(missing)}: sh tools/system_packages.sh tests"
+        if os.environ.get("CI") == "true":
+            pytest.fail(text, pytrace=False)
+        pytest.skip(text)
+
+
+@pytest.fixture
+def seed() -> int:
+    """The session's seed: MOBIUM_TEST_SEED, or one drawn at the start; printed in the header."""
+    return int(os.environ["MOBIUM_TEST_SEED"])

@@ -18,8 +18,9 @@
     ├── StoreError              a vault or a database that cannot be read or written
     └── InvalidInput            an argument that names nothing, or is malformed (also a ValueError)
 
-Messages are sentences for people and hold no secret: no key, password, word or plaintext is ever put into one. Not its concern: exit codes and
-wire codes, which live with the command line and in `mobium.protocol.codes`.
+Messages are sentences for people and hold no secret: no key, password, word or plaintext is ever put into
+one. Not its concern: exit codes and wire codes, which live with the command line and in
+`mobium.protocol.codes`.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ class ProtocolError(MobiumError):
 class ServerRefused(MobiumError):
     """The server answered a request with an error frame.
 
-    `code` is one of `mobium.protocol.codes`; `retry_after` is the number of seconds after which trying again helps, or None.
+    `code` is one of `mobium.protocol.codes`; `retry_after` is the number of seconds after which trying
+    again helps, or None.
     """
 
     def __init__(self, code: str, text: str = "", retry_after: float | None = None) -> None:

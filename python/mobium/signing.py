@@ -1,8 +1,9 @@
-"""Strict Ed25519 (RFC 8032): the only cryptography that a server sees, and the one function by which everybody verifies.
+"""Strict Ed25519 (RFC 8032): the only cryptography that a server sees, and the one function by which
+everybody verifies.
 
-`cryptography` alone accepts small-order public keys and non-canonical encodings, under which one signature verifies for many messages or many
-keys. Both are refused here before the library is asked (docs/CRYPTO.md, Strict Ed25519). Not its concern: what is signed; each construction
-brings its own label.
+`cryptography` alone accepts small-order public keys and non-canonical encodings, under which one
+signature verifies for many messages or many keys. Both are refused here before the library is asked
+(docs/CRYPTO.md, Strict Ed25519). Not its concern: what is signed; each construction brings its own label.
 """
 
 from __future__ import annotations
@@ -19,14 +20,19 @@ SEED_SIZE = 32
 SIGNATURE_SIZE = 64
 
 _P = 2**255 - 19
-# y-coordinates of the points of order 1, 2, 4 and 8; the sign bit is cleared before comparison, so each stands for both signs.
+# y-coordinates of the points of order 1, 2, 4 and 8; the sign bit is cleared before comparison, so each
+# stands for both signs.
 _SMALL_ORDER = frozenset(
     (
         0,
         1,
         _P - 1,
-        int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"),
-        int.from_bytes(bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little"),
+        int.from_bytes(
+            bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
+        ),
+        int.from_bytes(
+            bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little"
+        ),
     )
 )
 _SIGN_BIT_CLEARED = (1 << 255) - 1
@@ -35,7 +41,9 @@ _SIGN_BIT_CLEARED = (1 << 255) - 1
 def _check_point(encoded: bytes) -> None:
     y = int.from_bytes(encoded, "little") & _SIGN_BIT_CLEARED
     if y >= _P or y in _SMALL_ORDER:
-        raise SignatureError("This Ed25519 key or signature is of small order or not canonical, so it is refused.")
+        raise SignatureError(
+            "This Ed25519 key or signature is of small order or not canonical, so it is refused."
+        )
 
 
 def check_public(public: bytes) -> None:

@@ -1,7 +1,8 @@
 """Bytes to typed messages and back: one MessagePack map a frame, read strictly.
 
-Repeated keys, ext types, trailing bytes, wrong types and oversized trees are malformed; unknown fields are ignored; an unknown `type` has its
-own error. Sizes are checked before decoding. Not its concern: which message may come when (`mobium.protocol.connection`).
+Repeated keys, ext types, trailing bytes, wrong types and oversized trees are malformed; unknown fields
+are ignored; an unknown `type` has its own error. Sizes are checked before decoding. Not its concern:
+which message may come when (`mobium.protocol.connection`).
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ def decode_server(data: bytes) -> ServerMessage:
 
 
 def unpack_map(data: bytes) -> dict[str, Any]:
-    """The one map that `data` holds, under the strict rules above. Raises ProtocolError with code `malformed`."""
+    """The one map that `data` holds, under the strict rules above.
+
+    Raises ProtocolError with code `malformed`.
+    """
     tree = _Tree()
     try:
         value = msgpack.unpackb(
@@ -78,7 +82,7 @@ class _Tree:
         return items
 
 
-def _refuse_ext(code: int, data: bytes) -> NoReturn:
+def _refuse_ext(_code: int, _data: bytes) -> NoReturn:
     raise ValueError("ext type")
 
 

@@ -38,12 +38,18 @@ _SENTENCES = {
     ErrorCode.UNKNOWN_TYPE: "This server does not know that type of frame.",
     ErrorCode.NOT_AUTHENTICATED: "Log in first.",
     ErrorCode.AUTH_FAILED: "The login was refused: its signature does not verify.",
-    ErrorCode.WRONG_HOST: "The server is not known by the name that was dialled; its operator can add the name to SC_PUBLIC_HOSTS.",
-    ErrorCode.UNSUPPORTED_VERSION: "Client and server speak no common version of the protocol; update the older one.",
+    ErrorCode.WRONG_HOST: (
+        "The server is not known by the name that was dialled; its operator can add it to SC_PUBLIC_HOSTS."
+    ),
+    ErrorCode.UNSUPPORTED_VERSION: (
+        "Client and server speak no common version of the protocol; update the older one."
+    ),
     ErrorCode.TOO_LARGE: "The message is larger than this server allows.",
     ErrorCode.BAD_SIZE: "The payload does not have the size of a padded message.",
     ErrorCode.UNKNOWN_RECIPIENT: "Nobody with this key has used this server yet.",
-    ErrorCode.NO_PREKEYS: "This contact has published no keys on this server yet, so no conversation can begin.",
+    ErrorCode.NO_PREKEYS: (
+        "This contact has published no keys on this server yet, so no conversation can begin."
+    ),
     ErrorCode.BAD_PREKEYS: "The prekeys were refused.",
     ErrorCode.QUEUE_FULL: "The recipient's mailbox is full; the message can be sent again later.",
     ErrorCode.RATE_LIMITED: "Too many requests; try again in a moment.",

@@ -1,7 +1,9 @@
-"""The two ends of a connection without I/O: bytes in, events out; frame rules and the login (docs/PROTOCOL.md, docs/CRYPTO.md section 9).
+"""The two ends of a connection without I/O: bytes in, events out; frame rules and the login
+(docs/PROTOCOL.md, docs/CRYPTO.md section 9).
 
-A `ServerConnection` or `ClientConnection` owns no socket, clock or task. Whoever pumps it hands in the binary messages of one WebSocket in
-order, writes what the events say, and closes when told. Not its concern: what a request does, rates, keepalive, delivery tags.
+A `ServerConnection` or `ClientConnection` owns no socket, clock or task. Whoever pumps it hands in the
+binary messages of one WebSocket in order, writes what the events say, and closes when told. Not its
+concern: what a request does, rates, keepalive, delivery tags.
 """
 
 from __future__ import annotations
@@ -16,7 +18,15 @@ from mobium.protocol import codec, limits, version
 from mobium.protocol.codes import CloseCode, ErrorCode, sentence
 from mobium.protocol.handshake import binding_input, client_input, server_input
 from mobium.protocol.host import split_host
-from mobium.protocol.messages import Auth, AuthChallenge, AuthSuccess, ClientMessage, Error, Limits, ServerMessage
+from mobium.protocol.messages import (
+    Auth,
+    AuthChallenge,
+    AuthSuccess,
+    ClientMessage,
+    Error,
+    Limits,
+    ServerMessage,
+)
 from mobium.signing import SigningKey, verify
 
 __all__ = [
@@ -119,7 +129,9 @@ class ServerConnection:
         return self._log_in(message)
 
     def malformed(self, code: ErrorCode = ErrorCode.MALFORMED, rid: int | None = None) -> Refusal:
-        """Count a frame that breaks the rules; the third one closes, and before the login the first one does."""
+        """Count a frame that breaks the rules; the third one closes, and before the login the first one
+        does.
+        """
         self._malformed += 1
         if self._auth is None:
             return self.refuse(code, close=CloseCode.AUTH)
@@ -177,7 +189,11 @@ class Welcome:
 
 
 class ClientConnection:
-    """The client's end. `host` is the canonical form of what was dialled; `pinned` the server's key if it is known already (32 bytes)."""
+    """The client's end.
+
+    `host` is the canonical form of what was dialled; `pinned` the server's key if it is known already (32
+    bytes).
+    """
 
     def __init__(
         self,
@@ -196,8 +212,9 @@ class ClientConnection:
     def receive(self, data: bytes) -> Answer | Welcome | ServerMessage:
         """Take one binary message.
 
-        Raises ProtocolError for a frame that breaks the protocol, ServerKeyChanged for a server that is not the pinned one, and ServerRefused for
-        a login that is refused. After any of them before the login the socket must be closed.
+        Raises ProtocolError for a frame that breaks the protocol, ServerKeyChanged for a server that is
+        not the pinned one, and ServerRefused for a login that is refused. After any of them before the
+        login the socket must be closed.
         """
         message = codec.decode_server(data)
         if self._open:
@@ -220,10 +237,10 @@ class ClientConnection:
             raise ServerRefused(ErrorCode.UNSUPPORTED_VERSION, sentence(ErrorCode.UNSUPPORTED_VERSION))
         self._challenge = message
         me = self._identity
-        signed = client_input(message.nonce, self._nonce, message.server_key, me.public, me.x_public, self._host)
-        auth = Auth(
-            me.public, me.x_public, me.binding, self._nonce, self._host, chosen, 1, me.sign(signed)
+        signed = client_input(
+            message.nonce, self._nonce, message.server_key, me.public, me.x_public, self._host
         )
+        auth = Auth(me.public, me.x_public, me.binding, self._nonce, self._host, chosen, 1, me.sign(signed))
         return Answer(codec.encode(auth))
 
     def _believe(self, message: ServerMessage, challenge: AuthChallenge) -> Welcome:
@@ -233,6 +250,8 @@ class ClientConnection:
         try:
             verify(challenge.server_key, message.signature, signed)
         except SignatureError as error:
-            raise ProtocolError("The server did not prove that it holds its key.", ErrorCode.AUTH_FAILED) from error
+            raise ProtocolError(
+                "The server did not prove that it holds its key.", ErrorCode.AUTH_FAILED
+            ) from error
         self._open = True
         return Welcome(challenge.server_key, message.offline_count, message.limits)

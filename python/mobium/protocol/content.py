@@ -1,7 +1,9 @@
-"""What is inside the ciphertext: one MessagePack map with `kind`, `id` and `sent`, and the fields of its kind (docs/PROTOCOL.md, Content).
+"""What is inside the ciphertext: one MessagePack map with `kind`, `id` and `sent`, and the fields of its
+kind (docs/PROTOCOL.md, Content).
 
-The frame type is a delivery class, never a meaning: a known kind in another class is refused, an unknown kind is kept as `Unknown` and never
-shown as text. Not its concern: encryption, and what a client does with a content.
+The frame type is a delivery class, never a meaning: a known kind in another class is refused, an unknown
+kind is kept as `Unknown` and never shown as text. Not its concern: encryption, and what a client does
+with a content.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What is signed at login, and by whom (docs/CRYPTO.md section 9). Not its concern: when (`mobium.protocol.connection`)."""
+"""What is signed at login, and by whom (docs/CRYPTO.md section 9).
+
+Not its concern: when (`mobium.protocol.connection`).
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,12 @@ def binding_input(x_public: bytes) -> bytes:
     return b"mobium/1 identity binding\0" + x_public
 
 
-def client_input(nonce_s: bytes, nonce_c: bytes, server_key: bytes, ed: bytes, x: bytes, host: str) -> bytes:
-    """What the client signs: both nonces, the server's key, its own keys (32 bytes each) and the host as dialled."""
+def client_input(  # noqa: PLR0917 - the fields in the order in which they are signed
+    nonce_s: bytes, nonce_c: bytes, server_key: bytes, ed: bytes, x: bytes, host: str
+) -> bytes:
+    """What the client signs: both nonces, the server's key, its own keys (32 bytes each) and the host as
+    dialled.
+    """
     return b"mobium/1 auth\0" + nonce_s + nonce_c + server_key + ed + x + host.encode("ascii")
 
 

@@ -1,6 +1,8 @@
-"""The name of a server as both sides sign it: `host:port`, lower-case ASCII, IPv6 in brackets (docs/CRYPTO.md section 9).
+"""The name of a server as both sides sign it: `host:port`, lower-case ASCII, IPv6 in brackets
+(docs/CRYPTO.md section 9).
 
-Not its concern: which names a server answers to, which its settings decide, and addresses as people type them (`mobium.client.address`).
+Not its concern: which names a server answers to, which its settings decide, and addresses as people type
+them (`mobium.client.address`).
 """
 
 from __future__ import annotations
@@ -13,7 +15,10 @@ __all__ = ["canonical_host", "split_host"]
 
 
 def canonical_host(name: str, port: int) -> str:
-    """The signed form of a dialled name and port. International names become A-labels. Raises InvalidInput."""
+    """The signed form of a dialled name and port.
+
+    International names become A-labels. Raises InvalidInput.
+    """
     bare = name.strip().removeprefix("[").removesuffix("]").rstrip(".")
     try:
         address = ipaddress.ip_address(bare)
@@ -33,7 +38,10 @@ def canonical_host(name: str, port: int) -> str:
 
 
 def split_host(host: str) -> tuple[str, int]:
-    """Name (without brackets) and port of a signed host. Raises InvalidInput unless it is in canonical form."""
+    """Name (without brackets) and port of a signed host.
+
+    Raises InvalidInput unless it is in canonical form.
+    """
     name, separator, port = host.rpartition(":")
     if not separator or not port.isascii() or not port.isdigit() or canonical_host(name, int(port)) != host:
         raise InvalidInput("The host is not in its canonical form, name:port.")

@@ -1,6 +1,7 @@
 """Sizes and counts that both sides of the wire hold to, each with its reason (docs/PROTOCOL.md).
 
-Not its concern: what an operator may configure (the server's settings) and the limits of a ratchet (the kernels).
+Not its concern: what an operator may configure (the server's settings) and the limits of a ratchet (the
+kernels).
 """
 
 from __future__ import annotations
@@ -32,14 +33,20 @@ KEY_SIZE = 32
 NONCE_SIZE = 32
 DELIVERY_ID_SIZE = 16
 
-BUCKET_SIZES: tuple[int, ...] = tuple(512 << step for step in range(14))  # 512 bytes to 4 MiB, docs/CRYPTO.md section 5
+BUCKET_SIZES: tuple[int, ...] = tuple(
+    512 << step for step in range(14)
+)  # 512 bytes to 4 MiB, docs/CRYPTO.md section 5
 RATCHET_OVERHEAD = 57  # header 41 + salt 16
 PREKEY_OVERHEAD = 1_742 + RATCHET_OVERHEAD  # handshake header + ratchet message
 SENDER_KEY_OVERHEAD = 121  # head 57 is not padded: version, key id, iteration, salt, commitment, signature
 
 PREAUTH_FRAME = 4_096  # an auth frame has under 500 bytes; a stranger gets no more memory than this
-FRAME_OVERHEAD = 4_096  # what a frame may hold beyond the padded ciphertext: field names, ids, a handshake header
-MALFORMED_LIMIT = 3  # so many malformed frames close the socket: a broken client is told, a hostile one is gone
+FRAME_OVERHEAD = (
+    4_096  # what a frame may hold beyond the padded ciphertext: field names, ids, a handshake header
+)
+MALFORMED_LIMIT = (
+    3  # so many malformed frames close the socket: a broken client is told, a hostile one is gone
+)
 
 MAX_LIST = 1_024  # the longest list of any frame is a batch of prekeys or distributions
 MAX_MAP = 64  # no frame has so many fields
@@ -60,11 +67,15 @@ _TAG = 16
 
 
 def direct_payload_ok(size: int, message_size: int) -> bool:
-    """Whether a direct payload of `size` bytes is a padded message whose bucket is within `message_size` bytes."""
+    """Whether a direct payload of `size` bytes is a padded message whose bucket is within `message_size`
+    bytes.
+    """
     return _DIRECT_BUCKETS.get(size, message_size + 1) <= message_size
 
 
 def largest_content(message_size: int) -> int:
-    """The longest plaintext, in bytes, whose bucket is within a server's `message_size` bytes; 0 if none is."""
+    """The longest plaintext, in bytes, whose bucket is within a server's `message_size` bytes; 0 if none
+    is.
+    """
     bucket = max((size for size in BUCKET_SIZES if size <= message_size), default=0)
     return max(0, bucket - _PADDING_HEAD - _TAG)

@@ -1,7 +1,8 @@
 """The typed messages of the wire: one frozen struct for each type and direction.
 
-A struct's tag is the frame's `type`; a field that holds its default is left out of the frame. Not its concern: bytes (`mobium.protocol.codec`)
-and the order in which messages may come (`mobium.protocol.connection`).
+A struct's tag is the frame's `type`; a field that holds its default is left out of the frame. Not its
+concern: bytes (`mobium.protocol.codec`) and the order in which messages may come
+(`mobium.protocol.connection`).
 """
 
 from __future__ import annotations
@@ -43,5 +44,26 @@ __all__ = [
 ]
 
 # What a client sends, and what a server sends.
-ClientMessage = Auth | SendMessage | AckDeliveries | PublishPrekeys | GetPrekeyBundle | GetPrekeyCount | GetInfo | Ping | Pong
-ServerMessage = AuthChallenge | AuthSuccess | Delivery | Accepted | PrekeyBundle | PrekeyCount | Info | Error | Ping | Pong
+ClientMessage = (
+    Auth
+    | SendMessage
+    | AckDeliveries
+    | PublishPrekeys
+    | GetPrekeyBundle
+    | GetPrekeyCount
+    | GetInfo
+    | Ping
+    | Pong
+)
+ServerMessage = (
+    AuthChallenge
+    | AuthSuccess
+    | Delivery
+    | Accepted
+    | PrekeyBundle
+    | PrekeyCount
+    | Info
+    | Error
+    | Ping
+    | Pong
+)

@@ -13,7 +13,9 @@ __all__ = ["Error", "GetInfo", "Info", "Ping", "Pong"]
 
 
 class Error(msgspec.Struct, frozen=True, tag_field="type", tag="error", omit_defaults=True):
-    """The server's refusal: a code of the closed list, its sentence and, where waiting helps, `retry_after` seconds."""
+    """The server's refusal: a code of the closed list, its sentence and, where waiting helps,
+    `retry_after` seconds.
+    """
 
     code: Annotated[str, msgspec.Meta(max_length=64)]
     text: Annotated[str, msgspec.Meta(max_length=1_024)]

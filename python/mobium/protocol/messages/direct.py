@@ -10,7 +10,9 @@ __all__ = ["Accepted", "AckDeliveries", "Delivery", "SendMessage"]
 
 
 class SendMessage(msgspec.Struct, frozen=True, tag_field="type", tag="message", omit_defaults=True):
-    """Up: an opaque payload for a recipient. `id` is the delivery id; sent again with the same bytes until it is answered."""
+    """Up: an opaque payload for a recipient. `id` is the delivery id; sent again with the same bytes
+    until it is answered.
+    """
 
     id: DeliveryId
     recipient: Key

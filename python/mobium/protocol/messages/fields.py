@@ -1,4 +1,6 @@
-"""The field types that several messages share: sizes are part of the type, so a wrong one never reaches a handler."""
+"""The field types that several messages share: sizes are part of the type, so a wrong one never reaches a
+handler.
+"""
 
 from __future__ import annotations
 

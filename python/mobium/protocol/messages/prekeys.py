@@ -12,7 +12,9 @@ __all__ = ["GetPrekeyBundle", "GetPrekeyCount", "PrekeyBundle", "PrekeyCount", "
 
 
 class WirePrekey(msgspec.Struct, frozen=True):
-    """One signed public prekey: 32 bytes for X25519, 1,568 for ML-KEM-1024. `expires` is in seconds since 1970."""
+    """One signed public prekey: 32 bytes for X25519, 1,568 for ML-KEM-1024. `expires` is in seconds since
+    1970.
+    """
 
     id: Id32
     expires: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -20,8 +22,12 @@ class WirePrekey(msgspec.Struct, frozen=True):
     signature: Signature
 
 
-class PublishPrekeys(msgspec.Struct, frozen=True, tag_field="type", tag="publish_prekeys", omit_defaults=True):
-    """Up: new prekeys. With `reset` the identity's old ones are dropped in the same transaction. Answered by PrekeyCount."""
+class PublishPrekeys(
+    msgspec.Struct, frozen=True, tag_field="type", tag="publish_prekeys", omit_defaults=True
+):
+    """Up: new prekeys. With `reset` the identity's old ones are dropped in the same transaction. Answered
+    by PrekeyCount.
+    """
 
     signed: WirePrekey | None = None
     last_resort: WirePrekey | None = None
@@ -31,7 +37,9 @@ class PublishPrekeys(msgspec.Struct, frozen=True, tag_field="type", tag="publish
     rid: RequestId | None = None
 
 
-class GetPrekeyBundle(msgspec.Struct, frozen=True, tag_field="type", tag="get_prekey_bundle", omit_defaults=True):
+class GetPrekeyBundle(
+    msgspec.Struct, frozen=True, tag_field="type", tag="get_prekey_bundle", omit_defaults=True
+):
     """Up: asks for the keys that begin a session with `pubkey`."""
 
     pubkey: Key
@@ -51,14 +59,18 @@ class PrekeyBundle(msgspec.Struct, frozen=True, tag_field="type", tag="prekey_bu
     rid: RequestId | None = None
 
 
-class GetPrekeyCount(msgspec.Struct, frozen=True, tag_field="type", tag="get_prekey_count", omit_defaults=True):
+class GetPrekeyCount(
+    msgspec.Struct, frozen=True, tag_field="type", tag="get_prekey_count", omit_defaults=True
+):
     """Up: asks how many one-time prekeys of mine the server still holds."""
 
     rid: RequestId | None = None
 
 
 class PrekeyCount(msgspec.Struct, frozen=True, tag_field="type", tag="prekey_count", omit_defaults=True):
-    """Down: the stock, and the ids of the signed and the last-resort prekey in force (0 where there is none)."""
+    """Down: the stock, and the ids of the signed and the last-resort prekey in force (0 where there is
+    none).
+    """
 
     one_time: Annotated[int, msgspec.Meta(ge=0)]
     kem_one_time: Annotated[int, msgspec.Meta(ge=0)]

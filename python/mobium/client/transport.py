@@ -1,0 +1,186 @@
+"""The edge to the network: a `Transport` carries binary messages, in order, until it is closed.
+
+`dial` opens a real WebSocket and is, with the server's gateway, the only place that imports `websockets`;
+`memory_pair` is the in-memory reference that tests use. Not its concern: what the messages say, logging
+in, reconnecting (`mobium.client.link`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from mobium.client.address import Address
+from mobium.errors import NotConnected
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
+
+__all__ = ["Connector", "MemoryTransport", "Transport", "TransportClosed", "dial", "memory_pair"]
+
+_OPEN_TIMEOUT = 15.0
+_CLOSE_TIMEOUT = 2.0
+_KEEPALIVE = 20.0  # seconds between pings, and until a missing pong means that the network is gone
+_MAX_FRAME = (4 << 20) + 8_192  # the largest bucket and a frame around it
+_READ_AHEAD = 32  # frames that wait before the socket is no longer read; the server's window bounds the rest
+
+
+class TransportClosed(NotConnected):
+    """The other side, or the network, has closed.
+
+    `code` is the WebSocket close code, 1006 if there was none.
+    """
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__("The connection to the server was closed.")
+        self.code = code
+        self.reason = reason
+
+
+class Transport(Protocol):
+    """A two-way stream of binary messages."""
+
+    async def send(self, data: bytes) -> None:
+        """Hand `data` over; waits while the other side does not read. Raises TransportClosed."""
+
+    async def receive(self) -> bytes:
+        """The next message. Raises TransportClosed; a text message closes the transport."""
+
+    async def close(self) -> None:
+        """Close; never raises."""
+
+
+_T = TypeVar("_T")
+Connector = Callable[[Address], Awaitable[Transport]]
+
+
+class _WebSocket:
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+
+    async def send(self, data: bytes) -> None:
+        try:
+            await self._socket.send(data)
+        except ConnectionClosed as error:
+            raise _closed(error) from None
+
+    async def receive(self) -> bytes:
+        try:
+            data = await self._socket.recv()
+        except ConnectionClosed as error:
+            raise _closed(error) from None
+        if isinstance(data, str):
+            await self.close()
+            raise TransportClosed(1003, "text frame")
+        return data
+
+    async def close(self) -> None:
+        await self._socket.close()
+
+
+def _closed(error: ConnectionClosed) -> TransportClosed:
+    return (
+        TransportClosed(1006) if error.rcvd is None else TransportClosed(error.rcvd.code, error.rcvd.reason)
+    )
+
+
+def _plain(text: str) -> str:
+    return "".join(c for c in text[:200] if c.isprintable()).strip()
+
+
+async def dial(address: Address, context: ssl.SSLContext | None = None) -> Transport:
+    """Open a WebSocket to `address`.
+
+    `context` replaces the system's certificate store, for a private authority.
+
+    No proxy is taken from the environment: where traffic goes is never decided by a variable. Raises
+    NotConnected with a sentence.
+    """
+    tls = (context or ssl.create_default_context()) if address.secure else None
+    try:
+        socket = await connect(
+            address.url,
+            ssl=tls,
+            proxy=None,
+            compression=None,
+            user_agent_header=None,
+            open_timeout=_OPEN_TIMEOUT,
+            close_timeout=_CLOSE_TIMEOUT,
+            ping_interval=_KEEPALIVE,
+            ping_timeout=_KEEPALIVE,
+            max_size=_MAX_FRAME,
+            max_queue=_READ_AHEAD,
+        )
+    except InvalidStatus as error:
+        said = _plain((error.response.body or b"").decode("utf-8", "replace"))
+        said = said or f"it answered HTTP {error.response.status_code}."
+        raise NotConnected(f"The server at {address.host} refused the connection: {said}") from error
+    except ssl.SSLCertVerificationError as error:
+        raise NotConnected(
+            f"The certificate of {address.host} is not trusted ({_plain(error.verify_message)}); "
+            "check the name or the server's certificate."
+        ) from error
+    except ssl.SSLError as error:
+        raise NotConnected(
+            f"The server at {address.host} did not answer with TLS; "
+            "if it has none, write ws:// in front of its name."
+        ) from error
+    except TimeoutError as error:
+        raise NotConnected(
+            f"The server at {address.host} did not answer in {_OPEN_TIMEOUT:.0f} seconds."
+        ) from error
+    except (OSError, EOFError, InvalidHandshake, WebSocketException) as error:
+        raise NotConnected(
+            f"The server at {address.host} cannot be reached; "
+            "check the address, the network, and that the server runs."
+        ) from error
+    return _WebSocket(socket)
+
+
+class MemoryTransport:
+    """One end of an in-memory pair: what one end sends, the other receives, at most `_READ_AHEAD`
+    messages ahead.
+    """
+
+    def __init__(self) -> None:
+        self._inbox: asyncio.Queue[bytes] = asyncio.Queue(_READ_AHEAD)
+        self._closed = asyncio.Event()
+        self._code = 1006
+        self._peer = self
+
+    async def send(self, data: bytes) -> None:
+        """Put `data` into the other end's queue."""
+        await self._until_closed(asyncio.ensure_future(self._peer._inbox.put(data)))
+
+    async def receive(self) -> bytes:
+        """Take from this end's queue; what was sent before a close still arrives."""
+        if not self._inbox.empty():
+            return self._inbox.get_nowait()
+        return await self._until_closed(asyncio.ensure_future(self._inbox.get()))
+
+    async def close(self, code: int = 1000) -> None:
+        """Close both ends with `code`."""
+        for end in (self, self._peer):
+            if not end._closed.is_set():
+                end._code = code
+                end._closed.set()
+
+    async def _until_closed(self, work: asyncio.Future[_T]) -> _T:
+        closing = asyncio.ensure_future(self._closed.wait())
+        try:
+            await asyncio.wait((work, closing), return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise TransportClosed(self._code)
+            return work.result()
+        finally:
+            closing.cancel()
+            if not work.done():
+                work.cancel()
+
+
+def memory_pair() -> tuple[MemoryTransport, MemoryTransport]:
+    """Two connected ends."""
+    left, right = MemoryTransport(), MemoryTransport()
+    left._peer, right._peer = right, left
+    return left, right

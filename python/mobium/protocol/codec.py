@@ -7,6 +7,7 @@ which message may come when (`mobium.protocol.connection`).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NoReturn
 
 import msgpack
@@ -69,16 +70,18 @@ class _Tree:
         self.count = 0
 
     def map(self, pairs: list[tuple[object, object]]) -> dict[object, object]:
-        self.list(pairs)
         result = dict(pairs)
+        self.list(result.values())
         if len(result) != len(pairs):
             raise ValueError("repeated key")
         return result
 
-    def list(self, items: list[Any]) -> list[Any]:
+    def list(self, items: Collection[Any]) -> Collection[Any]:
         self.count += 1
         if self.count > limits.MAX_CONTAINERS:
             raise ValueError("too many containers")
+        if msgpack.Timestamp in map(type, items):  # the one ext type that never reaches ext_hook
+            raise ValueError("ext type")
         return items
 
 

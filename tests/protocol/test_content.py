@@ -1,0 +1,64 @@
+"""What is inside the ciphertext."""
+
+from typing import Any
+
+import msgpack
+import pytest
+from mobium.errors import ProtocolError
+from mobium.protocol import content
+
+ID = b"i" * 16
+GOOD: dict[str, Any] = {"kind": "text", "id": ID, "sent": 5, "text": "hi"}
+
+
+def packed(**changes: Any) -> bytes:
+    data: bytes = msgpack.packb({**GOOD, **changes})
+    return data
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        content.Text(ID, 1_800_000_000_000, "Grüße 🐟 \0"),
+        content.Text(ID, 0, ""),
+        content.Receipt(ID, 1, "delivered", [ID]),
+        content.Receipt(ID, 1, "read", [ID] * 512),
+        content.Retry(ID, 1, [b"h" * 32]),
+    ],
+)
+def test_round_trip(value: content.Content) -> None:
+    assert content.decode(content.encode(value), "message") == value
+
+
+def test_an_unknown_kind_is_kept_and_is_no_text() -> None:
+    assert content.decode(packed(kind="poll", options=["a"]), "message") == content.Unknown("poll", ID, 5)
+
+
+@pytest.mark.parametrize("kind", ["text", "receipt", "retry"])
+def test_a_known_kind_in_another_class_is_refused(kind: str) -> None:
+    with pytest.raises(ProtocolError):
+        content.decode(packed(kind=kind), "voice_signal")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"plain text",
+        packed() + b"\0",
+        packed(id=b"i" * 15),
+        packed(sent=-1),
+        packed(text=b"bytes"),
+        packed(kind=None),
+        packed(kind="poll", id="x"),
+        packed(kind="receipt", what="seen", ids=[ID]),
+        packed(kind="receipt", what="read", ids=[]),
+        packed(kind="receipt", what="read", ids=[ID] * 513),
+        packed(kind="retry", hashes=[b"h" * 31]),
+        packed(later=msgpack.ExtType(1, b"")),
+        b"\x84\xa4kind\xa4text\xa2id\xc4\x10" + ID + b"\xa4sent\x01\xa4sent\x02",
+    ],
+)
+def test_malformed(data: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        content.decode(data, "message")

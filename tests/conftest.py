@@ -10,14 +10,7 @@ import shutil
 import pytest
 from hypothesis import HealthCheck, settings
 
-try:
-    from mobium import _backend
-except ModuleNotFoundError:  # until the kernels have landed
-
-    class _backend:  # noqa: N801
-        NAME = "pure"
-        KERNEL_VERSION = 0
-
+from mobium import _backend
 
 settings.register_profile(
     "default", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]

@@ -1,4 +1,4 @@
-"""Writes the tables of python/mobium/protocol/SPEC.md from the code; with --check, tells if they are current."""
+"""Writes the tables of python/mobium/protocol/SPEC.md from the code; --check tells if they are current."""
 
 from __future__ import annotations
 

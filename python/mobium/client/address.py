@@ -75,7 +75,7 @@ def _build(scheme: str, rest: str) -> Address:
     if not scheme:
         loopback = _is_loopback(name)
         scheme = "ws" if loopback else "wss"
-        port = port or (_SERVER_DEFAULT_PORT if loopback else None)
+        port = _SERVER_DEFAULT_PORT if loopback and port is None else port
     host = canonical_host(name, _PORTS[scheme] if port is None else port)
     bare, number = split_host(host)
     authority = f"[{bare}]" if ":" in bare else bare

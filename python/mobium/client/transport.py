@@ -151,6 +151,8 @@ class MemoryTransport:
 
     async def send(self, data: bytes) -> None:
         """Put `data` into the other end's queue."""
+        if self._closed.is_set():
+            raise TransportClosed(self._code)
         await self._until_closed(asyncio.ensure_future(self._peer._inbox.put(data)))
 
     async def receive(self) -> bytes:

@@ -1,0 +1,1 @@
+"""Kernels and engine, both back ends and peers side by side."""

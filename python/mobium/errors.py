@@ -8,6 +8,7 @@
     │   │   └── Invalid         not a message for this state: length, version, key, counter or tag
     │   ├── PaddingError        larger than the largest bucket, or padding that does not fit
     │   ├── SignatureError      an Ed25519 key or signature that is refused
+    │   ├── IdentityChanged     a validly bound X25519 identity key that is not the pinned one (.public, .x_public)
     │   └── StateError          stored state that cannot be read
     ├── WrongPassword
     ├── RecoveryError           recovery words that cannot be right
@@ -29,6 +30,7 @@ __all__ = [
     "CryptoError",
     "DecryptError",
     "Duplicate",
+    "IdentityChanged",
     "Invalid",
     "InvalidInput",
     "MobiumError",
@@ -76,6 +78,18 @@ class PaddingError(CryptoError):
 
 class SignatureError(CryptoError):
     """An Ed25519 key or signature is malformed, of small order, not canonical, or does not verify."""
+
+
+class IdentityChanged(CryptoError):
+    """An identity now carries another, validly bound X25519 key than the one first seen (docs/CRYPTO.md section 1).
+
+    `public` is its Ed25519 key, `x_public` the new X25519 key (32 bytes each); nothing was derived from either.
+    """
+
+    def __init__(self, public: bytes, x_public: bytes) -> None:
+        super().__init__("This contact's keys have changed: its device was set up anew, or somebody pretends to be it.")
+        self.public = public
+        self.x_public = x_public
 
 
 class StateError(CryptoError):

@@ -25,10 +25,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from mobium._pure import skipped as keys
 from mobium._pure import state as states
 from mobium._pure.kdf import chain_step, message_keys, root_step
 from mobium._pure.padding import BUCKETS, pad, unpad
-from mobium._pure.state import COUNTER_END, EMPTY, Chain, State
+from mobium._pure.skipped import COUNTER_END, EMPTY
+from mobium._pure.state import Chain, State
 from mobium.errors import CryptoError, Duplicate, Invalid, InvalidInput, PaddingError, TooFar
 
 __all__ = ["MAX_SKIP", "Ratchet"]
@@ -141,14 +143,16 @@ class Ratchet:
             replace(state, sending=Chain(chain, sending.n + 1))
         )
 
-    def decrypt(self, message: bytes, ratchet_private: bytes, now: int) -> tuple[bytes, Ratchet]:
+    def decrypt(self, message: bytes, ratchet_private: bytes | None, now: int) -> tuple[bytes, Ratchet]:
         """The plaintext and the next state.
 
-        `ratchet_private` is 32 bytes of fresh entropy, used if the message brings a new ratchet key; `now` is
-        the unix time in seconds with which skipped keys are stored. Raises Duplicate, TooFar or Invalid, and
-        InvalidInput for another length of `ratchet_private`.
+        `ratchet_private` is 32 bytes of fresh entropy, used if the message brings a new ratchet key; None is
+        enough where `knows(message)`. `now` is the unix time in seconds with which skipped keys are stored.
+        Raises Duplicate, TooFar or Invalid, and InvalidInput for a `ratchet_private` of another length, or
+        None where it is needed.
         """
-        _exact("ratchet_private", ratchet_private, KEY)
+        if ratchet_private is not None:
+            _exact("ratchet_private", ratchet_private, KEY)
         _check_time("now", now)
         _check_bytes("message", message)
         header = remote, _, n = _read_header(message)
@@ -159,12 +163,10 @@ class Ratchet:
         held = state.skipped.get(identifier)
         if held is not None:
             plaintext = _open(state, held[:KEY], message)
-            return plaintext, Ratchet._of(
-                states.with_skipped(state, states.without(state.skipped, identifier))
-            )
+            return plaintext, Ratchet._of(replace(state, skipped=keys.without(state.skipped, identifier)))
         if remote == state.remote:
             return self._decrypt_in_chain(message, n, now)
-        if any(key.startswith(remote) for key in state.skipped):
+        if keys.holds_any(state.skipped, remote):
             raise Duplicate("This message was opened before, or its key is no longer held.")
         return self._decrypt_in_new_chain(message, header, ratchet_private, now)
 
@@ -179,14 +181,16 @@ class Ratchet:
         stored, chain = _skip(state.receiving, n, state.remote, now)
         message_key, following = chain_step(chain.key)
         plaintext = _open(state, message_key, message)
-        skipped = states.hold(state.skipped, stored)
+        skipped = keys.hold(state.skipped, stored)
         return plaintext, Ratchet._of(replace(state, receiving=Chain(following, n + 1), skipped=skipped))
 
     def _decrypt_in_new_chain(
-        self, message: bytes, header: _Header, ratchet_private: bytes, now: int
+        self, message: bytes, header: _Header, ratchet_private: bytes | None, now: int
     ) -> tuple[bytes, Ratchet]:
         state = self._state
         remote, pn, n = header
+        if ratchet_private is None:
+            raise InvalidInput("The message brings a new ratchet key, so ratchet_private is needed.")
         if pn - (state.receiving.n if state.receiving else 0) > MAX_SKIP or n > MAX_SKIP:
             raise TooFar("The message is too far ahead of the last one.")
         shared = _exchange(state.private, remote)
@@ -214,7 +218,7 @@ class Ratchet:
                 Chain(sending, 0),
                 state.sending.n if state.sending else 0,
                 Chain(following, n + 1),
-                states.hold(state.skipped, stored),
+                keys.hold(state.skipped, stored),
             )
         )
 
@@ -236,9 +240,7 @@ class Ratchet:
     def expire(self, before: int) -> Ratchet:
         """The state without the skipped keys that were stored before that unix second."""
         _check_time("before", before)
-        return Ratchet._of(
-            states.with_skipped(self._state, states.without_older(self._state.skipped, before))
-        )
+        return Ratchet._of(replace(self._state, skipped=keys.without_older(self._state.skipped, before)))
 
     def to_bytes(self) -> bytes:
         """The whole state: `head()` ‖ count(u16) ‖ `skipped()`. The same bytes on both back ends; secret."""
@@ -259,7 +261,7 @@ class Ratchet:
 
         ratchet key(32) ‖ n(u32) ‖ message key(32) ‖ stored at(u64 s). Secret. The first 36 bytes are the id.
         """
-        return states.records(self._state.skipped)
+        return keys.records(self._state.skipped)
 
     @staticmethod
     def from_parts(head: bytes, skipped: Sequence[bytes]) -> Ratchet:
@@ -280,7 +282,7 @@ class Ratchet:
         """
         if not isinstance(previous, Ratchet):
             raise TypeError("previous must be a Ratchet of the same back end")
-        return states.changes(self._state.skipped, previous._state.skipped)
+        return keys.changes(self._state.skipped, previous._state.skipped)
 
     def __repr__(self) -> str:
         return "<Ratchet: redacted>"

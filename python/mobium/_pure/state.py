@@ -19,41 +19,19 @@ are kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from types import MappingProxyType
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+from mobium._pure.skipped import EMPTY, KEY, RECORD, Skipped, checked, records
 from mobium.errors import StateError
 
-__all__ = ["EMPTY", "MAX_STORED", "Chain", "Skipped", "State"]
+__all__ = ["Chain", "State"]
 
 VERSION: Final = 1
 ACCEPTED: Final = 1
 INITIATED: Final = 2
 ESTABLISHED: Final = 3
-
-KEY: Final = 32
-ID: Final = 36
-RECORD: Final = 76
-
-MAX_STORED: Final = 2000
-"""Skipped keys held at most:
-
-two messages' worth of both limits on skipping, so that one message never evicts its own keys.
-"""
-
-COUNTER_END: Final = 2**32 - 1
-"""No message has this number; a chain whose next number it is has been used up."""
-
-Skipped = Mapping[bytes, bytes]
-"""id (36 bytes) -> message key(32) ‖ stored at(u64), oldest first.
-
-Shared between states, so never changed in place.
-"""
-
-EMPTY: Final[Skipped] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -80,45 +58,6 @@ class State:
     pn: int
     receiving: Chain | None
     skipped: Skipped
-
-
-def hold(skipped: Skipped, added: Iterable[tuple[bytes, bytes]]) -> Skipped:
-    """`skipped` with more keys behind it;
-
-    beyond MAX_STORED the oldest are evicted. The same object if nothing is added.
-    """
-    new = dict(added)
-    if not new:
-        return skipped
-    everything = {**skipped, **new}
-    return MappingProxyType(dict(islice(everything.items(), max(0, len(everything) - MAX_STORED), None)))
-
-
-def without(skipped: Skipped, identifier: bytes) -> Skipped:
-    """`skipped` less one key."""
-    rest = dict(skipped)
-    del rest[identifier]
-    return MappingProxyType(rest)
-
-
-def without_older(skipped: Skipped, before: int) -> Skipped:
-    """`skipped` less those stored before that unix second. The same object if none was."""
-    rest = {key: value for key, value in skipped.items() if int.from_bytes(value[KEY:], "big") >= before}
-    return skipped if len(rest) == len(skipped) else MappingProxyType(rest)
-
-
-def records(skipped: Skipped) -> list[bytes]:
-    """The 76-byte records, oldest first."""
-    return [key + value for key, value in skipped.items()]
-
-
-def changes(skipped: Skipped, previous: Skipped) -> tuple[list[bytes], list[bytes]]:
-    """The records that `previous` does not hold as they are, and the ids that only `previous` holds."""
-    if skipped is previous:
-        return [], []
-    added = [key + value for key, value in skipped.items() if previous.get(key) != value]
-    removed = [key for key in previous if key not in skipped]
-    return added, removed
 
 
 def encode_head(state: State) -> bytes:
@@ -182,44 +121,13 @@ def _read_head(reader: _Reader) -> State:
     return State(associated_data, root, private, public, remote, sending, pn, receiving, EMPTY)
 
 
-def _checked(state: State, stored: Sequence[bytes]) -> Skipped:
-    """The skipped keys in the only order in which steps can have stored them.
-
-    One ratchet key's stand together and ascend; those of the key in force come last, below the next number
-    awaited.
-    """
-    if not stored:
-        return EMPTY
-    if len(stored) > MAX_STORED:
-        raise StateError("The stored ratchet state holds too many skipped keys.")
-    if state.receiving is None:
-        raise StateError("The stored ratchet state holds skipped keys before it received anything.")
-    skipped: dict[bytes, bytes] = {}
-    finished: set[bytes] = set()
-    public, last = b"", -1
-    for record in stored:
-        if len(record) != RECORD:
-            raise StateError("A stored skipped key has the wrong length.")
-        n = int.from_bytes(record[KEY:ID], "big")
-        if record[:KEY] != public:
-            finished.add(public)
-            public, last = record[:KEY], -1
-            if public in finished or state.remote in finished:
-                raise StateError("The stored skipped keys are out of order.")
-        if n <= last or n >= (state.receiving.n if public == state.remote else COUNTER_END):
-            raise StateError("The stored skipped keys are out of order.")
-        last = n
-        skipped[record[:ID]] = record[ID:]
-    return MappingProxyType(skipped)
-
-
 def decode(data: bytes) -> State:
     """The state that `encode` wrote. Raises StateError for anything else."""
     reader = _Reader(data)
     state = _read_head(reader)
     stored = [reader.take(RECORD) for _ in range(reader.number(2))]
     reader.finish()
-    return with_skipped(state, _checked(state, stored))
+    return _complete(state, stored)
 
 
 def decode_parts(head: bytes, stored: Sequence[bytes]) -> State:
@@ -227,21 +135,10 @@ def decode_parts(head: bytes, stored: Sequence[bytes]) -> State:
     reader = _Reader(head)
     state = _read_head(reader)
     reader.finish()
-    return with_skipped(state, _checked(state, stored))
+    return _complete(state, stored)
 
 
-def with_skipped(state: State, skipped: Skipped) -> State:
-    """`state` with other skipped keys; `state` itself if they are the same."""
-    if skipped is state.skipped:
-        return state
-    return State(
-        state.associated_data,
-        state.root,
-        state.private,
-        state.public,
-        state.remote,
-        state.sending,
-        state.pn,
-        state.receiving,
-        skipped,
-    )
+def _complete(state: State, stored: Sequence[bytes]) -> State:
+    if state.receiving is None:
+        return replace(state, skipped=checked(stored, None, 0))
+    return replace(state, skipped=checked(stored, state.remote, state.receiving.n))

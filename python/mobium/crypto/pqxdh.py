@@ -9,7 +9,7 @@ which server was asked for the bundle.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mobium.crypto import _primitives
 from mobium.crypto.identity import Identity, verify_binding
@@ -29,25 +29,27 @@ _LABEL_SESSION = b"mobium/1 session\0\x01"
 _NO_KEY = bytes(32)
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """A handshake header, read. Keys and `handshake` have 32 bytes, `binding` 64, `ciphertext` 1,568;
     `one_time_id` 0 means none.
 
     `handshake` is the SHA-256 of the 1,742 bytes: it names this handshake for ever.
     """
 
-    raw: bytes = field(repr=False)
+    raw: bytes
     handshake: bytes
     ed: bytes
     x: bytes
-    binding: bytes = field(repr=False)
+    binding: bytes
     ephemeral: bytes
     signed_id: int
     one_time_id: int
     kem_kind: PrekeyKind
     kem_id: int
-    ciphertext: bytes = field(repr=False)
+    ciphertext: bytes
+
+    def __repr__(self) -> str:
+        return f"Header({self.handshake.hex()}, from {self.ed.hex()})"
 
 
 def read_header(message: bytes) -> Header:

@@ -12,9 +12,8 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Container
-from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mobium.crypto import _primitives
 from mobium.crypto.identity import Identity, verify_binding
@@ -84,8 +83,7 @@ _LABELS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SignedPrekey:
+class SignedPrekey(NamedTuple):
     """The public side: an id (u32, never 0), the expiry (unix seconds), the key (32 or 1,568 bytes), the
     signature (64).
     """
@@ -96,8 +94,7 @@ class SignedPrekey:
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class PrekeyPair:
+class PrekeyPair(NamedTuple):
     """A prekey with its private key: 32 bytes for X25519, the 64-byte seed for ML-KEM-1024."""
 
     prekey: SignedPrekey
@@ -107,8 +104,7 @@ class PrekeyPair:
         return f"PrekeyPair(id={self.prekey.id})"
 
 
-@dataclass(frozen=True, slots=True)
-class UsedPrekeys:
+class UsedPrekeys(NamedTuple):
     """The ids of the one-time keys that a handshake used: delete them in the transaction that stores the
     session.
     """
@@ -181,8 +177,7 @@ def verify_prekey(public: bytes, kind: PrekeyKind, prekey: SignedPrekey, now: in
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(NamedTuple):
     """What an initiator is handed for one identity.
 
     `identity` is the key that was asked for, never one that an answer brings along: everything is verified

@@ -137,9 +137,11 @@ class Session:
         Opens ratchet messages, and prekey messages of the handshake that began this session. Raises
         Duplicate, TooFar or Invalid.
         """
-        plaintext, ratchet = self._ratchet.decrypt(
-            self._ratchet_message(payload), os.urandom(_KEY_SIZE), _now(now)
-        )
+        message = self._ratchet_message(payload)
+        ratchet = self._ratchet
+        # Entropy is dear beside a message in a known chain, and goes unused there.
+        fresh = None if ratchet.knows(message) else os.urandom(_KEY_SIZE)
+        plaintext, ratchet = ratchet.decrypt(message, fresh, _now(now))
         return plaintext, self._next(ratchet, None)
 
     def _ratchet_message(self, payload: bytes) -> bytes:

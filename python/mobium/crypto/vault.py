@@ -8,8 +8,8 @@ where identity_key = HKDF(data_key, "", "mobium/1 vault identity", 32). The publ
 copy of a locked disk does not tell whose it is.
 
 A new password gives new salt and nonces and keeps the data key, so the database need not be encrypted again.
-Opening and writing take Argon2id's time (some tenths of a second, the interpreter lock is free meanwhile):
-call them from a thread. Not its concern: the database itself, one process at a time (the engine's lock), and the
+Opening and writing take Argon2id's time (some tenths of a second, without the interpreter lock): call them
+from a thread. Not its concern: the database itself, one process at a time (the engine's lock), and the
 recovery words, which are never stored.
 """
 

@@ -1,0 +1,1 @@
+"""mobium-client: what a person uses, on the engine of `mobium.client`."""

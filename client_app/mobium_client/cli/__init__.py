@@ -1,0 +1,1 @@
+"""The command `mobium`: profiles, contacts and conversations on a terminal or through pipes."""

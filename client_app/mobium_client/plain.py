@@ -1,0 +1,105 @@
+"""Text from outside: made harmless to a screen, and laid out so that it never looks like the program's own.
+
+A message, a nickname or a server's sentence may hold terminal commands, bidi overrides or line breaks.
+Nothing of it is dropped in silence: what a terminal would obey is shown as a sign or as its number. Not its
+concern: colours, tables and the terminal itself (`mobium_client.cli.screen`).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from rich.cells import cell_len, chop_cells
+
+__all__ = ["harmless", "layout", "one_line", "shorten"]
+
+_TAB = "    "
+# In running text these have honest uses: joiners in Persian, Hindi and emoji, the marks of mixed right-to-
+# left text, and the tags of flags.
+_KEPT_FORMAT = frozenset("\u200c\u200d\u200e\u200f\u061c")
+_KEPT_TAGS = range(0xE0020, 0xE0080)
+_SHOWN_AS_NUMBER = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_MARKS = frozenset({"Mn", "Me"})
+_MARKS_IN_A_ROW = 8  # real scripts stack fewer; a tower of them covers the lines above and below
+_MORE = "…"
+
+
+def harmless(text: str, *, name: bool = False) -> str:
+    """`text` without anything that a terminal obeys; line breaks stay.
+
+    Control characters become their signs (␛), the rest its number (‹U+202E›). In a `name` every unseen
+    character is shown so. Idempotent.
+    """
+    shown = []
+    marks = 0
+    for c in text.replace("\r\n", "\n").replace("\r", "\n"):
+        category = unicodedata.category(c)
+        marks = marks + 1 if category in _MARKS else 0
+        if c == "\n":
+            shown.append(c)
+        elif c == "\t":
+            shown.append(_TAB)
+        elif c < " ":
+            shown.append(chr(0x2400 + ord(c)))
+        elif c == "\x7f":
+            shown.append("\u2421")
+        elif category in _SHOWN_AS_NUMBER and (name or not _kept(c)):
+            shown.append(f"‹U+{ord(c):04X}›")
+        elif marks <= _MARKS_IN_A_ROW:
+            shown.append(c)
+    return "".join(shown)
+
+
+def _kept(c: str) -> bool:
+    return c in _KEPT_FORMAT or ord(c) in _KEPT_TAGS
+
+
+def one_line(text: str) -> str:
+    """A name, or anything that belongs in one line: harmless, and line breaks shown as a sign."""
+    return harmless(text, name=True).replace("\n", "␊").strip()
+
+
+def shorten(text: str, cells: int) -> str:
+    """`text`, which is harmless, in at most `cells` columns (one or more).
+
+    What is cut off is shown by an ellipsis.
+    """
+    if cell_len(text) <= cells:
+        return text
+    return (chop_cells(text, cells - 1)[0] if cells > 1 else "") + _MORE
+
+
+def layout(text: str, first: int, rest: int, width: int | None) -> list[str]:
+    """The lines that show the harmless `text`, the first after `first` columns, the others behind `rest`.
+
+    Every line but the first begins with the indent and a bar, so that no text looks like a line of the
+    program. `width` None folds nothing.
+    """
+    bar = " " * max(0, rest - 2) + "│ "
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        pieces = (
+            [paragraph]
+            if width is None
+            else _fold(paragraph, width - (rest if lines else first), width - rest)
+        )
+        for piece in pieces:
+            lines.append(bar + piece if lines else piece)
+    return lines
+
+
+def _fold(paragraph: str, first: int, rest: int) -> list[str]:
+    """Folded at blanks where that is possible; no piece is wider than its room (at least 8 columns each)."""
+    pieces: list[str] = []
+    room = max(8, first)
+    left = paragraph
+    while cell_len(left) > room:
+        piece = chop_cells(left, room)[0]
+        blank = piece.rfind(" ")
+        if blank > 0 and left[len(piece) : len(piece) + 1] != " ":
+            piece = piece[:blank]
+        pieces.append(piece.rstrip(" "))
+        left = left[len(piece) :].lstrip(" ")
+        room = max(8, rest)
+    pieces.append(left)
+    return pieces

@@ -1,0 +1,25 @@
+"""Recovery words as they are typed, one after the other, so that a mistyped one is told at once.
+
+Not its concern: what the words mean (`mobium.crypto.mnemonic`).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from mobium.crypto.mnemonic import WORD_COUNT, check_words, nearest
+from mobium.errors import RecoveryError
+
+__all__ = ["WORD_COUNT", "check_word", "check_words"]
+
+
+def check_word(position: int, word: str) -> str:
+    """The recovery word that is meant by `word`, the `position`th one counted from 1.
+
+    Raises RecoveryError, which names the word that was probably meant and never what was typed.
+    """
+    clean = unicodedata.normalize("NFKD", word).lower().strip()
+    meant = nearest(clean)
+    if meant != clean:
+        raise RecoveryError(f'Word {position} is not one of the recovery words; did you mean "{meant}"?')
+    return clean

@@ -3,14 +3,18 @@
 Not its concern: fixtures of one subject, which stand beside their tests or in tests/support.
 """
 
+import json
 import os
 import random
 import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from mobium import _backend
+
+NEEDS = "needs of the system: "
 
 settings.register_profile(
     "default", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
@@ -54,10 +58,31 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     wanted = [name for mark in item.iter_markers("needs") for name in mark.args]
     missing = [name for name in wanted if shutil.which(name) is None]
     if missing:
-        text = f"needs the system's {', '.join(missing)}: sh tools/system_packages.sh tests"
+        text = f"{NEEDS}{', '.join(missing)}"
         if os.environ.get("CI") == "true":
             pytest.fail(text, pytrace=False)
         pytest.skip(text)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    stats = terminalreporter.stats
+    missing = [
+        f"{report.nodeid}: {report.longrepr[2].removeprefix('Skipped: ')}"
+        for report in stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple) and NEEDS in report.longrepr[2]
+    ]
+    if missing:
+        terminalreporter.section("not run: commands of the system are missing")
+        for line in missing:
+            terminalreporter.write_line(line)
+    if tally := os.environ.get("MOBIUM_TEST_TALLY"):
+        counts = {
+            "passed": len(stats.get("passed", [])) + len(stats.get("xfailed", [])),
+            "failed": len(stats.get("failed", [])) + len(stats.get("error", [])),
+            "skipped": len(stats.get("skipped", [])),
+            "missing": missing,
+        }
+        Path(tally).write_text(json.dumps(counts), "utf-8")
 
 
 @pytest.fixture

@@ -1,0 +1,56 @@
+# What mobium can do from its checkout. Every target does its own set-up: everything Python goes into .venv, and is
+# only done again when what it was made from has changed. GNU make 3.81 suffices.
+
+SHELL = /bin/sh
+PYTHON = .venv/bin/python
+
+# Random schedules that `make test-long` runs of each test that has them; make test runs about 20.
+MOBIUM_SCHEDULES ?= 500
+
+.PHONY: help run demo test test-long lint bench wheels clean
+
+help:
+	@echo 'make run        start a server on this machine; it says where clients connect'
+	@echo 'make demo       a server and two people who talk: what each sees, and what the server sees'
+	@echo 'make test       every test, on both back ends'
+	@echo 'make test-long  the long ones too, with $(MOBIUM_SCHEDULES) random schedules (MOBIUM_SCHEDULES=...)'
+	@echo 'make lint       style, types, who imports whom'
+	@echo 'make bench      how fast it is; figures go into benches/RESULTS.md'
+	@echo 'make wheels     everything that can be installed elsewhere, into dist/'
+	@echo 'make clean      remove what the other targets made, except data/ and .env'
+
+run:
+	@sh tools/setup.sh run
+	@sh tools/run_server.sh
+
+demo:
+	@sh tools/setup.sh dev
+	@$(PYTHON) tools/demo.py
+
+test:
+	@sh tools/setup.sh dev
+	@sh tools/system_packages.sh tests || true
+	@$(PYTHON) tools/run_tests.py
+
+test-long:
+	@sh tools/setup.sh dev
+	@sh tools/system_packages.sh tests || true
+	@MOBIUM_SCHEDULES=$(MOBIUM_SCHEDULES) $(PYTHON) tools/run_tests.py --long
+
+lint:
+	@sh tools/setup.sh dev
+	@$(PYTHON) tools/checks.py
+
+bench:
+	@sh tools/setup.sh dev
+	@$(PYTHON) benches/run.py
+
+wheels:
+	@sh tools/setup.sh dev
+	@$(PYTHON) tools/wheels.py
+
+clean:
+	rm -rf .venv build dist target
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -f python/mobium/_native*.so python/mobium/_native*.pyd
+	find python server_app client_app tests tools benches native -name __pycache__ -prune -exec rm -rf '{}' +

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import unicodedata
 
-from rich.cells import cell_len, chop_cells
+from rich.cells import cell_len
 
-__all__ = ["harmless", "layout", "one_line", "shorten"]
+__all__ = ["cells", "chop", "harmless", "layout", "one_line", "shorten"]
 
 _TAB = "    "
 # In running text these have honest uses: joiners in Persian, Hindi and emoji, the marks of mixed right-to-
@@ -22,6 +22,8 @@ _SHOWN_AS_NUMBER = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _MARKS = frozenset({"Mn", "Me"})
 _MARKS_IN_A_ROW = 8  # real scripts stack fewer; a tower of them covers the lines above and below
 _MORE = "…"
+_EMOJI_STYLE = "\ufe0f"
+_FLAG_LETTERS = range(0x1F1E6, 0x1F200)
 
 
 def harmless(text: str, *, name: bool = False) -> str:
@@ -59,14 +61,35 @@ def one_line(text: str) -> str:
     return harmless(text, name=True).replace("\n", "␊").strip()
 
 
-def shorten(text: str, cells: int) -> str:
-    """`text`, which is harmless, in at most `cells` columns (one or more).
+def cells(text: str) -> int:
+    """The most columns that `text` takes; a terminal that joins emoji takes fewer."""
+    return sum(_width(c) for c in text)
+
+
+def _width(c: str) -> int:
+    if c == _EMOJI_STYLE:  # makes the sign before it two columns wide
+        return 1
+    return 2 if ord(c) in _FLAG_LETTERS else cell_len(c)
+
+
+def chop(text: str, width: int) -> str:
+    """The beginning of `text` that fits into `width` columns."""
+    used = 0
+    for place, c in enumerate(text):
+        used += _width(c)
+        if used > width:
+            return text[:place]
+    return text
+
+
+def shorten(text: str, width: int) -> str:
+    """`text`, which is harmless, in at most `width` columns (one or more).
 
     What is cut off is shown by an ellipsis.
     """
-    if cell_len(text) <= cells:
+    if cells(text) <= width:
         return text
-    return (chop_cells(text, cells - 1)[0] if cells > 1 else "") + _MORE
+    return chop(text, width - 1) + _MORE
 
 
 def layout(text: str, first: int, rest: int, width: int | None) -> list[str]:
@@ -93,8 +116,8 @@ def _fold(paragraph: str, first: int, rest: int) -> list[str]:
     pieces: list[str] = []
     room = max(8, first)
     left = paragraph
-    while cell_len(left) > room:
-        piece = chop_cells(left, room)[0]
+    while cells(left) > room:
+        piece = chop(left, room)
         blank = piece.rfind(" ")
         if blank > 0 and left[len(piece) : len(piece) + 1] != " ":
             piece = piece[:blank]

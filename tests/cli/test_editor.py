@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.cells import cell_len
 
 from mobium_client.cli.editor import Closed, Editor, Entered, Redraw
-from mobium_client.plain import harmless
+from mobium_client.plain import cells, harmless
 
 LEFT, RIGHT, HOME, END, UP, DOWN, DELETE = (
     "\x1b[D",
@@ -106,7 +105,7 @@ def test_what_is_seen_fits_and_holds_the_cursor(text: str, width: int, steps: in
     editor = Editor()
     editor.feed("\x1b[200~" + text.replace("\x1b", "") + "\x1b[201~" + LEFT * steps)
     shown, cursor = editor.view(width)
-    assert cell_len(shown) < width
+    assert cells(shown) < width
     assert 0 <= cursor < width
     assert harmless(shown) == shown
 

@@ -10,9 +10,8 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.cells import cell_len
 
-from mobium_client.plain import harmless, layout, one_line, shorten
+from mobium_client.plain import cells, harmless, layout, one_line, shorten
 
 OBEYED = {chr(c) for c in [*range(0x20), *range(0x7F, 0xA0)]} - {"\n"}
 BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -63,10 +62,10 @@ def test_no_line_is_wider_than_the_screen_and_only_the_first_stands_at_its_place
 ) -> None:
     first, rest = 16, 8
     lines = layout(harmless(text), first, rest, width)
-    assert cell_len(lines[0]) <= max(8, width - first)
+    assert cells(lines[0]) <= max(8, width - first)
     for line in lines[1:]:
         assert line.startswith("      │ ")
-        assert cell_len(line) <= max(8 + rest, width)
+        assert cells(line) <= max(8 + rest, width)
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc", "Zs", "M"]), min_size=1))
@@ -83,7 +82,7 @@ def test_a_line_break_cannot_begin_a_line_of_the_program() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "cells", "shown"), [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("漢字", 3, "漢…"), ("ab", 1, "…")]
+    ("text", "width", "shown"), [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("漢字", 3, "漢…"), ("ab", 1, "…")]
 )
-def test_shorten(text: str, cells: int, shown: str) -> None:
-    assert shorten(text, cells) == shown
+def test_shorten(text: str, width: int, shown: str) -> None:
+    assert shorten(text, width) == shown

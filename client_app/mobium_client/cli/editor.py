@@ -8,9 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rich.cells import cell_len
-
-from mobium_client.plain import harmless
+from mobium_client.plain import cells, harmless
 
 __all__ = ["Closed", "Editor", "Entered", "Redraw"]
 
@@ -93,7 +91,7 @@ class Editor:
         """What of the line is seen in `width` columns, harmless, and the cursor's column in it."""
         room = max(2, width - 1)  # the cursor may stand behind the last character
         signs = [_sign(c) for c in self._text]
-        widths = [cell_len(sign) for sign in signs]
+        widths = [cells(sign) for sign in signs]
         start, used = self._cursor, 0
         while start > 0 and used + widths[start - 1] <= room * 3 // 4:
             start -= 1
@@ -213,13 +211,13 @@ class Editor:
 
     def _before(self, at: int) -> int:
         at = max(0, at - 1)
-        while at > 0 and cell_len(_sign(self._text[at])) == 0:
+        while at > 0 and cells(_sign(self._text[at])) == 0:
             at -= 1
         return at
 
     def _after(self, at: int) -> int:
         at = min(len(self._text), at + 1)
-        while at < len(self._text) and cell_len(_sign(self._text[at])) == 0:
+        while at < len(self._text) and cells(_sign(self._text[at])) == 0:
             at += 1
         return at
 

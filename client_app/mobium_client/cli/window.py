@@ -1,0 +1,151 @@
+"""The window of a conversation on a terminal: lines scroll above, one line of input stays below.
+
+Every write goes through here, so nothing garbles what is being typed. The marks of one's own messages change
+in place while they are on the screen. Not its concern: where messages come from (`mobium_client.cli.chat`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import OrderedDict
+from datetime import datetime
+
+from rich.text import Text
+
+from mobium_client.cli.editor import Editor
+from mobium_client.cli.screen import Screen
+from mobium_client.plain import cells, harmless, layout, one_line, shorten
+
+__all__ = ["Marks", "Window", "message_line"]
+
+_NAME_CELLS = 20
+_MARK_CELLS = 3
+_REMEMBERED = 500  # own messages whose mark may still change; far more than any screen has rows
+_CLEAR = "\r\x1b[K"
+_PASTE_ON, _PASTE_OFF = "\x1b[?2004h", "\x1b[?2004l"
+
+
+class Marks:
+    """The sign of each state, in three columns, and the line that explains them."""
+
+    def __init__(self, can_draw: bool) -> None:
+        self._signs = (
+            {"queued": "…", "sent": "✓", "delivered": "✓✓", "read": "✓✓", "failed": "✗", "expired": "✗"}
+            if can_draw
+            else {"queued": ".", "sent": "+", "delivered": "++", "read": "++", "failed": "x", "expired": "x"}
+        )
+
+    def __getitem__(self, state: str) -> Text:
+        style = {"read": "bold green", "failed": "bold red", "expired": "bold red", "queued": "dim"}.get(
+            state, ""
+        )
+        sign = self._signs.get(state, "")
+        return Text(sign, style) + " " * (_MARK_CELLS - cells(sign))
+
+    @property
+    def legend(self) -> str:
+        """What the signs mean."""
+        signs = self._signs
+        return (
+            f"{signs['queued']} queued   {signs['sent']} sent   "
+            f"{signs['delivered']} delivered (green: read)   {signs['failed']} not sent"
+        )
+
+
+def message_line(
+    mark: Text, at: datetime, name: str, style: str, text: str, width: int | None, *, dated: bool = False
+) -> list[Text]:
+    """The lines of one message. `name` and `text` come from outside."""
+    shown = shorten(one_line(name), _NAME_CELLS)
+    when = at.astimezone().strftime("%Y-%m-%d %H:%M" if dated else "%H:%M")
+    head = Text.assemble(mark, (when, "dim"), "  ", (shown, style), "  ")
+    indent = _MARK_CELLS + len(when) + 2
+    first, *more = layout(harmless(text), cells(head.plain), indent, width)
+    return [head + Text(first), *(Text(line) for line in more)]
+
+
+class Window:
+    """A terminal of which the last row is the input."""
+
+    def __init__(self, screen: Screen, prompt: str, editor: Editor) -> None:
+        self._screen = screen
+        self._editor = editor
+        self._prompt = shorten(one_line(prompt), _NAME_CELLS)
+        self._note = ""
+        self._marks = Marks(screen.can_draw)
+        self._rows = 0  # printed so far
+        self._own: OrderedDict[str, int] = OrderedDict()  # content id -> row of its first line
+
+    def open(self) -> None:
+        """Begin; `close` must follow."""
+        self._screen.write(_PASTE_ON)
+        self.draw()
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._screen.write(_CLEAR + _PASTE_OFF)
+
+    def note(self, note: str) -> None:
+        """Show a word beside the prompt, or none."""
+        if note != self._note:
+            self._note = note
+            self.draw()
+
+    def resized(self) -> None:
+        """The terminal has other dimensions, and has folded what stood there: no row is where it was."""
+        self._own.clear()
+        self.draw()
+
+    def message(self, at: datetime, name: str, text: str, *, dated: bool = False) -> None:
+        """Show somebody's message."""
+        self._print(
+            message_line(Text(" " * _MARK_CELLS), at, name, "bold cyan", text, self._width, dated=dated)
+        )
+
+    def own(self, content_id: str, state: str, at: datetime, text: str, *, dated: bool = False) -> None:
+        """Show a message of one's own; its mark follows `state`."""
+        self._own[content_id] = self._rows
+        while len(self._own) > _REMEMBERED:
+            self._own.popitem(last=False)
+        self._print(message_line(self._marks[state], at, "you", "bold", text, self._width, dated=dated))
+
+    def state(self, content_id: str, state: str) -> None:
+        """Change the mark of an own message, if its row can still be reached."""
+        row = self._own.get(content_id)
+        if row is None:
+            return
+        up = self._rows - row
+        if up >= self._screen.height:
+            del self._own[content_id]
+            return
+        self._screen.write(f"\x1b[{up}A\r{self._screen.styled(self._marks[state])}\x1b[{up}B")
+        self.draw()
+
+    def remark(self, text: str, style: str = "dim") -> None:
+        """A sentence of the program; it may hold text from outside."""
+        head = " " * _MARK_CELLS + "-- "
+        lines = layout(harmless(text), len(head), len(head), self._width)
+        self._print([Text(head + lines[0], style), *(Text(line, style) for line in lines[1:])])
+
+    def draw(self) -> None:
+        """Draw the row of input anew."""
+        head = Text.assemble(
+            (self._prompt, "bold cyan"), (f" {self._note}" if self._note else "", "red"), "> "
+        )
+        shown, cursor = self._editor.view(self._screen_width - cells(head.plain))
+        self._screen.write(f"{_CLEAR}{self._screen.styled(head)}{shown}\r\x1b[{cells(head.plain) + cursor}C")
+
+    def _print(self, lines: list[Text]) -> None:
+        self._screen.write(_CLEAR + "".join(self._screen.styled(line) + "\n" for line in lines))
+        self._rows += len(lines)
+        self.draw()
+
+    @property
+    def _screen_width(self) -> int:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+
+    @property
+    def _width(self) -> int:
+        # One column stays free: terminals differ in what they do after the last one.
+        return self._screen_width - 1

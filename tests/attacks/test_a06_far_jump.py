@@ -1,0 +1,103 @@
+"""A6: a forged header that jumps far ahead costs neither work nor memory (docs/CRYPTO.md section 4)."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from mobium._pure import ratchet as pure
+from mobium._pure import skipped as pure_skipped
+from mobium._pure.kdf import chain_step
+from mobium._pure.ratchet import Ratchet
+from mobium.errors import Duplicate, Invalid, TooFar
+from tests.attacks.forge import NOW, message, pair, renumbered
+
+FAR = (1_002, 5_000, 2**20, 2**31, 2**32 - 2)
+MAX_STORED = 2_000
+
+
+def established(kernel: type[Ratchet]) -> tuple[Ratchet, Ratchet]:
+    """Both sides have opened a message of the other."""
+    alice, bob = pair(kernel)
+    first, alice = alice.encrypt(b"hello", os.urandom(16))
+    _, bob = bob.decrypt(first, os.urandom(32), NOW)
+    answer, bob = bob.encrypt(b"hello too", os.urandom(16))
+    _, alice = alice.decrypt(answer, os.urandom(32), NOW)
+    second, alice = alice.encrypt(b"and on", os.urandom(16))
+    _, bob = bob.decrypt(second, os.urandom(32), NOW)
+    return alice, bob
+
+
+def test_a_far_number_is_refused_before_any_work(kernel: type[Ratchet]) -> None:
+    alice, bob = established(kernel)
+    honest, _ = alice.encrypt(b"the next honest one", os.urandom(16))
+    before, started = bob.to_bytes(), time.process_time()
+    for far in FAR:
+        forged = (
+            renumbered(honest, n=far),  # in the chain that is being received
+            message(os.urandom(32), 0, far),  # in a chain of an invented ratchet key
+            message(os.urandom(32), far, 0),  # by the length of the chain before it
+        )
+        for each in forged:
+            with pytest.raises(TooFar):
+                bob.decrypt(each, os.urandom(32), NOW)
+    # The last of them would be 2^32 HMACs: about an hour.
+    assert time.process_time() - started < 1.0
+    assert bob.to_bytes() == before
+    assert bob.decrypt(honest, os.urandom(32), NOW)[0] == b"the next honest one"
+
+
+def test_a_forged_number_within_the_limit_leaves_nothing_behind(kernel: type[Ratchet]) -> None:
+    alice, bob = established(kernel)
+    honest, _ = alice.encrypt(b"the next honest one", os.urandom(16))
+    before = bob.to_bytes()
+    for forged in (renumbered(honest, n=1_000), message(os.urandom(32), 1_000, 1_000)):
+        with pytest.raises(Invalid):
+            bob.decrypt(forged, os.urandom(32), NOW)
+    assert bob.to_bytes() == before
+    assert bob.decrypt(honest, os.urandom(32), NOW)[0] == b"the next honest one"
+
+
+def test_a_contact_that_skips_on_purpose_fills_no_memory(kernel: type[Ratchet]) -> None:
+    alice, bob = established(kernel)
+    # A contact can be dishonest too: its messages are authentic, and each is as far ahead as is allowed.
+    for _ in range(4):
+        for _ in range(1_000):
+            _, alice = alice.encrypt(b"", os.urandom(16))
+        last, alice = alice.encrypt(b"far", os.urandom(16))
+        _, bob = bob.decrypt(last, os.urandom(32), NOW)
+    assert len(bob.skipped()) == MAX_STORED
+    assert len(bob.to_bytes()) < 256 + 76 * MAX_STORED
+    honest, _ = alice.encrypt(b"the next honest one", os.urandom(16))
+    assert bob.decrypt(honest, os.urandom(32), NOW)[0] == b"the next honest one"
+    with pytest.raises(Duplicate):  # evicted, and said to be so
+        bob.decrypt(renumbered(honest, n=1), os.urandom(32), NOW)
+
+
+def test_without_the_limit_a_forged_header_makes_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    alice, bob = established(Ratchet)
+    honest, _ = alice.encrypt(b"the next honest one", os.urandom(16))
+    steps = 0
+
+    def counted(key: bytes) -> tuple[bytes, bytes]:
+        nonlocal steps
+        steps += 1
+        return chain_step(key)
+
+    monkeypatch.setattr(pure, "chain_step", counted)
+    forged = renumbered(honest, n=20_000)
+    with pytest.raises(TooFar):
+        bob.decrypt(forged, os.urandom(32), NOW)
+    assert steps == 0
+    monkeypatch.setattr(pure, "MAX_SKIP", 2**32)  # the defence, off
+    with pytest.raises(Invalid):
+        bob.decrypt(forged, os.urandom(32), NOW)
+    assert steps > 19_000
+
+
+def test_without_the_bound_a_contact_fills_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pure_skipped, "MAX_STORED", 2**32)  # the defence, off
+    with pytest.raises(AssertionError):
+        test_a_contact_that_skips_on_purpose_fills_no_memory(Ratchet)

@@ -1,0 +1,312 @@
+"""A29: weak or non-canonical Ed25519 keys and signatures, and X25519 keys that give zero, at every place that
+verifies or exchanges (docs/CRYPTO.md, Strict Ed25519 and Notation).
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import mobium
+from mobium import signing
+from mobium._pure.ratchet import Ratchet
+from mobium.client.links import parse_contact
+from mobium.crypto import Bundle, Identity, PrekeyKind, Session, SignedPrekey, _primitives, pqxdh, prekeys
+from mobium.crypto.identity import verify_binding
+from mobium.errors import CryptoError, Invalid, InvalidInput, MobiumError, ProtocolError, SignatureError
+from mobium.protocol import codec
+from mobium.protocol import messages as m
+from mobium.protocol.codes import CloseCode, ErrorCode
+from mobium.protocol.connection import Answer, ClientConnection, LoggedIn, Refusal, ServerConnection, Welcome
+from mobium.signing import SigningKey
+from tests.attacks.forge import NOW, message, pair
+from tests.support.hostile import ALLOWED
+
+P = 2**255 - 19
+Q = 2**252 + 27742317777372353535851937790883648493  # the order of the base point
+
+# One signature that the neutral point's key "makes" over every message: R neutral, S zero.
+NEUTRAL = (1).to_bytes(32, "little")
+UNIVERSAL = NEUTRAL + bytes(32)
+
+_ORDER_8 = (
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+)
+_WEAK_Y = (0, 1, P - 1, *(int.from_bytes(bytes.fromhex(y), "little") for y in _ORDER_8))
+# Each with both signs, and the second encodings that 255 bits leave for y = 0 to 18.
+WEAK = tuple(
+    (y | sign << 255).to_bytes(32, "little") for y in (*_WEAK_Y, *range(P, 2**255)) for sign in (0, 1)
+)
+
+_ZERO_U = (
+    0,
+    1,
+    325606250916557431795983626356110631294008115727848805560023387167927233504,
+    39382357235489614581723060781553021112529911719440698176882885853963445705823,
+    P - 1,
+    P,
+    P + 1,
+)
+# Each with the top bit that X25519 ignores.
+ZERO = tuple((u | top << 255).to_bytes(32, "little") for u in _ZERO_U for top in (0, 1))
+
+
+# ---------------------------------------------------------------- signatures
+
+
+def by_hand(public: bytes, signature: bytes) -> None:
+    signing.verify(public, signature, b"anything")
+
+
+def binding(public: bytes, signature: bytes) -> None:
+    verify_binding(public, os.urandom(32), signature)
+
+
+def prekey(kind: PrekeyKind) -> Callable[[bytes, bytes], None]:
+    def place(public: bytes, signature: bytes) -> None:
+        key = SignedPrekey(7, NOW, os.urandom(kind.public_size), signature)
+        prekeys.verify_prekey(public, kind, key, NOW)
+
+    return place
+
+
+def bundle(public: bytes, signature: bytes) -> None:
+    key = SignedPrekey(7, NOW, _primitives.x25519_public(os.urandom(32)), signature)
+    kem = SignedPrekey(8, NOW, _primitives.kem_public(os.urandom(64)), signature)
+    x_public = _primitives.x25519_public(os.urandom(32))
+    offered = Bundle(public, x_public, signature, key, kem, PrekeyKind.KEM_LAST_RESORT, None)
+    Session.initiate(Identity.from_seed(os.urandom(64)), offered, now=NOW)
+
+
+def first_message(public: bytes, signature: bytes) -> None:
+    me = Identity.from_seed(os.urandom(64))
+    header = bytearray(os.urandom(pqxdh.HEADER_SIZE))
+    header[0], header[1:33], header[65:129], header[169] = 2, public, signature, 2
+    pqxdh.check_sender(me, pqxdh.read_header(bytes(header)), sender=public)
+
+
+def server_login(public: bytes, signature: bytes) -> None:
+    server = ServerConnection(SigningKey.generate(), lambda _name: True, 1 << 20)
+    login = m.Auth(public, os.urandom(32), signature, os.urandom(32), "a.test:80", 1, 1, signature)
+    event = server.receive(codec.encode(login))
+    if isinstance(event, Refusal):
+        assert (event.code, event.close) == (ErrorCode.AUTH_FAILED, CloseCode.AUTH)
+        raise SignatureError(event.code)
+    assert isinstance(event, LoggedIn)
+
+
+def client_login(public: bytes, signature: bytes) -> None:
+    client = ClientConnection(Identity.from_seed(os.urandom(64)), "a.test:80")
+    assert isinstance(client.receive(codec.encode(m.AuthChallenge(os.urandom(32), public, [1]))), Answer)
+    assert isinstance(client.receive(codec.encode(m.AuthSuccess(0, ALLOWED, signature))), Welcome)
+
+
+PLACES: dict[str, Callable[[bytes, bytes], None]] = {
+    "verify": by_hand,
+    "identity binding": binding,
+    **{f"{kind.value} prekey": prekey(kind) for kind in PrekeyKind},
+    "bundle": bundle,
+    "first message": first_message,
+    "login at the server": server_login,
+    "login at the client": client_login,
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_weak_keys_sign_nothing(place: str) -> None:
+    for public in WEAK:
+        with pytest.raises((SignatureError, ProtocolError)):
+            PLACES[place](public, UNIVERSAL)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_without_the_check_one_signature_is_good_everywhere(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signing, "_check_point", lambda _encoded: None)  # the defence, off
+    PLACES[place](NEUTRAL, UNIVERSAL)
+    PLACES[place]((P + 1).to_bytes(32, "little"), UNIVERSAL)  # the same point, spelled otherwise
+
+
+def test_a_weak_or_second_encoding_of_a_signature_is_refused() -> None:
+    key = SigningKey.generate()
+    honest = key.sign(b"anything")
+    s = int.from_bytes(honest[32:], "little")
+    for forged in (
+        *(weak + honest[32:] for weak in WEAK),
+        honest[:32] + (s + Q).to_bytes(32, "little"),  # S must be reduced, or a signature has two forms
+        honest[:32] + (s | 1 << 255).to_bytes(32, "little"),
+    ):
+        with pytest.raises(SignatureError):
+            signing.verify(key.public, forged, b"anything")
+    signing.verify(key.public, honest, b"anything")
+
+
+def test_a_weak_key_is_no_contact() -> None:
+    for public in WEAK:
+        with pytest.raises(InvalidInput):
+            parse_contact(public.hex())
+
+
+def test_without_the_check_a_weak_key_is_a_contact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing, "_check_point", lambda _encoded: None)  # the defence, off
+    assert parse_contact(NEUTRAL.hex()).public == NEUTRAL
+
+
+def test_there_is_one_function_that_verifies() -> None:
+    """Who could verify without the check would have to name the library's class."""
+    package = Path(mobium.__file__).parent
+    checkout = package.parents[1]
+    sources = [
+        path
+        for folder in (package, checkout / "server_app", checkout / "client_app")
+        for path in folder.rglob("*.py")
+        if "build" not in path.parts
+    ]
+    named = {
+        path.relative_to(checkout).as_posix()
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.alias | ast.Name | ast.Attribute)
+        and "Ed25519PublicKey" in (getattr(node, field, "") for field in ("name", "id", "attr"))
+    }
+    assert named == {"python/mobium/signing.py"}
+
+
+# ---------------------------------------------------------------- exchanges
+
+
+def initiate(kernel: type[Ratchet], public: bytes) -> None:
+    kernel.initiate(os.urandom(32), public, b"", os.urandom(32))
+
+
+def step(kernel: type[Ratchet], public: bytes) -> None:
+    alice, bob = pair(kernel)
+    first, _ = alice.encrypt(b"hello", os.urandom(16))
+    _, bob = bob.decrypt(first, os.urandom(32), NOW)
+    before = bob.to_bytes()
+    try:
+        bob.decrypt(message(public, 0, 0), os.urandom(32), NOW)
+    finally:
+        assert bob.to_bytes() == before
+
+
+def first_step(kernel: type[Ratchet], public: bytes) -> None:
+    _, bob = pair(kernel)
+    bob.decrypt(message(public, 0, 0), os.urandom(32), NOW)
+
+
+@pytest.mark.parametrize("place", [initiate, step, first_step])
+def test_the_kernels_refuse_a_key_that_gives_zero(
+    kernel: type[Ratchet], place: Callable[[type[Ratchet], bytes], None]
+) -> None:
+    for public in ZERO:
+        # Invalid could also be a wrong tag: the sentence tells that it did not come to that.
+        with pytest.raises(CryptoError, match="small order"):
+            place(kernel, public)
+
+
+class Evil:
+    """An identity that signs whatever it likes, and so can bind keys that are none."""
+
+    def __init__(self) -> None:
+        self.identity = Identity.from_seed(os.urandom(64))
+        self.x_public = self.identity.x_public
+
+    def bound(self, x_public: bytes) -> bytes:
+        return self.identity.sign(b"mobium/1 identity binding\0" + x_public)
+
+    def signed(self, kind: PrekeyKind, public: bytes) -> SignedPrekey:
+        signed = kind.label + b"\0" + (9).to_bytes(4, "big") + NOW.to_bytes(8, "big") + public
+        return SignedPrekey(9, NOW, public, self.identity.sign(signed))
+
+    def bundle(self, weak: str, public: bytes) -> Bundle:
+        good = _primitives.x25519_public(os.urandom(32))
+        x_public = public if weak in ("identity", "all") else self.x_public
+        return Bundle(
+            self.identity.public,
+            x_public,
+            self.bound(x_public),
+            self.signed(PrekeyKind.SIGNED, public if weak in ("signed", "all") else good),
+            self.signed(PrekeyKind.KEM_LAST_RESORT, _primitives.kem_public(os.urandom(64))),
+            PrekeyKind.KEM_LAST_RESORT,
+            self.signed(PrekeyKind.ONE_TIME, public if weak in ("one-time", "all") else good),
+        )
+
+
+@pytest.mark.parametrize("weak", ["identity", "signed", "one-time"])
+def test_a_bundle_with_a_key_that_gives_zero_is_refused(kernel: type[Ratchet], weak: str) -> None:
+    me, evil = Identity.from_seed(os.urandom(64)), Evil()
+    Session.initiate(me, evil.bundle("none", b""), now=NOW)  # what is refused below is the weak key alone
+    for public in ZERO:
+        with pytest.raises(CryptoError, match="small order"):
+            Session.initiate(me, evil.bundle(weak, public), now=NOW)
+
+
+@pytest.mark.parametrize("weak", ["identity", "ephemeral"])
+def test_a_first_message_with_a_key_that_gives_zero_is_refused(weak: str) -> None:
+    me, evil = Identity.from_seed(os.urandom(64)), Evil()
+    mine = prekeys.Prekeys.generate(me, NOW, 1, 1)
+    honest, _ = Session.initiate(evil.identity, mine.bundle(), now=NOW).encrypt(b"hello")
+    for public in ZERO:
+        forged = bytearray(honest)
+        if weak == "identity":
+            forged[33:65], forged[65:129] = public, evil.bound(public)
+        else:
+            forged[129:161] = public
+        with pytest.raises(CryptoError, match="small order"):
+            Session.accept(me, mine, bytes(forged), now=NOW)
+    assert Session.accept(me, mine, honest, now=NOW)[0] == b"hello"
+
+
+def test_an_identity_exchanges_with_no_key_that_gives_zero() -> None:
+    for public in ZERO:
+        with pytest.raises(CryptoError, match="small order"):
+            Identity.from_seed(os.urandom(64)).exchange(public)
+
+
+def test_without_the_check_nothing_secret_goes_into_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then a peer could fix all four exchanges, and only the KEM would be left."""
+    real = _primitives.x25519
+    given: list[bytes] = []
+
+    def unchecked(private: bytes, public: bytes) -> bytes:
+        try:
+            given.append(real(private, public))
+        except CryptoError:
+            given.append(bytes(32))
+        return given[-1]
+
+    monkeypatch.setattr(_primitives, "x25519", unchecked)  # the defence, off
+    me, evil = Identity.from_seed(os.urandom(64)), Evil()
+    offered = evil.bundle("all", ZERO[0])
+    pqxdh.initiate(me, offered, os.urandom(32), NOW)
+    assert given == [bytes(32)] * 4
+
+
+def test_without_the_check_the_kernel_steps_with_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the next chain would follow from the root key alone: a stolen state would never heal."""
+    shared: list[bytes] = []
+    real = mobium._pure.ratchet._exchange
+
+    def unchecked(private: bytes, public: bytes) -> bytes:
+        shared.append(real(private, public) or bytes(32))
+        return shared[-1]
+
+    monkeypatch.setattr("mobium._pure.ratchet._exchange", unchecked)  # the defence, off
+    initiate(Ratchet, ZERO[0])
+    with pytest.raises(Invalid, match="not authentic"):
+        step(Ratchet, ZERO[0])
+    assert shared[0] == shared[-1] == bytes(32)
+
+
+def test_a_sentence_tells_nothing_of_a_key() -> None:
+    for place in (by_hand, client_login):
+        with pytest.raises(MobiumError) as refused:
+            place(NEUTRAL, UNIVERSAL)
+        assert NEUTRAL.hex() not in str(refused.value)

@@ -10,7 +10,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 
 # What the tests need beyond Python and Rust; a test says so itself with @pytest.mark.needs("git").
-TESTS="git"
+TESTS="git make"
 
 say() { printf '%s\n' "$*" >&2; }
 

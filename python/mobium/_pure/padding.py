@@ -37,7 +37,7 @@ def pad(plaintext: bytes) -> bytes:
         raise TypeError("plaintext must be bytes")
     size = len(plaintext)
     if size > LARGEST:
-        raise PaddingError("the message is larger than the largest bucket")
+        raise PaddingError("The message is larger than the largest bucket.")
     # The smallest power of two of at least 512 that holds the prefix, the plaintext and the tag.
     bucket = max(512, 1 << (size + PREFIX + TAG - 1).bit_length())
     return b"".join((size.to_bytes(4, "big"), bytes(4), plaintext, bytes(bucket - TAG - PREFIX - size)))
@@ -52,10 +52,10 @@ def unpad(padded: bytes) -> bytes:
     if not isinstance(padded, bytes):
         raise TypeError("padded must be bytes")
     if len(padded) not in _PADDED:
-        raise PaddingError("a padded message has the size of a bucket")
+        raise PaddingError("A padded message has the size of a bucket.")
     size = int.from_bytes(padded[:4], "big")
     if padded[4:PREFIX] != bytes(4):
-        raise PaddingError("the reserved bytes of the padding are not zero")
+        raise PaddingError("The reserved bytes of the padding are not zero.")
     if size > len(padded) - PREFIX:
-        raise PaddingError("the length in the padding does not fit")
+        raise PaddingError("The length in the padding does not fit.")
     return padded[PREFIX : PREFIX + size]

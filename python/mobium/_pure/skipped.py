@@ -1,8 +1,9 @@
 """Skipped message keys: what a ratchet holds for messages that have not arrived (docs/CRYPTO.md section 4).
 
-A set of them is a value that states share; a change makes a new one. Twin of native/core/src/skipped.rs, which shares the unchanged parts of a
-changed set too; here a change copies the set, and `changes` compares whole sets unless they are the same object. Not its concern: when keys are
-skipped, and where records are stored.
+A set of them is a value that states share; a change makes a new one. Twin of native/core/src/skipped.rs,
+which shares the unchanged parts of a changed set too; here a change copies the set, and `changes` compares
+whole sets unless they are the same object. Not its concern: when keys are skipped, and where records are
+stored.
 """
 
 from __future__ import annotations
@@ -22,13 +23,17 @@ RECORD: Final = 76
 """ratchet public(32) ‖ n(u32) ‖ message key(32) ‖ stored at(u64 s); the first 36 bytes are its id."""
 
 MAX_STORED: Final = 2000
-"""Keys held at most: both limits on skipping together, so that no message ever evicts a key that it brought."""
+"""Keys held at most: both limits on skipping together, so that no message ever evicts a key that it brought.
+"""
 
 COUNTER_END: Final = 2**32 - 1
 """No message has this number; a chain whose next number it is has been used up."""
 
 Skipped = Mapping[bytes, bytes]
-"""id (36 bytes) -> message key(32) ‖ stored at(u64), oldest first. Shared between states, so never changed in place."""
+"""id (36 bytes) -> message key(32) ‖ stored at(u64), oldest first.
+
+Shared between states, so never changed in place.
+"""
 
 EMPTY: Final[Skipped] = MappingProxyType({})
 
@@ -80,8 +85,8 @@ def changes(skipped: Skipped, previous: Skipped) -> tuple[list[bytes], list[byte
 def checked(stored: Sequence[bytes], remote: bytes | None, awaited: int) -> Skipped:
     """The keys of records in the only order in which steps can have stored them, or StateError.
 
-    One ratchet key's stand together and ascend; those of `remote`, the key being received, come last and lie below `awaited`. Before anything
-    was received (`remote` is None) there are none.
+    One ratchet key's stand together and ascend; those of `remote`, the key being received, come last and lie
+    below `awaited`. Before anything was received (`remote` is None) there are none.
     """
     if not stored:
         return EMPTY

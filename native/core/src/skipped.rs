@@ -1,0 +1,304 @@
+//! Skipped message keys: what a ratchet holds for messages that have not arrived (docs/CRYPTO.md section 4).
+//!
+//! A set of them is a value, kept in chunks of at most 32 records in the order in which they were stored. States share chunks: a change copies the
+//! chunks it touches and the list of chunks, never a key, and [`Skipped::changes`] looks only at the chunks that are not shared.
+//! Twin of `mobium/_pure/skipped.py`. Not its concern: when keys are skipped, and where records are stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::Error;
+use crate::secret::Secret;
+
+/// Bytes of a key of any kind.
+pub const KEY: usize = 32;
+/// Bytes of a record's id: ratchet public(32) ‖ n(u32).
+pub const ID: usize = 36;
+/// Bytes of a record: id ‖ message key(32) ‖ stored at(u64 s).
+pub const RECORD: usize = 76;
+/// Keys held at most: both limits on skipping together, so that no message ever evicts a key that it brought.
+pub const MAX_STORED: usize = 2000;
+/// No message has this number; a chain whose next number it is has been used up.
+pub const COUNTER_END: u32 = u32::MAX;
+
+/// Records of a chunk at most: copying one costs less than the HMACs of skipping a key, and 2,000 keys make some sixty chunks.
+const CHUNK: usize = 32;
+
+const ORDER: Error = Error::State("The stored skipped keys are out of order.");
+
+/// The key of one message that has not arrived. Cloning it shares the key.
+#[derive(Clone, Debug)]
+pub struct Record {
+    public: [u8; KEY],
+    n: u32,
+    key: Secret,
+    stored_at: u64,
+}
+
+impl Record {
+    pub(crate) const fn new(public: [u8; KEY], n: u32, key: Secret, stored_at: u64) -> Self {
+        Self { public, n, key, stored_at }
+    }
+
+    /// The first 36 bytes of the stored form.
+    #[must_use]
+    pub fn id(&self) -> [u8; ID] {
+        let mut id = [0; ID];
+        id[..KEY].copy_from_slice(&self.public);
+        id[KEY..].copy_from_slice(&self.n.to_be_bytes());
+        id
+    }
+
+    /// Writes the stored form over all of `out`, which has 76 bytes. Secret.
+    pub fn write(&self, out: &mut [u8]) {
+        let (id, rest) = out.split_at_mut(ID);
+        let (key, stored_at) = rest.split_at_mut(KEY);
+        id.copy_from_slice(&self.id());
+        key.copy_from_slice(self.key.bytes());
+        stored_at.copy_from_slice(&self.stored_at.to_be_bytes());
+    }
+
+    fn read(stored: &[u8]) -> Option<Self> {
+        let (public, rest) = stored.split_first_chunk::<KEY>()?;
+        let (n, rest) = rest.split_first_chunk::<4>()?;
+        let (key, rest) = rest.split_first_chunk::<KEY>()?;
+        let stored_at = u64::from_be_bytes(rest.try_into().ok()?);
+        Some(Self::new(*public, u32::from_be_bytes(*n), Secret::copy_of(key), stored_at))
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        let same_key = self.key.is(&other.key) || self.key.bytes() == other.key.bytes();
+        same_key && self.stored_at == other.stored_at
+    }
+}
+
+/// Never empty in a set.
+type Chunk = Arc<Vec<Record>>;
+
+/// The skipped keys of one state, oldest first. Cloning it shares everything.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Skipped {
+    chunks: Arc<Vec<Chunk>>,
+    len: usize,
+}
+
+/// Where a record stands: which chunk, and where in it.
+pub(crate) struct Place(usize, usize);
+
+impl Skipped {
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Record> {
+        self.chunks.iter().flat_map(|chunk| chunk.iter())
+    }
+
+    /// The records of one ratchet key: they stand together, so a chunk that begins and ends with a key holds no other.
+    fn of<'a>(&'a self, public: &[u8; KEY]) -> impl Iterator<Item = (Place, &'a Record)> {
+        let public = *public;
+        self.chunks.iter().enumerate().flat_map(move |(at, chunk)| {
+            let alone = chunk.first().map(|record| record.public) == chunk.last().map(|record| record.public);
+            let other = chunk.first().is_none_or(|record| record.public != public);
+            let looked_at: &[Record] = if alone && other { &[] } else { chunk };
+            looked_at
+                .iter()
+                .enumerate()
+                .filter(move |(_, record)| record.public == public)
+                .map(move |(index, record)| (Place(at, index), record))
+        })
+    }
+
+    /// The key of a message, if it is held.
+    pub(crate) fn find(&self, public: &[u8; KEY], n: u32) -> Option<(Place, &Secret)> {
+        self.of(public).find(|(_, record)| record.n == n).map(|(place, record)| (place, &record.key))
+    }
+
+    /// Whether a key of this ratchet key's chain is held.
+    pub(crate) fn holds_any(&self, public: &[u8; KEY]) -> bool {
+        self.of(public).next().is_some()
+    }
+
+    /// This set with more records behind it; beyond [`MAX_STORED`] the oldest are evicted.
+    pub(crate) fn hold(&self, added: Vec<Record>) -> Self {
+        if added.is_empty() {
+            return self.clone();
+        }
+        let len = self.len + added.len();
+        let mut evict = len.saturating_sub(MAX_STORED);
+        let mut chunks = Vec::with_capacity(self.chunks.len() + added.len() / CHUNK + 1);
+        for chunk in self.chunks.iter() {
+            if evict >= chunk.len() {
+                evict -= chunk.len();
+            } else if evict > 0 {
+                chunks.push(Arc::new(chunk[evict..].to_vec()));
+                evict = 0;
+            } else {
+                chunks.push(Arc::clone(chunk));
+            }
+        }
+        let mut added = added.into_iter().skip(evict);
+        if let Some(last) = chunks.last_mut() {
+            let room = CHUNK.saturating_sub(last.len());
+            if room > 0 {
+                *last = Arc::new(last.iter().cloned().chain(added.by_ref().take(room)).collect());
+            }
+        }
+        loop {
+            let chunk: Vec<Record> = added.by_ref().take(CHUNK).collect();
+            if chunk.is_empty() {
+                break;
+            }
+            chunks.push(Arc::new(chunk));
+        }
+        Self { chunks: Arc::new(chunks), len: len.min(MAX_STORED) }
+    }
+
+    /// This set less one record.
+    pub(crate) fn without(&self, place: &Place) -> Self {
+        let Place(at, index) = *place;
+        let mut joiner = Joiner::with_capacity(self.chunks.len());
+        for (i, chunk) in self.chunks.iter().enumerate() {
+            if i == at {
+                let mut rest = chunk.as_ref().clone();
+                rest.remove(index);
+                joiner.push_changed(rest);
+            } else {
+                joiner.push(chunk);
+            }
+        }
+        Self { chunks: Arc::new(joiner.chunks), len: self.len - 1 }
+    }
+
+    /// This set less what was stored before that unix second.
+    pub(crate) fn without_older(&self, before: u64) -> Self {
+        let kept = self.iter().filter(|record| record.stored_at >= before).count();
+        if kept == self.len {
+            return self.clone();
+        }
+        let mut joiner = Joiner::with_capacity(self.chunks.len());
+        for chunk in self.chunks.iter() {
+            if chunk.iter().all(|record| record.stored_at >= before) {
+                joiner.push(chunk);
+            } else {
+                joiner.push_changed(
+                    chunk.iter().filter(|record| record.stored_at >= before).cloned().collect(),
+                );
+            }
+        }
+        Self { chunks: Arc::new(joiner.chunks), len: kept }
+    }
+
+    /// The records that `previous` does not hold as they are, oldest first, and the ids that only `previous` holds.
+    pub(crate) fn changes(&self, previous: &Self) -> (Vec<&Record>, Vec<[u8; ID]>) {
+        if Arc::ptr_eq(&self.chunks, &previous.chunks) {
+            return (Vec::new(), Vec::new());
+        }
+        let ours: BTreeSet<*const Vec<Record>> = self.chunks.iter().map(Arc::as_ptr).collect();
+        let theirs: BTreeSet<*const Vec<Record>> = previous.chunks.iter().map(Arc::as_ptr).collect();
+        let fresh = || {
+            self.chunks.iter().filter(|&chunk| !theirs.contains(&Arc::as_ptr(chunk))).flat_map(|c| c.iter())
+        };
+        let gone = || {
+            previous.chunks.iter().filter(|&chunk| !ours.contains(&Arc::as_ptr(chunk))).flat_map(|c| c.iter())
+        };
+        let before: BTreeMap<[u8; ID], &Record> = gone().map(|record| (record.id(), record)).collect();
+        let mut after = BTreeSet::new();
+        let mut added = Vec::new();
+        for record in fresh() {
+            let id = record.id();
+            if !before.get(&id).is_some_and(|old| old.is(record)) {
+                added.push(record);
+            }
+            after.insert(id);
+        }
+        let removed = gone().map(Record::id).filter(|id| !after.contains(id)).collect();
+        (added, removed)
+    }
+
+    /// The keys of records in the only order in which steps can have stored them.
+    ///
+    /// One ratchet key's stand together and ascend; those of the key being received come last and lie below the number awaited. `receiving` is
+    /// that key and that number; before anything was received there are none.
+    pub(crate) fn checked<'a>(
+        stored: impl ExactSizeIterator<Item = &'a [u8]>,
+        receiving: Option<(&[u8; KEY], u32)>,
+    ) -> Result<Self, Error> {
+        if stored.len() == 0 {
+            return Ok(Self::default());
+        }
+        if stored.len() > MAX_STORED {
+            return Err(Error::State("The stored ratchet state holds too many skipped keys."));
+        }
+        let Some((remote, awaited)) = receiving else {
+            return Err(Error::State(
+                "The stored ratchet state holds skipped keys before it received anything.",
+            ));
+        };
+        let mut records: Vec<Record> = Vec::with_capacity(stored.len());
+        let mut begun = BTreeSet::new();
+        for bytes in stored {
+            let record =
+                Record::read(bytes).ok_or(Error::State("A stored skipped key has the wrong length."))?;
+            match records.last() {
+                Some(last) if last.public == record.public => {
+                    if record.n <= last.n {
+                        return Err(ORDER);
+                    }
+                }
+                _ => {
+                    if begun.contains(&record.public) || begun.contains(remote) {
+                        return Err(ORDER);
+                    }
+                    begun.insert(record.public);
+                }
+            }
+            if record.n >= if record.public == *remote { awaited } else { COUNTER_END } {
+                return Err(ORDER);
+            }
+            records.push(record);
+        }
+        Ok(Self::default().hold(records))
+    }
+}
+
+/// Puts chunks in a row and joins a changed one with a neighbour where both fit into one, so that a set that shrinks keeps few chunks.
+struct Joiner {
+    chunks: Vec<Chunk>,
+    /// Whether the last chunk was changed and may be joined with an unchanged one.
+    open: bool,
+}
+
+impl Joiner {
+    fn with_capacity(capacity: usize) -> Self {
+        Self { chunks: Vec::with_capacity(capacity), open: false }
+    }
+
+    fn push(&mut self, chunk: &Chunk) {
+        if self.open && self.join(chunk) {
+            return;
+        }
+        self.open = false;
+        self.chunks.push(Arc::clone(chunk));
+    }
+
+    fn push_changed(&mut self, records: Vec<Record>) {
+        if records.is_empty() {
+            return;
+        }
+        if !self.join(&records) {
+            self.chunks.push(Arc::new(records));
+        }
+        self.open = true;
+    }
+
+    fn join(&mut self, records: &[Record]) -> bool {
+        match self.chunks.last_mut() {
+            Some(last) if last.len() + records.len() <= CHUNK => {
+                *last = Arc::new(last.iter().chain(records).cloned().collect());
+                true
+            }
+            _ => false,
+        }
+    }
+}

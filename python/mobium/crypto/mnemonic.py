@@ -59,10 +59,10 @@ def check_words(words: str) -> str:
     """
     given = unicodedata.normalize("NFKD", words).lower().split()
     known = _positions()
-    unknown = [position for position, word in enumerate(given, start=1) if word not in known]
+    unknown = [index for index, word in enumerate(given) if word not in known]
     problems = [
-        f'Word {position} is not one of the recovery words; did you mean "{nearest(given[position - 1])}"?'
-        for position in unknown[:WORD_COUNT]
+        f'Word {index + 1} is not one of the recovery words; did you mean "{_suggestion(given, index)}"?'
+        for index in unknown[:WORD_COUNT]
     ]
     if len(given) != WORD_COUNT:
         problems.append(f"There must be {WORD_COUNT} recovery words, and here are {len(given)}.")
@@ -85,24 +85,32 @@ def seed_from_words(words: str, passphrase: str = "") -> bytes:
     return _english().to_seed(check_words(words), passphrase)
 
 
-def nearest(word: str) -> str:
-    """The word of the list that `word` most probably should have been.
+def nearest(word: str) -> list[str]:
+    """The words of the list that `word` could have been meant to be, the likeliest first.
 
     A beginning of four letters or more names its word, since the list is made so that four letters tell all
-    words apart. Otherwise it is the word at the smallest edit distance (swapped neighbours count once), then
-    the one with the longest common beginning, then the first in the alphabet.
+    words apart. Otherwise they are the words at the smallest edit distance (swapped neighbours count once),
+    longest common beginning first, then in the order of the alphabet.
     """
     wordlist = _english().wordlist
     if len(word) >= 4:
         completed = [candidate for candidate in wordlist if candidate.startswith(word)]
         if len(completed) == 1:
-            return completed[0]
-    # A list word has at most 8 letters: what lies behind the 16th letter of a pasted text cannot change which
-    # one is nearest by much.
-    typed = word[:16]
-    return min(
-        wordlist, key=lambda candidate: (_distance(typed, candidate), -_common_beginning(typed, candidate))
+            return completed
+    typed = word[:16]  # a word of the list has at most 8 letters; a pasted page costs no more than a slip
+    distances = {candidate: _distance(typed, candidate) for candidate in wordlist}
+    least = min(distances.values())
+    found = [candidate for candidate, distance in distances.items() if distance == least]
+    return sorted(found, key=lambda candidate: -_common_beginning(typed, candidate))
+
+
+def _suggestion(given: list[str], index: int) -> str:
+    """The likeliest word in that place; among equally near ones, one with which the checksum fits."""
+    candidates = nearest(given[index])
+    fitting = (
+        word for word in candidates if _english().check(" ".join([*given[:index], word, *given[index + 1 :]]))
     )
+    return next(fitting, candidates[0])
 
 
 def _common_beginning(a: str, b: str) -> int:

@@ -11,9 +11,9 @@ one peer, the handshakes seen before, prekeys to delete (the engine's), and the 
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Sequence
+from os import urandom
 from typing import NoReturn
 
 from mobium._backend import Ratchet
@@ -86,9 +86,9 @@ class Session:
         pinned one.
         """
         secret, associated_data, header = pqxdh.initiate(
-            identity, bundle, os.urandom(_KEY_SIZE), _now(now), pinned_x=pinned_x
+            identity, bundle, urandom(_KEY_SIZE), _now(now), pinned_x=pinned_x
         )
-        ratchet = Ratchet.initiate(secret, bundle.signed.public, associated_data, os.urandom(_KEY_SIZE))
+        ratchet = Ratchet.initiate(secret, bundle.signed.public, associated_data, urandom(_KEY_SIZE))
         handshake = hashlib.sha256(header).digest()
         return cls._of(ratchet, bundle.identity, bundle.x_public, handshake, header, initiated=True)
 
@@ -116,7 +116,7 @@ class Session:
         pqxdh.check_sender(identity, header, sender=sender, pinned_x=pinned_x)
         secret, associated_data, private, used = pqxdh.respond(identity, prekeys, header)
         plaintext, ratchet = Ratchet.accept(secret, private, associated_data).decrypt(
-            message[pqxdh.HEADER_SIZE :], os.urandom(_KEY_SIZE), _now(now)
+            message[pqxdh.HEADER_SIZE :], urandom(_KEY_SIZE), _now(now)
         )
         return plaintext, cls._of(ratchet, header.ed, header.x, header.handshake, None, initiated=False), used
 
@@ -126,7 +126,7 @@ class Session:
         The payload's size is a bucket + 57 bytes, + 1,799 while unanswered. Raises PaddingError above the
         largest bucket.
         """
-        message, ratchet = self._ratchet.encrypt(plaintext, os.urandom(_SALT_SIZE))
+        message, ratchet = self._ratchet.encrypt(plaintext, urandom(_SALT_SIZE))
         header = self._header
         return (message if header is None else header + message), self._next(ratchet, header)
 
@@ -140,7 +140,7 @@ class Session:
         message = self._ratchet_message(payload)
         ratchet = self._ratchet
         # Entropy is dear beside a message in a known chain, and goes unused there.
-        fresh = None if ratchet.knows(message) else os.urandom(_KEY_SIZE)
+        fresh = None if ratchet.knows(message) else urandom(_KEY_SIZE)
         plaintext, ratchet = ratchet.decrypt(message, fresh, _now(now))
         return plaintext, self._next(ratchet, None)
 

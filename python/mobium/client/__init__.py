@@ -1,0 +1,32 @@
+"""The engine: an identity's messages, contacts and connection, for programs that show them or act on them.
+
+The front door is `from mobium.client import Engine` and the events below. Not its concern: the algorithms
+(`mobium.crypto`) and the wire (`mobium.protocol`).
+"""
+
+from mobium.client.contacts import Contact, Contacts
+from mobium.client.engine import Engine, ServerInfo
+from mobium.client.events import (
+    ConnectionChanged,
+    ContactKeyChanged,
+    Event,
+    EventStream,
+    MessageReceived,
+    MessageStateChanged,
+)
+from mobium.client.store.messages import Conversation, Message
+
+__all__ = [
+    "ConnectionChanged",
+    "Contact",
+    "ContactKeyChanged",
+    "Contacts",
+    "Conversation",
+    "Engine",
+    "Event",
+    "EventStream",
+    "Message",
+    "MessageReceived",
+    "MessageStateChanged",
+    "ServerInfo",
+]

@@ -1,0 +1,457 @@
+"""The engine: one open profile, the way in for every program (docs/ARCHITECTURE.md).
+
+    async with Engine.open(directory, password) as engine:
+        await engine.connect("chat.example")
+        async for event in engine.events():
+            if isinstance(event, MessageReceived):
+                await engine.send(event.peer, event.text)
+
+Peers and content ids are lower-case hex. Whatever a method returns is stored; whatever it raises has changed
+nothing. Not its concern: where profiles lie (`mobium.client.profile`), and what is shown how.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from mobium.client import profile_files
+from mobium.client.address import parse
+from mobium.client.contacts import Contacts, accept_peer, resolve
+from mobium.client.core import Core
+from mobium.client.events import ConnectionState, EventHub, EventStream, MessageState
+from mobium.client.links import contact_link
+from mobium.client.maintenance import INTERVAL, maintain
+from mobium.client.online import Online
+from mobium.client.receipts import DELAY
+from mobium.client.store import incoming, messages, meta, outgoing, peers
+from mobium.client.store.database import Tx
+from mobium.client.store.messages import Conversation, Message
+from mobium.client.transport import Connector, dial
+from mobium.crypto import vault
+from mobium.crypto.identity import Identity
+from mobium.errors import InvalidInput, MobiumError, ServerRefused, StoreError
+from mobium.protocol import content, limits
+from mobium.protocol.content import Text
+
+__all__ = ["Engine", "ServerInfo"]
+
+_RANK: Final[dict[str, int]] = {"queued": 0, "failed": 0, "expired": 0, "sent": 1, "delivered": 2, "read": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """The server of a profile.
+
+    `key` is its pinned public key in hex, empty before the first connection; `offered_key` another one that
+    it has shown.
+    """
+
+    url: str
+    host: str
+    key: str
+    offered_key: str = ""
+
+
+class Engine:
+    """An open profile. Made by `Engine.open`; all methods belong to the event loop that opened it."""
+
+    def __init__(
+        self, directory: Path, core: Core, hub: EventHub, connector: Connector, receipt_delay: float
+    ) -> None:
+        self._directory = directory
+        self._core = core
+        self._hub = hub
+        self._connector = connector
+        self._receipt_delay = receipt_delay
+        self._group: asyncio.TaskGroup | None = None
+        self._online: Online | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
+        self.contacts = Contacts(core, self._wake)
+
+    # ------------------------------------------------------------ profiles
+
+    @staticmethod
+    async def create(directory: str | os.PathLike[str], password: str) -> str:
+        """Make a new identity in `directory` and return its 24 recovery words: show them once, they are
+        stored nowhere.
+
+        Raises InvalidInput for a weak password, StoreError if there is a profile already or the folder cannot
+        be written.
+        """
+        return await profile_files.create(Path(directory), password)
+
+    @staticmethod
+    async def recover(
+        directory: str | os.PathLike[str], password: str, words: str, passphrase: str = ""
+    ) -> None:
+        """Bring the identity of 24 recovery words back, in `directory`.
+
+        Raises RecoveryError for words that cannot be right, and what `create` raises.
+        """
+        await profile_files.recover(Path(directory), password, words, passphrase, int(time.time()))
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        directory: str | os.PathLike[str],
+        password: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        entropy: Callable[[int], bytes] = os.urandom,
+        uniform: Callable[[float, float], float] = random.uniform,
+        connector: Connector = dial,
+        receipt_delay: float = DELAY,
+    ) -> AsyncIterator[Engine]:
+        """Open a profile for the time of an `async with`; it is locked at the end.
+
+        `clock` gives unix seconds, `entropy(n)` random bytes, `uniform(a, b)` a random delay; `connector`
+        opens connections; `receipt_delay` is the longest time in seconds that a receipt waits. Raises
+        WrongPassword, and StoreError for a profile that is missing, damaged, or open elsewhere.
+        """
+        hub = EventHub()
+        opened = await profile_files.open_profile(Path(directory), password, hub.tell, int(clock()))
+        core = Core(opened.identity, opened.store, clock, entropy, uniform)
+        engine = cls(Path(directory), core, hub, connector, receipt_delay)
+        failure: Exception | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                engine._group = group
+                upkeep = group.create_task(engine._maintain())
+                try:
+                    yield engine
+                except Exception as error:  # noqa: BLE001 - it is raised again, as it was, outside the group
+                    failure = error
+                finally:
+                    upkeep.cancel()
+                    await engine.disconnect()
+        except* MobiumError as errors:
+            failure = failure or _leaf(errors)
+        finally:
+            engine._group = None
+            hub.close()
+            await core.store.close()
+            opened.lock.release()
+        if failure is not None:
+            raise failure
+
+    async def lock(self) -> None:
+        """Close the connection, then the store, and let the keys go; after this only `async with` ends.
+
+        What Python has held in `str` and `bytes` may remain in this process's memory until it ends.
+        """
+        await self.disconnect()
+        self._hub.close()
+        await self._core.store.close()
+
+    lock_profile = lock
+
+    async def change_password(self, old: str, new: str) -> None:
+        """Seal the profile under another password.
+
+        Raises WrongPassword, InvalidInput for a weak one, StoreError.
+        """
+        await asyncio.to_thread(vault.change_password, self._directory / profile_files.VAULT, old, new)
+
+    # ------------------------------------------------------------ who and where
+
+    @property
+    def me(self) -> str:
+        """This identity's public key, 64 hexadecimal digits: what others send to."""
+        return self._core.identity.public.hex()
+
+    @property
+    def identity(self) -> Identity:
+        """This identity, for what only it can sign."""
+        return self._core.identity
+
+    async def contact_link(self) -> str:
+        """`mobium://contact/…`: this identity, and the server where it is reached, to be shown or scanned."""
+        server = await self._core.store.run(meta.current_server)
+        return contact_link(self._core.identity.public, None if server is None else server.url)
+
+    async def server(self) -> ServerInfo | None:
+        """The server that was last connected to, if there was one."""
+        server = await self._core.store.run(meta.current_server)
+        if server is None:
+            return None
+        offered = self._online.offered_key if self._online is not None else None
+        return ServerInfo(
+            server.url,
+            server.host,
+            "" if server.key is None else server.key.hex(),
+            "" if offered is None else offered.hex(),
+        )
+
+    @property
+    def connection(self) -> ConnectionState:
+        """The state of the connection."""
+        return "offline" if self._online is None else self._online.state
+
+    async def connect(self, url: str | None = None, *, wait: bool = True) -> None:
+        """Be connected to a server from now on: to `url`, else to the last one.
+
+        The connection is made again whenever it breaks, until `disconnect`. With `wait`, returns once logged
+        in, and raises what the first try ended with; unless only a person can help, further tries go on all
+        the same. Raises InvalidInput for an address that is none or if there is none yet, NotConnected,
+        ServerKeyChanged, ServerRefused.
+        """
+        async with self._lock:
+            online = await self._start(url)
+        if wait:
+            await online.first()
+
+    async def _start(self, url: str | None) -> Online:
+        group = self._group
+        if group is None:
+            raise StoreError("The profile is locked.")
+        server = await self._core.store.run(meta.current_server)
+        if url is None and server is None:
+            raise InvalidInput("There is no server to connect to yet; name one.")
+        address = parse(url if url is not None else server.url if server is not None else "")
+        if self._online is not None and self._task is not None and not self._task.done():
+            if self._online.address == address:
+                self._online.link.retry_now()
+                return self._online
+            await self._stop()
+        known = await self._core.store.run(meta.remember_server, address.host, address.url)
+        self._online = Online(
+            self._core, address, known.key, self._hub.tell, self._connector, self._receipt_delay
+        )
+        self._task = group.create_task(self._online.run())
+        return self._online
+
+    async def disconnect(self) -> None:
+        """Close the connection and make no other. What is queued waits."""
+        async with self._lock:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        task, self._task = self._task, None
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait((task,))
+
+    async def accept_server_key(self, key: str | None = None) -> None:
+        """Believe another key of the server from now on: `key` in hex, or the one that it has just shown.
+
+        Raises InvalidInput if it has shown none, or another one than `key`.
+        """
+        offered = None if self._online is None else self._online.offered_key
+        if offered is None or (key is not None and key.strip().lower() != offered.hex()):
+            raise InvalidInput("The server has not shown this key; connect first, and compare what it shows.")
+        assert self._online is not None
+        await self._core.store.run(meta.pin_server_key, self._online.address.host, offered)
+        self._online.offered_key = None
+
+    # ------------------------------------------------------------ messages
+
+    async def send(self, peer: bytes | str, text: str) -> str:
+        """Queue a text and return its content id; it goes out as soon as it can, and survives restarts.
+
+        `peer` is 32 bytes, hex, a contact link or a nickname; whoever is written to becomes a contact. Raises
+        InvalidInput if nobody is named, the peer is blocked, or the text is empty or too long.
+        """
+        core = self._core
+        content_id = core.entropy(16)
+        await core.store.run(_queue_text, core.identity.public, peer, text, content_id, core.now_ms())
+        self._wake()
+        return content_id.hex()
+
+    async def wait(
+        self,
+        message_id: str,
+        state: Literal["sent", "delivered", "read"] = "sent",
+        timeout: float | None = None,  # noqa: ASYNC109 - a caller's word for it
+    ) -> MessageState:
+        """Wait until a message of one's own is at least `state`, and return its state.
+
+        Raises TimeoutError after `timeout` seconds, InvalidInput if there is no such message, ServerRefused
+        or MobiumError with the reason if it failed.
+        """
+        with self._hub.watch(message_id) as changed:
+            async with asyncio.timeout(timeout):
+                while True:
+                    changed.clear()
+                    message = await self._core.store.run(_outgoing, message_id)
+                    if _RANK[message.state] >= _RANK[state]:
+                        return message.state
+                    if message.state in {"failed", "expired"}:
+                        raise _failure(message)
+                    await changed.wait()
+
+    async def retry(self, message_id: str) -> None:
+        """Queue a message that failed or expired again, under its old content id. Raises InvalidInput."""
+        await self._core.store.run(_retry, message_id, self._core.now())
+        self._wake()
+
+    async def message(self, message_id: str) -> Message:
+        """A message of one's own, by its content id. Raises InvalidInput."""
+        return await self._core.store.run(_outgoing, message_id)
+
+    async def history(self, peer: bytes | str, before: int | None = None, limit: int = 50) -> list[Message]:
+        """The last `limit` messages with a peer, oldest first; before the position `before`, if given.
+
+        Lines of the kind "missing" stand where numbers of the peer have not arrived for 10 minutes. Raises
+        InvalidInput.
+        """
+        if limit < 1:
+            raise InvalidInput("A history has at least one line.")
+        drained = self._online is not None and self._online.drained
+        now = self._core.now() if drained else None
+        return await self._core.store.run(_history, peer, before, limit, now)
+
+    async def conversations(self) -> list[Conversation]:
+        """Everybody with whom there are messages, the latest first."""
+        return await self._core.store.run(messages.conversations)
+
+    async def unread(self) -> dict[str, int]:
+        """How many received messages were not read, by peer (hex); peers without any are left out."""
+        return dict(await self._core.store.run(messages.unread))
+
+    async def mark_read(self, peer: bytes | str, position: int | None = None, *, tell: bool = False) -> None:
+        """Note that a peer's messages were read, up to `position` or all; with `tell`, it learns so."""
+        await self._core.store.run(_mark_read, peer, position, tell, self._core.now())
+        self._wake()
+
+    def events(self) -> EventStream:
+        """What happens from now on; the first stream also has what happened since the profile was opened.
+
+        Ends with the engine.
+        """
+        return self._hub.stream()
+
+    async def export(self) -> AsyncIterator[dict[str, Any]]:
+        """Everything that a person may want to take along, as dictionaries fit for JSON:
+
+        the profile, contacts, then all messages.
+        """
+        server = await self.server()
+        yield {"type": "profile", "key": self.me, "server": None if server is None else server.url}
+        for contact in (*await self.contacts.list(), *await self.contacts.requests()):
+            yield {
+                "type": "contact", "key": contact.key, "nickname": contact.nickname, "trust": contact.trust,
+                "request": contact.request, "blocked": contact.blocked,
+                "added_at": contact.added_at.isoformat(),
+            }  # fmt: skip
+        position = 0
+        while page := await self._core.store.run(messages.page, position, 500):
+            for message in page:
+                yield {
+                    "type": "message", "id": message.id, "peer": message.peer, "outgoing": message.outgoing,
+                    "kind": message.kind, "text": message.text, "sent_at": message.sent_at.isoformat(),
+                    "at": message.at.isoformat(), "state": message.state, "reason": message.reason,
+                }  # fmt: skip
+            position = page[-1].position
+
+    # ------------------------------------------------------------ inside
+
+    def _wake(self) -> None:
+        if self._online is not None:
+            self._online.wake()
+
+    async def _maintain(self) -> None:
+        while True:
+            await self._core.store.run(maintain, self._core.now())
+            await self._core.store.checkpoint()
+            await asyncio.sleep(INTERVAL)
+
+
+def _leaf(group: BaseExceptionGroup[MobiumError]) -> MobiumError:
+    error = group.exceptions[0]
+    return _leaf(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _failure(message: Message) -> MobiumError:
+    if message.state == "failed" and message.code:
+        return ServerRefused(message.code, message.reason)
+    return MobiumError(message.reason or "The message was not sent.")
+
+
+def _queue_text(tx: Tx, me: bytes, peer: bytes | str, text: str, content_id: bytes, now_ms: int) -> None:
+    now = now_ms // 1000
+    key, found = resolve(tx, peer)
+    if key == me:
+        raise InvalidInput("This is your own key; a conversation needs two.")
+    if not text:
+        raise InvalidInput("The message is empty.")
+    try:
+        plaintext = content.encode(Text(content_id, now_ms, text))
+    except UnicodeEncodeError as error:
+        raise InvalidInput("The message holds characters that are no text.") from error
+    server = meta.current_server(tx)
+    largest = limits.largest_content(meta.MESSAGE_SIZE if server is None else server.message_size)
+    if len(plaintext) > largest:
+        raise InvalidInput(
+            f"The message is too large: it takes {len(plaintext)} bytes, and this server allows {largest}."
+        )
+    if found is None:
+        found = peers.add(tx, key, "contact", now)
+    if found.blocked:
+        raise InvalidInput("This contact is blocked; unblock it to write to it.")
+    found = accept_peer(tx, found, now)
+    position = messages.add_outgoing(tx, found.id, content_id, text, now_ms)
+    outgoing.add(tx, found.id, plaintext, position, now)
+    if found.trust == "changed":
+        messages.set_state(
+            tx,
+            position,
+            "queued",
+            "key_changed",
+            "This contact's key has changed; accept the new key to send.",
+        )
+
+
+def _outgoing(tx: Tx, message_id: str) -> Message:
+    try:
+        content_id = bytes.fromhex(message_id)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput("A message is named by 32 hexadecimal digits.") from error
+    message = messages.find_outgoing(tx, content_id)
+    if message is None:
+        raise InvalidInput("There is no message of your own with this id.")
+    return message
+
+
+def _retry(tx: Tx, message_id: str, now: int) -> None:
+    message = _outgoing(tx, message_id)
+    if message.state not in {"failed", "expired"}:
+        raise InvalidInput("Only a message that failed or expired can be sent again.")
+    peer = peers.by_key(tx, bytes.fromhex(message.peer))
+    plaintext = messages.plaintext(tx, message.position)
+    assert peer is not None
+    assert plaintext is not None
+    if peer.blocked:
+        raise InvalidInput("This contact is blocked; unblock it to write to it.")
+    outgoing.add(tx, peer.id, plaintext, message.position, now)
+    messages.set_state(tx, message.position, "queued")
+
+
+def _history(tx: Tx, peer: bytes | str, before: int | None, limit: int, now: int | None) -> list[Message]:
+    _, found = resolve(tx, peer)
+    if found is None:
+        return []
+    server = meta.current_server(tx)
+    drained_at = now if now is not None else 0 if server is None else server.drained_at
+    return messages.history(tx, found.id, before, limit, drained_at)
+
+
+def _mark_read(tx: Tx, peer: bytes | str, position: int | None, tell: bool, now: int) -> None:
+    _, found = resolve(tx, peer)
+    if found is None:
+        raise InvalidInput("There are no messages with this peer.")
+    upto = messages.last_position(tx, found.id) if position is None else position
+    if tell and found.relation == "contact":
+        for content_id in messages.received_contents(tx, found.id, found.read_to, upto):
+            incoming.owe_receipt(tx, found.id, content_id, "read", now)
+    if upto > found.read_to:
+        peers.update(tx, found, read_to=upto)

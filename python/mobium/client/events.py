@@ -1,0 +1,190 @@
+"""What an engine tells, and the streams by which a program hears it.
+
+An event about stored things is told after the transaction that stored them, in the order of commits. Not its
+concern: keeping events over a restart; what was received is in the history, and what was not read is counted
+there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+__all__ = [
+    "ConnectionChanged",
+    "ConnectionState",
+    "ContactKeyChanged",
+    "Event",
+    "EventHub",
+    "EventStream",
+    "MessageReceived",
+    "MessageState",
+    "MessageStateChanged",
+    "from_ms",
+]
+
+ConnectionState = Literal["connecting", "online", "waiting", "offline"]
+MessageState = Literal["queued", "sent", "delivered", "read", "failed", "expired", "received"]
+
+# A program that does not read its events must not fill the memory: beyond this the oldest are dropped; the
+# history has them all.
+_KEPT_EVENTS: Final = 10_000
+_LAST_MS: Final = 253_402_300_799_000  # the end of the year 9999, the last that `datetime` can show
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionChanged:
+    """The connection is in another state.
+
+    `reason` is a sentence about what went wrong, or empty; `retry_in` the seconds until the next try, if
+    there is one. `offline` with a reason means that only a person can mend it.
+    """
+
+    state: ConnectionState
+    reason: str = ""
+    retry_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """A message was received and stored. `id` and `peer` are hex, `channel` is None in a direct conversation.
+
+    `text` is None if a newer version of mobium is needed to show it. `request` is true for somebody who is no
+    contact yet: answering him, or accepting him, makes him one.
+    """
+
+    id: str
+    peer: str
+    channel: str | None
+    text: str | None
+    sent_at: datetime
+    request: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStateChanged:
+    """A message of one's own is in another state. `reason` is a sentence where there is one to say."""
+
+    id: str
+    state: MessageState
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactKeyChanged:
+    """A contact's identity carries another X25519 key than the one first seen:
+
+    nothing is sent to it until that is accepted.
+    """
+
+    peer: str
+
+
+Event = ConnectionChanged | MessageReceived | MessageStateChanged | ContactKeyChanged
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """The moment, in UTC, of a number of milliseconds since 1970; one that no calendar has becomes the last
+    that can be shown.
+    """
+    return datetime.fromtimestamp(min(max(milliseconds, 0), _LAST_MS) / 1000, UTC)
+
+
+class EventStream(AsyncIterator[Event]):
+    """The events from the moment on at which the stream was made; ends when the engine closes."""
+
+    def __init__(self, first: list[Event], leave: Callable[[EventStream], None]) -> None:
+        self._events: deque[Event] = deque(first, _KEPT_EVENTS)
+        self._leave = leave
+        self._wake = asyncio.Event()
+        self._ended = False
+
+    def __aiter__(self) -> EventStream:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._events:
+            if self._ended:
+                raise StopAsyncIteration
+            self._wake.clear()
+            await self._wake.wait()
+        return self._events.popleft()
+
+    def put(self, event: Event) -> None:
+        """Add an event."""
+        self._events.append(event)
+        self._wake.set()
+
+    def end(self) -> None:
+        """Let the stream end after what it holds."""
+        self._ended = True
+        self._wake.set()
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        self._leave(self)
+        self.end()
+
+
+class EventHub:
+    """Hands every event to every stream. What is told before the first stream exists is kept for that one."""
+
+    def __init__(self) -> None:
+        self._streams: list[EventStream] = []
+        self._early: deque[Event] | None = deque(maxlen=_KEPT_EVENTS)
+        self._watched: dict[str, list[asyncio.Event]] = {}
+        self._closed = False
+
+    def stream(self) -> EventStream:
+        """A new stream."""
+        early, self._early = self._early, None
+        stream = EventStream(list(early or ()), self._leave)
+        if self._closed:
+            stream.end()
+        else:
+            self._streams.append(stream)
+        return stream
+
+    @contextmanager
+    def watch(self, message_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever the message with this content id (hex) changes, and when the engine
+        closes.
+        """
+        changed = asyncio.Event()
+        self._watched.setdefault(message_id, []).append(changed)
+        try:
+            yield changed
+        finally:
+            self._watched[message_id].remove(changed)
+            if not self._watched[message_id]:
+                del self._watched[message_id]
+
+    def tell(self, events: list[Event]) -> None:
+        """Hand events to every stream, in order."""
+        for event in events:
+            if self._early is not None:
+                self._early.append(event)
+            for stream in self._streams:
+                stream.put(event)
+            if isinstance(event, MessageStateChanged):
+                for changed in self._watched.get(event.id, ()):
+                    changed.set()
+
+    def close(self) -> None:
+        """End every stream."""
+        self._closed = True
+        for stream in self._streams:
+            stream.end()
+        self._streams.clear()
+        for watched in self._watched.values():
+            for changed in watched:
+                changed.set()
+
+    def _leave(self, stream: EventStream) -> None:
+        if stream in self._streams:
+            self._streams.remove(stream)

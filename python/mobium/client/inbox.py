@@ -1,0 +1,105 @@
+"""The receiving half of a connection: deliveries are stored in batches, then acknowledged by the last one's
+tag.
+
+Strictly in order, one transaction for what has come since the last one, and nothing is acknowledged before
+its commit (docs/PROTOCOL.md, Delivery 6). Not its concern: what a delivery holds (`mobium.client.receive`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from mobium.client.core import Core
+from mobium.client.receive import receive
+from mobium.errors import NotConnected
+from mobium.protocol import limits
+from mobium.protocol.messages import AckDeliveries, ClientMessage, Delivery
+
+__all__ = ["Inbox"]
+
+_MAX_WAITING: Final = (
+    2 * limits.WINDOW_DELIVERIES
+)  # an honest server never has more under way than half of this
+
+
+class Inbox:
+    """The deliveries of the present connection. `stored()` is called after each batch."""
+
+    def __init__(
+        self,
+        core: Core,
+        send: Callable[[ClientMessage], Awaitable[None]],
+        stored: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._core = core
+        self._send = send
+        self._stored = stored
+        self._waiting: deque[Delivery] = deque()
+        self._some = asyncio.Event()
+        self._room = asyncio.Event()
+        self._connection = 0
+        self._expected: int | None = None
+        self.reset()
+
+    @property
+    def drained(self) -> bool:
+        """Whether everything that waited on the server at the login has been stored."""
+        return self._expected is not None and self._expected <= 0
+
+    def reset(self) -> None:
+        """The connection has changed:
+
+        its tags mean nothing any more, and the server will send again what was not acknowledged.
+        """
+        self._connection += 1
+        self._expected = None
+        self._waiting.clear()
+        self._some.clear()
+        self._room.set()
+
+    def expect(self, count: int) -> None:
+        """The server says how many deliveries wait."""
+        self._expected = count
+
+    async def put(self, delivery: Delivery) -> None:
+        """Take a delivery; waits while a server that ignores the window is ahead."""
+        await self._room.wait()
+        self._waiting.append(delivery)
+        self._some.set()
+        if len(self._waiting) >= _MAX_WAITING:
+            self._room.clear()
+
+    async def run(self) -> None:
+        """Store and acknowledge until cancelled.
+
+        Raises StoreError; then nothing of the batch was acknowledged.
+        """
+        core = self._core
+        while True:
+            await self._some.wait()
+            batch, connection = self._take(), self._connection
+            pairs = [(delivery.sender, delivery.payload) for delivery in batch]
+            await core.store.run(receive, core.identity, pairs, core.now_ms())
+            if connection == self._connection:
+                try:
+                    await self._send(AckDeliveries(batch[-1].tag))
+                except NotConnected:
+                    continue
+                if self._expected is not None:
+                    self._expected -= len(batch)
+            await self._stored()
+
+    def _take(self) -> list[Delivery]:
+        batch: list[Delivery] = []
+        size = 0
+        while self._waiting and len(batch) < limits.WINDOW_DELIVERIES and size < limits.WINDOW_BYTES:
+            delivery = self._waiting.popleft()
+            size += len(delivery.payload)
+            batch.append(delivery)
+        if not self._waiting:
+            self._some.clear()
+        self._room.set()
+        return batch

@@ -1,0 +1,92 @@
+"""What time does to a profile: memories end, sessions and keys that nobody needs go, messages that never went
+out expire.
+
+Not its concern: what only a server can settle (`mobium.client.upkeep`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mobium.client.store import incoming, messages, meta, outgoing, peers
+from mobium.client.store.database import Tx
+from mobium.crypto.prekeys import PrekeyKind
+
+__all__ = ["INTERVAL", "maintain"]
+
+INTERVAL: Final = 3_600.0  # seconds between two runs
+_DAY: Final = 86_400
+_SESSION_LIFE: Final = 30 * _DAY  # of a session that is not used, and of a skipped key
+_KEPT_KEYS: Final = 14 * _DAY  # after the server has acknowledged the successor
+_ONE_TIME_LIFE: Final = (
+    90 * _DAY
+)  # 60 days until initiators refuse it, and the longest a message may be under way
+_JUMP: Final = 2 * _DAY
+
+
+def maintain(tx: Tx, now: int) -> None:
+    """One run. A clock that has jumped deletes nothing at first: it must still say the same an hour later."""
+    last = meta.get(tx, "maintained_at", now)
+    meta.put(tx, "maintained_at", now)
+    if not 0 <= now - last <= _JUMP:
+        return
+    incoming.forget(tx, now)
+    outgoing.forget(tx, now)
+    _end_sessions(tx, now)
+    _end_prekeys(tx, now)
+    _expire_messages(tx, now)
+
+
+def _end_sessions(tx: Tx, now: int) -> None:
+    tx.execute("DELETE FROM skipped WHERE stored_at < ?", now - _SESSION_LIFE)
+    for (peer,) in tx.all("SELECT DISTINCT peer FROM session WHERE used_at < ?", now - _SESSION_LIFE):
+        for held in list(tx.sessions.of(tx, peer).values()):
+            if held.used_at < now - _SESSION_LIFE:
+                tx.sessions.remove(tx, held)
+
+
+def _end_prekeys(tx: Tx, now: int) -> None:
+    """A replaced private key goes when its time is over and the mailbox has been empty since the successor
+    was acknowledged.
+    """
+    ended = tx.all(
+        "SELECT kind, prekey.id FROM prekey JOIN server ON server.host = prekey.host"
+        " WHERE replaced_at < ? AND drained_at > replaced_at",
+        now - _KEPT_KEYS,
+    )
+    for kind, prekey_id in ended:
+        tx.execute("DELETE FROM prekey WHERE kind = ? AND id = ?", kind, prekey_id)
+        if kind == PrekeyKind.KEM_LAST_RESORT.value:
+            tx.execute("DELETE FROM seen WHERE last_resort = ?", prekey_id)
+    tx.execute(
+        "DELETE FROM prekey WHERE kind IN (?, ?) AND made_at < ?",
+        PrekeyKind.ONE_TIME.value, PrekeyKind.KEM_ONE_TIME.value, now - _ONE_TIME_LIFE,
+    )  # fmt: skip
+
+
+def _expire_messages(tx: Tx, now: int) -> None:
+    server = meta.current_server(tx)
+    life = meta.MESSAGE_TTL if server is None else server.message_ttl
+    for row in outgoing.expired(tx, now - life):
+        outgoing.drop(tx, row.id)
+        if row.message is not None:
+            days = max(1, life // _DAY)
+            messages.set_state(
+                tx,
+                row.message,
+                "expired",
+                "expired",
+                f"It could not be sent within {days} days; send it again if it still matters.",
+            )
+
+
+def forget_peer(tx: Tx, peer_id: int) -> None:
+    """Delete what is kept of a stranger whom the user does not want to know:
+
+    messages, sessions, what is owed.
+    """
+    for held in list(tx.sessions.of(tx, peer_id).values()):
+        tx.sessions.remove(tx, held)
+    for table in ("message", "outbox", "receipt", "unopened"):
+        tx.execute(f"DELETE FROM {table} WHERE peer = ?", peer_id)  # noqa: S608
+    peers.update(tx, peers.by_id(tx, peer_id), relation="unknown")

@@ -1,0 +1,177 @@
+"""What runs while an engine wants to be connected: the link, and around it inbox, outbox, receipts, repair
+and upkeep, in one task group.
+
+Not its concern: what each of them does, and which server was chosen (`mobium.client.engine`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from mobium.client.address import Address
+from mobium.client.core import Core
+from mobium.client.events import ConnectionChanged, Event
+from mobium.client.inbox import Inbox
+from mobium.client.link import Link, LinkState
+from mobium.client.outbox import Outbox
+from mobium.client.receipts import Receipts
+from mobium.client.repair import Repair
+from mobium.client.store import meta
+from mobium.client.store.database import Tx
+from mobium.client.transport import Connector
+from mobium.client.upkeep import Upkeep
+from mobium.errors import (
+    MobiumError,
+    NotConnected,
+    ProtocolError,
+    ServerKeyChanged,
+    ServerRefused,
+    StoreError,
+)
+from mobium.protocol.connection import Welcome
+from mobium.protocol.messages import Accepted, Delivery, Error, ServerMessage
+
+__all__ = ["Online"]
+
+_UPKEEP_INTERVAL: Final = 3_600.0
+_UPKEEP_RETRY: Final = 30.0
+
+
+class Online:
+    """One wish to be connected to one server, from `run` until it is cancelled or only a person can help."""
+
+    def __init__(
+        self,
+        core: Core,
+        address: Address,
+        pinned: bytes | None,
+        tell: Callable[[list[Event]], None],
+        connector: Connector,
+        receipt_delay: float,
+    ) -> None:
+        self.address = address
+        self._core = core
+        self._tell = tell
+        self.link = Link(
+            core.identity,
+            address,
+            pinned,
+            on_open=self._on_open,
+            on_message=self._on_message,
+            on_state=self._on_state,
+            connector=connector,
+            uniform=core.uniform,
+        )
+        self.outbox = Outbox(core, self.link.send, self.link.request)
+        self.inbox = Inbox(core, self.link.send, self._stored)
+        self.receipts = Receipts(core, receipt_delay, self.outbox.wake)
+        self.repair = Repair(core, self.link.request, self.outbox.wake)
+        self.upkeep = Upkeep(core, self.link.request, address.host)
+        self._noted_drained = False
+        self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.offered_key: bytes | None = None
+        self.state: LinkState = "connecting"
+
+    @property
+    def drained(self) -> bool:
+        """Whether everything that waited on the server has been received."""
+        return self.inbox.drained
+
+    async def run(self) -> None:
+        """Be connected until cancelled; ends by itself, having told why, where trying again cannot help."""
+        failure: MobiumError | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                for part in (self.link, self.inbox, self.outbox, self.receipts, self.repair):
+                    group.create_task(part.run())
+        except* MobiumError as errors:
+            failure = _leaf(errors)
+        if failure is None:
+            return
+        if isinstance(failure, ServerKeyChanged):
+            self.offered_key = failure.offered
+        if isinstance(failure, StoreError) or self.state != "offline":
+            self._on_state("offline", failure, None)
+
+    async def first(self) -> None:
+        """Wait for the outcome of the first try. Raises what it ended with."""
+        await asyncio.shield(self._first)
+
+    def wake(self) -> None:
+        """Something was queued, or a peer may be written to again."""
+        self.outbox.wake()
+        self.receipts.wake()
+        self.repair.wake()
+
+    def _on_state(self, state: LinkState, error: MobiumError | None, retry_in: float | None) -> None:
+        self.state = state
+        self._noted_drained = False
+        self.inbox.reset()
+        self.outbox.go_offline()
+        if state == "online":
+            return  # told when the login's outcome is stored
+        if error is not None and not self._first.done():
+            self._first.set_exception(error)
+            self._first.exception()  # nobody need ask
+        elif state == "offline" and not self._first.done():
+            self._first.cancel()
+        self._tell([ConnectionChanged(state, "" if error is None else str(error), retry_in)])
+
+    async def _on_open(self, welcome: Welcome) -> None:
+        self.inbox.expect(welcome.offline_count)
+        await self._core.store.run(_note_login, self.address.host, welcome)
+        self.outbox.go_online(welcome.limits)
+        self.repair.wake()
+        self.receipts.wake()
+        self._tell([ConnectionChanged("online")])
+        if not self._first.done():
+            self._first.set_result(None)
+        await self._note_drained()
+        await self._keep_prekeys(welcome.limits.message_size)
+
+    async def _on_message(self, message: ServerMessage) -> None:
+        if isinstance(message, Delivery):
+            await self.inbox.put(message)
+        elif isinstance(message, Accepted):
+            self.outbox.answer(message.id, None)
+        elif isinstance(message, Error) and message.id is not None:
+            self.outbox.answer(message.id, message)
+
+    async def _stored(self) -> None:
+        self.outbox.wake()
+        self.receipts.wake()
+        self.repair.wake()
+        if not self._noted_drained:
+            await self._note_drained()
+
+    async def _note_drained(self) -> None:
+        if self.inbox.drained:
+            self._noted_drained = True
+            await self._core.store.run(_drained, self.address.host, self._core.now())
+
+    async def _keep_prekeys(self, message_size: int) -> None:
+        """As long as the connection lasts."""
+        while True:
+            delay = _UPKEEP_INTERVAL
+            try:
+                await self.upkeep.run_once(message_size)
+            except (NotConnected, ServerRefused, ProtocolError):
+                delay = _UPKEEP_RETRY
+            await asyncio.sleep(delay)
+            await self._note_drained()
+
+
+def _leaf(group: BaseExceptionGroup[MobiumError]) -> MobiumError:
+    error = group.exceptions[0]
+    return _leaf(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _note_login(tx: Tx, host: str, welcome: Welcome) -> None:
+    limits = welcome.limits
+    meta.set_server_key(tx, host, welcome.server_key, limits.message_size, limits.message_ttl)
+
+
+def _drained(tx: Tx, host: str, now: int) -> None:
+    meta.note_drained(tx, host, now)

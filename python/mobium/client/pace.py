@@ -1,0 +1,57 @@
+"""How fast to send: a little slower than the server allows, and not at all while it says so.
+
+Not its concern: what is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+__all__ = ["Pace"]
+
+# Requests, and what another program of the same identity sends, count against the same limit.
+_SHARE: Final = 0.8
+
+
+class Pace:
+    """A bucket of permissions that fills at `rate` a second up to `burst`; unlimited until told otherwise."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._rate = 0.0
+        self._burst = 0.0
+        self._held = 0.0
+        self._at = clock()
+        self._not_before = 0.0
+
+    def limit(self, rate: float, burst: float) -> None:
+        """Keep to a server's limits; a rate of 0 is none."""
+        first = self._rate == 0
+        self._rate, self._burst = rate * _SHARE, max(1.0, burst * _SHARE)
+        self._held = self._burst if first else min(self._held, self._burst)
+        self._not_before = 0.0
+
+    def pause(self, seconds: float) -> None:
+        """Send nothing for so long."""
+        self._not_before = max(self._not_before, self._clock() + seconds)
+        self._held = 0.0
+
+    async def take(self) -> None:
+        """Wait for one permission."""
+        while (delay := self._wait()) > 0:  # noqa: ASYNC110 - time passes, nothing happens
+            await asyncio.sleep(delay)
+
+    def _wait(self) -> float:
+        now = self._clock()
+        self._held = min(self._burst, self._held + (now - self._at) * self._rate)
+        self._at = now
+        if now < self._not_before:
+            return self._not_before - now
+        if self._rate <= 0:
+            return 0
+        if self._held < 1:
+            return (1 - self._held) / self._rate
+        self._held -= 1
+        return 0

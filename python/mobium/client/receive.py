@@ -1,0 +1,135 @@
+"""One batch of deliveries in one transaction: open, decide, store (docs/PROTOCOL.md, Delivery 6;
+docs/CRYPTO.md section 3).
+
+Nothing here fails for what a sender or a server sends: what cannot be opened is recorded, and what follows is
+handled. Not its concern: the connection, and acknowledging, which comes after the commit
+(`mobium.client.inbox`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+from mobium.client import direct
+from mobium.client.direct import Opened
+from mobium.client.events import MessageReceived, from_ms
+from mobium.client.store import incoming, messages, meta, outgoing, peers
+from mobium.client.store.database import Tx
+from mobium.client.store.peers import Peer
+from mobium.crypto.identity import Identity
+from mobium.errors import CryptoError, IdentityChanged, ProtocolError
+from mobium.protocol import content
+from mobium.protocol.content import Receipt, Retry, Text, Unknown
+
+__all__ = ["RECOVERY_TIME", "receive"]
+
+RECOVERY_TIME: Final = 30 * 86_400  # seconds after a recovery in which old peers are asked to send again
+_MAX_OF_REQUEST: Final = 200  # messages of one stranger before the user has answered
+
+
+def receive(tx: Tx, identity: Identity, deliveries: Sequence[tuple[bytes, bytes]], now_ms: int) -> None:
+    """Handle (sender, payload) pairs in order."""
+    for sender, payload in deliveries:
+        _receive_one(tx, identity, sender, payload, now_ms)
+
+
+def _receive_one(tx: Tx, identity: Identity, sender: bytes, payload: bytes, now_ms: int) -> None:
+    now = now_ms // 1000
+    digest = hashlib.sha256(payload).digest()
+    if incoming.was_opened(tx, digest):
+        return
+    peer = peers.by_key(tx, sender)
+    if peer is not None and peer.blocked:
+        return
+    full = _stranger_limit(tx, peer)
+    if full:
+        incoming.note_unopened(tx, digest, None if peer is None else peer.id, full, now)
+        return
+    try:
+        opened = direct.open_payload(tx, identity, sender, peer, payload, now)
+    except IdentityChanged as error:
+        if peer is not None:
+            peers.offer_x(tx, peer, error.x_public)
+            incoming.note_unopened(tx, digest, peer.id, "the identity key has changed", now)
+    except CryptoError as error:
+        known = _recovering(tx, sender, peer, payload, now)
+        incoming.note_unopened(tx, digest, None if known is None else known.id, str(error), now)
+    else:
+        incoming.note_opened(tx, digest, now)
+        _dispatch(tx, opened, now_ms)
+
+
+def _stranger_limit(tx: Tx, peer: Peer | None) -> str:
+    """Why a stranger's message is not taken, or nothing."""
+    if peer is None or peer.relation == "unknown":
+        if peers.requests(tx) >= peers.MAX_REQUESTS:
+            return "too many requests wait already"
+    elif peer.relation == "request" and messages.count(tx, peer.id) >= _MAX_OF_REQUEST:
+        return "too many messages of a request"
+    return ""
+
+
+def _recovering(tx: Tx, sender: bytes, peer: Peer | None, payload: bytes, now: int) -> Peer | None:
+    """The peer to note an unopened payload for.
+
+    An identity recovered on an empty machine knows nobody, and old peers go on in sessions that are lost: for
+    30 days such a sender is noted as one who may be asked once to send again.
+    """
+    if peer is not None or payload[:1] != b"\x01" or now >= meta.get(tx, "recovered_at", 0) + RECOVERY_TIME:
+        return peer
+    if len(sender) != 32 or len(peers.every(tx, "unknown")) >= peers.MAX_REQUESTS:
+        return None
+    return peers.add(tx, sender, "unknown", now)
+
+
+def _dispatch(tx: Tx, opened: Opened, now_ms: int) -> None:
+    peer = opened.peer
+    if peer.relation == "unknown":
+        peer = peers.update(tx, peer, relation="request")
+    try:
+        received = content.decode(opened.plaintext, "message")
+    except ProtocolError:
+        return  # this peer encrypted it, but it is no content: nothing to show, nothing to ask for
+    if isinstance(received, Text):
+        _show(tx, peer, received.id, "text", received.text, received.sent, now_ms)
+    elif isinstance(received, Unknown):
+        _show(tx, peer, received.id, "unknown", received.kind, received.sent, now_ms)
+    elif isinstance(received, Receipt):
+        _take_receipt(tx, peer, received)
+    elif isinstance(received, Retry):
+        _send_again(tx, peer, received, opened, now_ms // 1000)
+
+
+def _show(tx: Tx, peer: Peer, content_id: bytes, kind: str, text: str, sent_ms: int, now_ms: int) -> None:
+    if not incoming.first_time(tx, peer.id, content_id, now_ms // 1000):
+        return
+    messages.add_incoming(tx, peer.id, content_id, kind, text, sent_ms, now_ms)
+    request = peer.relation != "contact"
+    if not request and kind == "text":
+        incoming.owe_receipt(tx, peer.id, content_id, "delivered", now_ms // 1000)
+    shown = text if kind == "text" else None
+    tx.emit(MessageReceived(content_id.hex(), peer.key, None, shown, from_ms(sent_ms), request))
+
+
+def _take_receipt(tx: Tx, peer: Peer, receipt: Receipt) -> None:
+    for content_id in receipt.ids:
+        message = messages.find_outgoing(tx, content_id, peer.id)
+        if message is not None:
+            messages.set_state(tx, message.position, "read" if receipt.what == "read" else "delivered")
+
+
+def _send_again(tx: Tx, peer: Peer, retry: Retry, opened: Opened, now: int) -> None:
+    """Queue the contents of payloads that the peer could not open, under their old content ids."""
+    named = set()
+    for digest in retry.hashes:
+        sent = outgoing.take_sent(tx, digest, peer.id, now)
+        if sent is None:
+            continue
+        named.add(sent.session)
+        plaintext = sent.plaintext if sent.message is None else messages.plaintext(tx, sent.message)
+        if plaintext is not None:
+            outgoing.add(tx, peer.id, plaintext, sent.message, now)
+    if named:
+        direct.retire(tx, peer, named, opened.held)

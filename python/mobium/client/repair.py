@@ -1,0 +1,101 @@
+"""What could not be opened is asked for again: one new session an hour, and in it a retry (docs/CRYPTO.md
+section 3).
+
+The store knows what is due, so a crash forgets nothing. Not its concern: recording what stayed closed and
+honouring the retries of others (`mobium.client.receive`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from mobium.client import direct
+from mobium.client.bundles import fetch_bundle
+from mobium.client.core import Core
+from mobium.client.receive import RECOVERY_TIME
+from mobium.client.store import incoming, meta, outgoing, peers
+from mobium.client.store.database import Tx
+from mobium.client.upkeep import Request
+from mobium.crypto.identity import Identity
+from mobium.crypto.prekeys import Bundle
+from mobium.errors import CryptoError, IdentityChanged, NotConnected, ProtocolError, ServerRefused
+from mobium.protocol import content
+from mobium.protocol.content import Retry
+
+__all__ = ["Repair"]
+
+_LONGEST_SLEEP: Final = 3_600.0
+
+
+class Repair:
+    """Asks again while there is a connection; `queued()` is called when something can go out."""
+
+    def __init__(self, core: Core, request: Request, queued: Callable[[], None]) -> None:
+        self._core = core
+        self._request = request
+        self._queued = queued
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something may have stayed closed, or there is a connection again."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Ask again until cancelled. Raises StoreError."""
+        delay = _LONGEST_SLEEP
+        while True:
+            try:
+                async with asyncio.timeout(delay):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            delay = _LONGEST_SLEEP
+            for peer, at in await self._core.store.run(_due, self._core.now()):
+                wait = at - self._core.now()
+                if wait <= 0:
+                    await self._ask(peer)
+                else:
+                    delay = min(delay, float(wait))
+
+    async def _ask(self, peer_id: int) -> None:
+        core = self._core
+        try:
+            peer = await core.store.run(peers.by_id, peer_id)
+            bundle = await fetch_bundle(self._request, peer.ed)
+            await core.store.run(_begin_retry, core.identity, peer_id, bundle, core.now_ms(), core.entropy)
+        except NotConnected:
+            return  # the next connection wakes us
+        except (ServerRefused, ProtocolError, CryptoError):
+            await core.store.run(_note_asked, peer_id, core.now())  # in an hour again
+        else:
+            self._queued()
+
+
+def _due(tx: Tx, now: int) -> list[tuple[int, int]]:
+    return incoming.due_retries(tx, now, meta.get(tx, "recovered_at", 0) + RECOVERY_TIME)
+
+
+def _note_asked(tx: Tx, peer_id: int, now: int) -> None:
+    peers.update(tx, peers.by_id(tx, peer_id), retry_at=now)
+
+
+def _begin_retry(
+    tx: Tx, identity: Identity, peer_id: int, bundle: Bundle, now_ms: int, entropy: Callable[[int], bytes]
+) -> None:
+    now = now_ms // 1000
+    peer = peers.by_id(tx, peer_id)
+    if peer.trust == "changed" or peer.blocked:
+        return
+    try:
+        session = direct.begin(tx, identity, peer, bundle, now)
+    except IdentityChanged as error:
+        peers.offer_x(tx, peer, error.x_public)
+        return
+    hashes = incoming.take_unopened(tx, peer.id, now)
+    peers.update(tx, peer, retry_at=now)
+    if hashes:
+        retry = content.encode(Retry(entropy(16), now_ms, hashes))
+        outgoing.add_sealed(tx, peer.id, entropy(16), direct.encrypt(tx, session, retry, now), now)

@@ -1,0 +1,134 @@
+"""What has come in: payloads opened before, contents shown before, payloads that stay closed, receipts that
+are owed.
+
+Not its concern: the messages themselves (`messages`) and opening anything (`mobium.client.direct`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from mobium.client.store.database import Tx
+
+__all__ = [
+    "MEMORY",
+    "due_retries",
+    "first_time",
+    "forget",
+    "note_opened",
+    "note_unopened",
+    "owe_receipt",
+    "owed_peers",
+    "take_receipts",
+    "take_unopened",
+    "was_opened",
+]
+
+MEMORY: Final = 30 * 86_400  # seconds that opened payloads and shown contents are remembered
+RETRY_AGE: Final = 7 * 86_400  # the other side encrypts again what it sent in that time
+RETRY_PAUSE: Final = 3_600  # seconds between two retry sessions with one peer
+_KEPT_UNOPENED: Final = 1_000  # of one peer; a server that invents payloads must not fill the disk
+_RETRIES: Final = 512  # hashes in one retry
+_RECOVERY_PEERS: Final = 50  # strangers asked to send again after a recovery
+
+
+def was_opened(tx: Tx, digest: bytes) -> bool:
+    """Whether a payload with this SHA-256 was opened before."""
+    return tx.one("SELECT 1 FROM opened WHERE digest = ?", digest) is not None
+
+
+def note_opened(tx: Tx, digest: bytes, now: int) -> None:
+    """Remember a payload that was opened."""
+    tx.execute("INSERT OR IGNORE INTO opened VALUES (?, ?)", digest, now)
+    tx.execute("DELETE FROM unopened WHERE digest = ?", digest)
+
+
+def first_time(tx: Tx, peer: int, content: bytes, now: int) -> bool:
+    """Whether a content id (16 bytes) comes from this sender for the first time; from now on it does not."""
+    return tx.execute("INSERT OR IGNORE INTO shown VALUES (?, ?, ?)", peer, content, now) == 1
+
+
+def note_unopened(tx: Tx, digest: bytes, peer: int | None, reason: str, now: int) -> None:
+    """Remember a payload that cannot be opened."""
+    tx.execute(
+        "INSERT OR IGNORE INTO unopened (digest, peer, at, reason) VALUES (?, ?, ?, ?)",
+        digest,
+        peer,
+        now,
+        reason,
+    )
+    tx.execute(
+        "DELETE FROM unopened WHERE digest IN"
+        " (SELECT digest FROM unopened WHERE peer IS ? ORDER BY at DESC, digest LIMIT -1 OFFSET ?)",
+        peer, _KEPT_UNOPENED,
+    )  # fmt: skip
+
+
+def due_retries(tx: Tx, now: int, recovered_until: int) -> list[tuple[int, int]]:
+    """(peer, moment from which on it may be asked to send again) for every peer with payloads that nobody
+    asked for yet.
+
+    Peers are contacts, and for 30 days after a recovery others too, at most 50 of them and once each.
+    """
+    asked = int(tx.value("SELECT count(*) FROM peer WHERE relation = 'unknown' AND retry_at > 0"))
+    rows = tx.all(
+        "SELECT peer.id, retry_at, relation FROM peer WHERE trust != 'changed' AND NOT blocked AND EXISTS"
+        " (SELECT 1 FROM unopened WHERE peer = peer.id AND NOT retried AND at > ?) ORDER BY peer.id",
+        now - RETRY_AGE,
+    )
+    due = []
+    for peer, retry_at, relation in rows:
+        if relation == "contact":
+            # A clock that was set back must not silence a contact for longer than the pause.
+            due.append((peer, min(retry_at, now) + RETRY_PAUSE if retry_at else 0))
+        elif relation == "unknown" and now < recovered_until and not retry_at and asked < _RECOVERY_PEERS:
+            asked += 1
+            due.append((peer, 0))
+    return due
+
+
+def take_unopened(tx: Tx, peer: int, now: int) -> list[bytes]:
+    """The hashes of a peer's payloads that nobody asked for yet; they are being asked for now."""
+    rows = tx.all(
+        "SELECT digest FROM unopened WHERE peer = ? AND NOT retried AND at > ? ORDER BY at, digest LIMIT ?",
+        peer, now - RETRY_AGE, _RETRIES,
+    )  # fmt: skip
+    tx.many("UPDATE unopened SET retried = 1 WHERE digest = ?", rows)
+    return [row[0] for row in rows]
+
+
+def owe_receipt(tx: Tx, peer: int, content: bytes, what: str, now: int) -> None:
+    """A content of that peer was delivered or read, and the peer may know it."""
+    tx.execute("INSERT OR IGNORE INTO receipt VALUES (?, ?, ?, ?)", peer, content, what, now)
+
+
+def owed_peers(tx: Tx) -> list[int]:
+    """The peers to whom receipts are owed and may go."""
+    rows = tx.all(
+        "SELECT DISTINCT peer FROM receipt JOIN peer ON peer.id = peer"
+        " WHERE relation = 'contact' AND NOT blocked AND trust != 'changed'"
+    )
+    return [row[0] for row in rows]
+
+
+def take_receipts(tx: Tx, peer: int, limit: int) -> dict[str, list[bytes]]:
+    """Up to `limit` content ids for each of "delivered" and "read"; they are owed no more."""
+    taken: dict[str, list[bytes]] = {}
+    for what in ("delivered", "read"):
+        rows = tx.all("SELECT content FROM receipt WHERE peer = ? AND what = ? LIMIT ?", peer, what, limit)
+        if rows:
+            taken[what] = [row[0] for row in rows]
+            tx.many(
+                "DELETE FROM receipt WHERE peer = ? AND what = ? AND content = ?",
+                [(peer, what, content) for content in taken[what]],
+            )
+    return taken
+
+
+def forget(tx: Tx, now: int) -> None:
+    """Delete what need not be remembered any more."""
+    tx.execute("DELETE FROM opened WHERE at < ?", now - MEMORY)
+    tx.execute("DELETE FROM shown WHERE at < ?", now - MEMORY)
+    tx.execute("DELETE FROM unopened WHERE at < ?", now - MEMORY)
+    tx.execute("DELETE FROM receipt WHERE at < ?", now - MEMORY)

@@ -1,0 +1,224 @@
+"""Messages as a person sees them: stored once, in the order of arrival, each with its state.
+
+Not its concern: ciphertext and delivery ids (`outgoing`), and which contents were shown before (`incoming`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from mobium.client.events import MessageState, MessageStateChanged, from_ms
+from mobium.protocol import content
+from mobium.protocol.content import Text
+
+if TYPE_CHECKING:
+    from mobium.client.store.database import Tx
+
+__all__ = [
+    "Conversation",
+    "Message",
+    "add_incoming",
+    "add_outgoing",
+    "conversations",
+    "count",
+    "find_outgoing",
+    "history",
+    "last_position",
+    "page",
+    "plaintext",
+    "queued",
+    "received_contents",
+    "set_state",
+    "unread",
+]
+
+# From each state, those it may turn into; "queued" to itself changes the reason alone.
+_NEXT: Final[dict[str, frozenset[str]]] = {
+    "queued": frozenset(("queued", "sent", "delivered", "read", "failed", "expired")),
+    "sent": frozenset(("delivered", "read", "failed")),
+    "delivered": frozenset(("read",)),
+    "read": frozenset(),
+    "failed": frozenset(("queued", "delivered", "read")),
+    "expired": frozenset(("queued", "delivered", "read")),
+}
+_GAP_PATIENCE: Final = 600  # seconds that a missing number may still be on its way
+
+_COLUMNS: Final = "message.id, content, ed, outgoing, kind, text, sent_ms, at_ms, state, reason, code"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One line of a conversation.
+
+    `kind` is "text"; "unknown" for what a newer version of mobium can show; or "missing", where `missing`
+    numbers of the sender have not arrived. `text` is None for the last two. `position` orders a conversation
+    and is what `history` pages by. `sent_at` is the sender's word, `at` this machine's.
+    """
+
+    position: int
+    id: str
+    peer: str
+    outgoing: bool
+    kind: str
+    text: str | None
+    sent_at: datetime
+    at: datetime
+    state: MessageState
+    reason: str = ""
+    code: str = ""
+    missing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A peer with whom there are messages: the last one, and how many were not read."""
+
+    peer: str
+    nickname: str | None
+    request: bool
+    blocked: bool
+    unread: int
+    last: Message
+
+
+def _message(row: tuple[Any, ...]) -> Message:
+    position, content_id, ed, outgoing, kind, text, sent_ms, at_ms, state, reason, code = row
+    return Message(
+        position, content_id.hex(), ed.hex(), bool(outgoing), kind, text if kind == "text" else None,
+        from_ms(sent_ms), from_ms(at_ms), state, reason, code,
+    )  # fmt: skip
+
+
+def add_incoming(
+    tx: Tx, peer: int, content_id: bytes, kind: str, text: str, sent_ms: int, now_ms: int
+) -> int:
+    """A received message; returns its position."""
+    return tx.insert(
+        "INSERT INTO message (peer, content, outgoing, kind, text, sent_ms, at_ms, state)"
+        " VALUES (?, ?, 0, ?, ?, ?, ?, 'received')",
+        peer, content_id, kind, text, sent_ms, now_ms,
+    )  # fmt: skip
+
+
+def add_outgoing(tx: Tx, peer: int, content_id: bytes, text: str, now_ms: int) -> int:
+    """A message of one's own, queued; returns its position."""
+    return tx.insert(
+        "INSERT INTO message (peer, content, outgoing, kind, text, sent_ms, at_ms, state)"
+        " VALUES (?, ?, 1, 'text', ?, ?, ?, 'queued')",
+        peer, content_id, text, now_ms, now_ms,
+    )  # fmt: skip
+
+
+def set_state(tx: Tx, position: int, state: MessageState, code: str = "", reason: str = "") -> bool:
+    """Move a message of one's own to another state, if it may go there; tells it if it did."""
+    row = tx.one("SELECT state, reason, content FROM message WHERE id = ? AND outgoing = 1", position)
+    if row is None or state not in _NEXT[row[0]] or (state, reason) == row[:2]:
+        return False
+    tx.execute(
+        "UPDATE message SET state = ?, code = ?, reason = ? WHERE id = ?", state, code, reason, position
+    )
+    tx.emit(MessageStateChanged(row[2].hex(), state, reason))
+    return True
+
+
+def find_outgoing(tx: Tx, content_id: bytes, peer: int | None = None) -> Message | None:
+    """The message of one's own with this content id (16 bytes), to that peer if one is named."""
+    row = tx.one(
+        f"SELECT {_COLUMNS} FROM message JOIN peer ON peer.id = peer WHERE content = ? AND outgoing = 1"  # noqa: S608
+        " AND (? IS NULL OR peer = ?)",
+        content_id, peer, peer,
+    )  # fmt: skip
+    return None if row is None else _message(row)
+
+
+def count(tx: Tx, peer: int) -> int:
+    """How many messages there are with a peer."""
+    return int(tx.value("SELECT count(*) FROM message WHERE peer = ?", peer))
+
+
+def plaintext(tx: Tx, position: int) -> bytes | None:
+    """The content of a message of one's own, as it is encrypted: always under its first content id."""
+    row = tx.one("SELECT content, sent_ms, text FROM message WHERE id = ? AND outgoing = 1", position)
+    return None if row is None else content.encode(Text(*row))
+
+
+def received_contents(tx: Tx, peer: int, after: int = 0, upto: int = 2**62) -> list[bytes]:
+    """The content ids of the texts that a peer has sent, behind one position and up to another."""
+    rows = tx.all(
+        "SELECT content FROM message"
+        " WHERE peer = ? AND outgoing = 0 AND kind = 'text' AND id > ? AND id <= ?",
+        peer, after, upto,
+    )  # fmt: skip
+    return [row[0] for row in rows]
+
+
+def queued(tx: Tx, peer: int) -> list[int]:
+    """The positions of the messages that wait to go to a peer."""
+    return [row[0] for row in tx.all("SELECT id FROM message WHERE peer = ? AND state = 'queued'", peer)]
+
+
+def last_position(tx: Tx, peer: int) -> int:
+    """The position of the last message with a peer, 0 if there is none."""
+    return int(tx.value("SELECT coalesce(max(id), 0) FROM message WHERE peer = ?", peer))
+
+
+def history(tx: Tx, peer: int, before: int | None, limit: int, drained_at: int) -> list[Message]:
+    """The last `limit` messages with a peer before position `before`, oldest first, with what is missing
+    between them.
+    """
+    rows = tx.all(
+        f"SELECT {_COLUMNS} FROM message JOIN peer ON peer.id = peer WHERE peer = ? AND message.id < ?"  # noqa: S608
+        " ORDER BY message.id DESC LIMIT ?",
+        peer, 2**62 if before is None else before, limit,
+    )  # fmt: skip
+    found = [_message(row) for row in reversed(rows)]
+    first = found[0].position if len(found) == limit else 0
+    gaps = tx.all(
+        "SELECT after, count(*), min(stored_at), ed"
+        " FROM skipped JOIN session ON session.id = session JOIN peer ON peer.id = session.peer"
+        " WHERE session.peer = ? AND after >= ? AND after < ? AND stored_at <= ? GROUP BY after",
+        peer, first, 2**62 if before is None else before, drained_at - _GAP_PATIENCE,
+    )  # fmt: skip
+    for after, count, stored_at, ed in gaps:
+        at = from_ms(stored_at * 1000)
+        found.append(Message(after, "", ed.hex(), False, "missing", None, at, at, "received", missing=count))
+    # Behind the message at the same position.
+    found.sort(key=lambda message: (message.position, message.missing > 0))
+    return found
+
+
+def page(tx: Tx, after: int, limit: int) -> list[Message]:
+    """The next `limit` messages of all conversations behind position `after`."""
+    rows = tx.all(
+        f"SELECT {_COLUMNS} FROM message JOIN peer ON peer.id = peer"  # noqa: S608
+        " WHERE message.id > ? ORDER BY message.id LIMIT ?",
+        after, limit,
+    )  # fmt: skip
+    return [_message(row) for row in rows]
+
+
+def conversations(tx: Tx) -> list[Conversation]:
+    """Everybody with whom there are messages, the latest first."""
+    rows = tx.all(
+        f"SELECT nickname, relation, blocked, read_to, {_COLUMNS} FROM message JOIN peer ON peer.id = peer"  # noqa: S608
+        " WHERE message.id IN (SELECT max(id) FROM message GROUP BY peer) ORDER BY message.id DESC"
+    )
+    counts = dict(unread(tx))
+    return [
+        Conversation(
+            last.peer, nickname, relation != "contact", bool(blocked), counts.get(last.peer, 0), last
+        )
+        for nickname, relation, blocked, _, *row in rows
+        for last in (_message(tuple(row)),)
+    ]
+
+
+def unread(tx: Tx) -> list[tuple[str, int]]:
+    """How many received messages of each peer (hex) were not read, where there are some."""
+    rows = tx.all(
+        "SELECT ed, count(*) FROM message JOIN peer ON peer.id = peer"
+        " WHERE outgoing = 0 AND message.id > read_to GROUP BY peer.id"
+    )
+    return [(ed.hex(), count) for ed, count in rows]

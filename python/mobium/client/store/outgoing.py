@@ -1,0 +1,158 @@
+"""What is to go out: contents that wait, ciphertexts until the server has answered, and what was sent in the
+last days.
+
+Not its concern: when something goes out (`mobium.client.outbox`) and what a person sees of it (`messages`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from mobium.client.store.database import Tx
+
+__all__ = [
+    "Queued",
+    "Sent",
+    "add",
+    "add_sealed",
+    "by_delivery",
+    "drop",
+    "expired",
+    "forget",
+    "note_sent",
+    "seal",
+    "take_sent",
+    "waiting",
+]
+
+SENT_MEMORY: Final = 7 * 86_400  # seconds for which a retry is honoured
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A row:
+
+    either `plaintext` waits to be encrypted, or `payload` goes out under `delivery` (16 bytes) until
+    answered.
+    """
+
+    id: int
+    peer: int
+    message: int | None
+    plaintext: bytes | None
+    delivery: bytes | None
+    payload: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a payload held: the message at that position, or the plaintext of something else."""
+
+    peer: int
+    session: int
+    message: int | None
+    plaintext: bytes | None
+
+
+_COLUMNS: Final = "id, peer, message, plaintext, delivery, payload"
+
+
+def add(tx: Tx, peer: int, plaintext: bytes, message: int | None, now: int) -> int:
+    """Queue a content; returns its row."""
+    return tx.insert(
+        "INSERT INTO outbox (peer, message, plaintext, queued_at) VALUES (?, ?, ?, ?)",
+        peer,
+        message,
+        plaintext,
+        now,
+    )
+
+
+def add_sealed(tx: Tx, peer: int, delivery: bytes, payload: bytes, now: int) -> int:
+    """Queue a payload that is encrypted already; returns its row."""
+    return tx.insert(
+        "INSERT INTO outbox (peer, delivery, payload, queued_at) VALUES (?, ?, ?, ?)",
+        peer,
+        delivery,
+        payload,
+        now,
+    )
+
+
+def seal(tx: Tx, row: int, delivery: bytes, payload: bytes) -> None:
+    """The content of a row is encrypted: from now on these bytes go out."""
+    tx.execute(
+        "UPDATE outbox SET plaintext = NULL, delivery = ?, payload = ? WHERE id = ?", delivery, payload, row
+    )
+
+
+def waiting(
+    tx: Tx, without_rows: Collection[int], without_peers: Collection[int], limit: int
+) -> list[Queued]:
+    """The first rows in the order of sending, without those rows, those peers, and whom nothing may reach."""
+    rows = tx.all(
+        f"SELECT outbox.{_COLUMNS.replace(', ', ', outbox.')} FROM outbox JOIN peer ON peer.id = outbox.peer"  # noqa: S608
+        " WHERE NOT blocked AND trust != 'changed'"
+        f" AND outbox.id NOT IN ({','.join(map(str, without_rows))})"
+        f" AND outbox.peer NOT IN ({','.join(map(str, without_peers))})"
+        " ORDER BY outbox.id LIMIT ?",
+        limit,
+    )
+    return [Queued(*row) for row in rows]
+
+
+def of_peer(tx: Tx, peer: int) -> list[Queued]:
+    """Every row of a peer that is not encrypted yet."""
+    rows = tx.all(f"SELECT {_COLUMNS} FROM outbox WHERE peer = ? AND payload IS NULL ORDER BY id", peer)  # noqa: S608
+    return [Queued(*row) for row in rows]
+
+
+def by_delivery(tx: Tx, delivery: bytes) -> Queued | None:
+    """The row that went out under a delivery id (16 bytes)."""
+    row = tx.one(f"SELECT {_COLUMNS} FROM outbox WHERE delivery = ?", delivery)  # noqa: S608
+    return None if row is None else Queued(*row)
+
+
+def holds_message(tx: Tx, message: int) -> bool:
+    """Whether a message waits to go out."""
+    return tx.one("SELECT 1 FROM outbox WHERE message = ?", message) is not None
+
+
+def drop(tx: Tx, row: int) -> None:
+    """Delete a row."""
+    tx.execute("DELETE FROM outbox WHERE id = ?", row)
+
+
+def expired(tx: Tx, before: int) -> list[Queued]:
+    """The rows that were queued before that unix second and never encrypted."""
+    rows = tx.all(f"SELECT {_COLUMNS} FROM outbox WHERE payload IS NULL AND queued_at < ?", before)  # noqa: S608
+    return [Queued(*row) for row in rows]
+
+
+def note_sent(tx: Tx, digest: bytes, sent: Sent, now: int) -> None:
+    """Remember what the payload with this SHA-256 holds."""
+    tx.execute(
+        "INSERT OR REPLACE INTO sent (digest, peer, session, message, plaintext, at)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        digest, sent.peer, sent.session, sent.message, sent.plaintext, now,
+    )  # fmt: skip
+
+
+def take_sent(tx: Tx, digest: bytes, peer: int, now: int) -> Sent | None:
+    """What a payload to that peer held, if it was sent in the last 7 days; it is told once."""
+    row = tx.one(
+        "SELECT peer, session, message, plaintext FROM sent WHERE digest = ? AND peer = ? AND at > ?",
+        digest, peer, now - SENT_MEMORY,
+    )  # fmt: skip
+    if row is None:
+        return None
+    tx.execute("DELETE FROM sent WHERE digest = ?", digest)
+    return Sent(*row)
+
+
+def forget(tx: Tx, now: int) -> None:
+    """Delete what no retry can ask for any more."""
+    tx.execute("DELETE FROM sent WHERE at < ?", now - SENT_MEMORY)

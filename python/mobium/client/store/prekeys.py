@@ -1,0 +1,94 @@
+"""My own prekeys with their private halves, and the handshakes that were seen.
+
+Not its concern: when keys are made, published and deleted (`mobium.client.upkeep`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from mobium.crypto.prekeys import PrekeyKind, PrekeyPair, SignedPrekey, UsedPrekeys
+
+if TYPE_CHECKING:
+    from mobium.client.store.database import Tx
+
+__all__ = ["StoredPrekeys", "add", "delete_used", "is_mine", "is_seen", "newest", "note_seen", "published"]
+
+_COLUMNS: Final = "id, expires, public, signature, private"
+
+
+class StoredPrekeys:
+    """The private side, as a responder looks keys up (`mobium.crypto.prekeys.PrekeySource`)."""
+
+    __slots__ = ("_tx",)
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    def private(self, kind: PrekeyKind, prekey_id: int, /) -> PrekeyPair | None:
+        """The pair of that kind and id, or None."""
+        row = self._tx.one(f"SELECT {_COLUMNS} FROM prekey WHERE kind = ? AND id = ?", kind.value, prekey_id)  # noqa: S608
+        return None if row is None else PrekeyPair(SignedPrekey(*row[:4]), row[4])
+
+
+def add(tx: Tx, kind: PrekeyKind, pairs: list[PrekeyPair], host: str, now: int) -> None:
+    """Store pairs made for a server, before they are published there."""
+    tx.many(
+        f"INSERT INTO prekey ({_COLUMNS}, kind, made_at, host) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        [
+            (pair.prekey.id, pair.prekey.expires, pair.prekey.public, pair.prekey.signature, pair.private,
+             kind.value, now, host)
+            for pair in pairs
+        ],
+    )  # fmt: skip
+
+
+def newest(tx: Tx, kind: PrekeyKind, host: str) -> tuple[SignedPrekey, int] | None:
+    """The key of that kind made last for a server, and when it was made."""
+    row = tx.one(
+        "SELECT id, expires, public, signature, made_at FROM prekey WHERE kind = ? AND host = ?"
+        " AND replaced_at IS NULL ORDER BY made_at DESC, published LIMIT 1",
+        kind.value, host,
+    )  # fmt: skip
+    return None if row is None else (SignedPrekey(*row[:4]), row[4])
+
+
+def is_mine(tx: Tx, kind: PrekeyKind, prekey_id: int, host: str) -> bool:
+    """Whether this store holds the key of that kind and id, made for that server."""
+    return (
+        tx.one("SELECT 1 FROM prekey WHERE kind = ? AND id = ? AND host = ?", kind.value, prekey_id, host)
+        is not None
+    )
+
+
+def published(tx: Tx, kind: PrekeyKind, prekey_id: int, host: str, now: int) -> None:
+    """The server has taken a signed or last-resort key: those before it are replaced from now on."""
+    tx.execute("UPDATE prekey SET published = 1 WHERE kind = ? AND id = ?", kind.value, prekey_id)
+    tx.execute(
+        "UPDATE prekey SET replaced_at = ? WHERE kind = ? AND id != ? AND host = ? AND replaced_at IS NULL",
+        now, kind.value, prekey_id, host,
+    )  # fmt: skip
+
+
+def delete_used(tx: Tx, used: UsedPrekeys) -> None:
+    """Delete the one-time keys that a handshake used."""
+    for kind, prekey_id in (
+        (PrekeyKind.ONE_TIME, used.one_time),
+        (PrekeyKind.KEM_ONE_TIME, used.kem_one_time),
+    ):
+        if prekey_id is not None:
+            tx.execute("DELETE FROM prekey WHERE kind = ? AND id = ?", kind.value, prekey_id)
+
+
+def is_seen(tx: Tx, handshake: bytes) -> bool:
+    """Whether a session began with this handshake (32 bytes) before."""
+    return tx.one("SELECT 1 FROM seen WHERE handshake = ?", handshake) is not None
+
+
+def note_seen(tx: Tx, handshake: bytes) -> None:
+    """Remember a handshake until the last-resort key of this moment is deleted."""
+    current = tx.value(
+        "SELECT id FROM prekey WHERE kind = ? AND replaced_at IS NULL ORDER BY made_at DESC",
+        PrekeyKind.KEM_LAST_RESORT.value,
+    )
+    tx.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", handshake, current or 0)

@@ -1,0 +1,148 @@
+"""The tables of a profile's database, as numbered migrations that never change once released.
+
+Everything here lies inside one SQLCipher file, so names, peers and times are ciphertext on the disk. Times
+are unix seconds unless the name ends in `_ms`. Message rows have an integer key and one text column, so that
+an FTS5 table with external content can be laid over them. Not its concern: who reads and writes the rows (the
+other modules of this package, one for each subject).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS"]
+
+APPLICATION_ID: Final = 0x4D6F6231  # "Mob1": tells a profile's database from any other one under the same key
+
+_FIRST = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+-- One profile uses one server at a time; what is known of earlier ones is kept.
+CREATE TABLE server (
+    host TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    key BLOB,                                   -- pinned at first use
+    published INTEGER NOT NULL DEFAULT 0,       -- whether this store has ever published prekeys there
+    message_size INTEGER NOT NULL DEFAULT 0,
+    message_ttl INTEGER NOT NULL DEFAULT 0,
+    drained_at INTEGER NOT NULL DEFAULT 0       -- when the mailbox was last known to be empty
+) WITHOUT ROWID;
+
+CREATE TABLE peer (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    ed BLOB NOT NULL UNIQUE,
+    x BLOB,                                     -- pinned at first sight
+    offered_x BLOB,                             -- what came instead, while trust is 'changed'
+    trust TEXT NOT NULL DEFAULT 'unverified' CHECK (trust IN ('unverified', 'verified', 'changed')),
+    relation TEXT NOT NULL CHECK (relation IN ('contact', 'request', 'unknown')),
+    blocked INTEGER NOT NULL DEFAULT 0,
+    nickname TEXT,
+    nickname_key TEXT UNIQUE,                   -- the nickname as it is compared
+    added_at INTEGER NOT NULL,
+    retry_at INTEGER NOT NULL DEFAULT 0,        -- when the last retry session was begun
+    read_to INTEGER NOT NULL DEFAULT 0          -- message.id up to which the user has read
+);
+
+-- A session's state without its skipped keys and its handshake header: under 1 KiB, written at every step.
+CREATE TABLE session (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    peer INTEGER NOT NULL,
+    handshake BLOB NOT NULL UNIQUE,
+    head BLOB NOT NULL,
+    receive_only INTEGER NOT NULL,
+    rank INTEGER NOT NULL,                      -- the highest one that is not receive-only is active
+    made_at INTEGER NOT NULL,
+    used_at INTEGER NOT NULL
+);
+CREATE INDEX session_peer ON session (peer);
+CREATE TABLE session_header (session INTEGER PRIMARY KEY, header BLOB NOT NULL);
+CREATE TABLE skipped (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,      -- oldest first
+    session INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    record BLOB NOT NULL,
+    stored_at INTEGER NOT NULL,
+    after INTEGER NOT NULL,                     -- message.id behind which the missing number would stand
+    UNIQUE (session, key)
+);
+CREATE TABLE seen (handshake BLOB PRIMARY KEY, last_resort INTEGER NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE prekey (
+    kind TEXT NOT NULL,
+    id INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    public BLOB NOT NULL,
+    signature BLOB NOT NULL,
+    private BLOB NOT NULL,
+    made_at INTEGER NOT NULL,
+    host TEXT NOT NULL,                         -- the server it was made for
+    published INTEGER NOT NULL DEFAULT 0,
+    replaced_at INTEGER,                        -- when the server acknowledged its successor
+    PRIMARY KEY (kind, id)
+) WITHOUT ROWID;
+
+CREATE TABLE opened (digest BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX opened_at ON opened (at);
+CREATE TABLE shown (
+    peer INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (peer, content)
+) WITHOUT ROWID;
+CREATE INDEX shown_at ON shown (at);
+CREATE TABLE unopened (
+    digest BLOB PRIMARY KEY,
+    peer INTEGER,                               -- null for a sender that is nobody to us
+    at INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    retried INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX unopened_peer ON unopened (peer, retried);
+
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    peer INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    outgoing INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,
+    sent_ms INTEGER NOT NULL,                   -- as the sender says
+    at_ms INTEGER NOT NULL,                     -- as this machine says
+    state TEXT NOT NULL,
+    code TEXT NOT NULL DEFAULT '',
+    reason TEXT NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX message_content ON message (content, peer, outgoing);
+CREATE INDEX message_peer ON message (peer, id);
+
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,       -- the order of sending
+    peer INTEGER NOT NULL,
+    message INTEGER,                            -- null for receipts and retries
+    plaintext BLOB,                             -- what waits to be encrypted; null once it is
+    delivery BLOB UNIQUE,
+    payload BLOB,
+    queued_at INTEGER NOT NULL
+);
+CREATE INDEX outbox_peer ON outbox (peer, id);
+CREATE INDEX outbox_message ON outbox (message);
+CREATE TABLE sent (
+    digest BLOB PRIMARY KEY,
+    peer INTEGER NOT NULL,
+    session INTEGER NOT NULL,
+    message INTEGER,
+    plaintext BLOB,                             -- of what is no message
+    at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX sent_at ON sent (at);
+CREATE TABLE receipt (
+    peer INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    what TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (peer, content, what)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST,)
+"""The script at index n brings a database from version n to n + 1."""

@@ -88,23 +88,20 @@ def test_without_cargo_pip_says_that_it_is_the_pure_wheel(fresh: tuple[Path, Pat
 def test_the_server_alone_brings_nothing_of_the_client(fresh: tuple[Path, Path, str]) -> None:
     programs, empty, _ = fresh
     code = "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"
-    came = {
-        name.lower().replace("_", "-") for name in run(programs / "python", "-c", code, path=empty).split()
-    }
+    listed = run(programs / "python", "-c", code, path=empty).split()
+    came = {name.lower().replace("_", "-") for name in listed}
     assert came - SERVER_ALONE == set()
     assert {"mobium", "mobium-server", "websockets"} <= came
     assert "mobium-server" in run(programs / "mobium-server", "--version", path=empty)
 
 
 def test_the_client_on_top_says_which_back_end_it_runs_on(fresh: tuple[Path, Path, str]) -> None:
-    programs, empty, _ = fresh
-    # alone among the tests here, it changes the environment, and the list above must not see that
-    clone = empty.parent / "client"
-    subprocess.run([sys.executable, "-m", "venv", str(clone)], timeout=120, check=True)
-    pip(clone / "bin" / "python", "install", ".", "./server_app", "./client_app", path=str(empty))
-    said = run(clone / "bin" / "mobium", "--version", path=empty)
-    assert "pure" in said
-    assert programs.parent != clone
+    _, empty, _ = fresh
+    # into an environment of its own: the list above must not see what comes here
+    other = empty.parent / "client"
+    subprocess.run([sys.executable, "-m", "venv", str(other)], timeout=120, check=True)
+    pip(other / "bin" / "python", "install", ".", "./server_app", "./client_app", path=str(empty))
+    assert "pure" in run(other / "bin" / "mobium", "--version", path=empty)
 
 
 @pytest.mark.needs("cargo")

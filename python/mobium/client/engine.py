@@ -22,12 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from mobium.client import profile_files
+from mobium.client import names, profile_files
 from mobium.client.address import parse
 from mobium.client.contacts import Contacts, accept_peer, resolve
 from mobium.client.core import Core
 from mobium.client.events import ConnectionState, EventHub, EventStream, MessageState
-from mobium.client.links import contact_link
 from mobium.client.maintenance import INTERVAL, maintain
 from mobium.client.online import Online
 from mobium.client.receipts import DELAY
@@ -177,7 +176,7 @@ class Engine:
     async def contact_link(self) -> str:
         """`mobium://contact/…`: this identity, and the server where it is reached, to be shown or scanned."""
         server = await self._core.store.run(meta.current_server)
-        return contact_link(self._core.identity.public, None if server is None else server.url)
+        return names.contact_link(self._core.identity.public, None if server is None else server.url)
 
     async def server(self) -> ServerInfo | None:
         """The server that was last connected to, if there was one."""

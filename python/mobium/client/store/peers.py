@@ -72,7 +72,8 @@ class Peer:
 def _peer(row: tuple[Any, ...] | None) -> Peer | None:
     if row is None:
         return None
-    return Peer(*row[:6], bool(row[6]), *row[7:])
+    peer_id, ed, x, offered_x, trust, relation, blocked, *rest = row
+    return Peer(peer_id, ed, x, offered_x, trust, relation, bool(blocked), rest[0], rest[1], rest[2], rest[3])
 
 
 def by_key(tx: Tx, ed: bytes) -> Peer | None:

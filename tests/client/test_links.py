@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mobium.client.links import contact_link, parse_contact, qr_code
+from mobium.client.links import check_server, contact_link, is_nickname, parse_contact, qr_code
 from mobium.errors import InvalidInput
 from mobium.signing import SigningKey
 
@@ -81,3 +81,14 @@ def test_the_qr_code_is_the_links_own_and_fits_a_small_terminal() -> None:
         rows.append([sign in " ▄" for sign in line])
         rows.append([sign in " ▀" for sign in line])
     assert rows[: len(expected)] == expected
+
+
+@pytest.mark.parametrize(("text", "nickname"), [("bob", True), (HEX, False), (HEX[:-1], True), ("mobium://x", False)])
+def test_what_can_only_be_a_nickname(text: str, nickname: bool) -> None:
+    assert is_nickname(text) is nickname
+
+
+def test_a_server_as_it_is_typed() -> None:
+    assert check_server("localhost") == "ws://localhost:8443/ws"
+    with pytest.raises(InvalidInput):
+        check_server("http://chat.example.org")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from mobium.client.words import WORD_COUNT, check_word, check_words
+from mobium.client.checks import PASSWORD_LENGTH, WORD_COUNT, check_password, check_word, check_words
 from mobium.errors import InvalidInput, RecoveryError
 from mobium_client.cli.keys import has_terminal
 from mobium_client.cli.screen import Screen
@@ -54,7 +54,7 @@ class Secrets:
         """The password of a profile that is about to be made; a person types it twice."""
         if self.password_fd is not None or _VARIABLE in os.environ:
             return self.password()
-        return self._twice("New password (12 characters or more): ", _VARIABLE)
+        return self._twice(_VARIABLE)
 
     def next_password(self) -> str:
         """The password that is to replace the present one.
@@ -65,7 +65,7 @@ class Secrets:
             return _line(self.password_fd, "new password")
         if _NEW_VARIABLE in os.environ:
             return os.environ[_NEW_VARIABLE]
-        return self._twice("New password (12 characters or more): ", _NEW_VARIABLE)
+        return self._twice(_NEW_VARIABLE)
 
     def words(self, descriptor: int | None) -> str:
         """The 24 recovery words, which exist and belong together. Raises RecoveryError, InvalidInput."""
@@ -120,13 +120,18 @@ class Secrets:
                 self.screen.remark(f"{error} Go on with this word.")
                 return
 
-    def _twice(self, prompt: str, variable: str) -> str:
+    def _twice(self, variable: str) -> str:
         for _ in range(_TRIES):
-            first = _prompt(prompt, variable)
+            first = _prompt(f"New password ({PASSWORD_LENGTH} characters or more): ", variable)
+            try:
+                check_password(first)
+            except InvalidInput as error:
+                self.screen.remark(str(error))
+                continue
             if first == _prompt("The same again: ", variable):
                 return first
             self.screen.remark("These were not the same.")
-        raise InvalidInput("The two passwords were never the same; nothing was changed.")
+        raise InvalidInput("No new password was chosen; nothing was changed.")
 
 
 def _prompt(prompt: str, variable: str) -> str:

@@ -14,55 +14,15 @@ from datetime import datetime
 from rich.text import Text
 
 from mobium_client.cli.editor import Editor
+from mobium_client.cli.lines import MARK_CELLS, NAME_CELLS, Marks, message_line
 from mobium_client.cli.screen import Screen
 from mobium_client.plain import cells, harmless, layout, one_line, shorten
 
-__all__ = ["Marks", "Window", "message_line"]
+__all__ = ["Window"]
 
-_NAME_CELLS = 20
-_MARK_CELLS = 3
 _REMEMBERED = 500  # own messages whose mark may still change; far more than any screen has rows
 _CLEAR = "\r\x1b[K"
 _PASTE_ON, _PASTE_OFF = "\x1b[?2004h", "\x1b[?2004l"
-
-
-class Marks:
-    """The sign of each state, in three columns, and the line that explains them."""
-
-    def __init__(self, can_draw: bool) -> None:
-        self._signs = (
-            {"queued": "…", "sent": "✓", "delivered": "✓✓", "read": "✓✓", "failed": "✗", "expired": "✗"}
-            if can_draw
-            else {"queued": ".", "sent": "+", "delivered": "++", "read": "++", "failed": "x", "expired": "x"}
-        )
-
-    def __getitem__(self, state: str) -> Text:
-        style = {"read": "bold green", "failed": "bold red", "expired": "bold red", "queued": "dim"}.get(
-            state, ""
-        )
-        sign = self._signs.get(state, "")
-        return Text(sign, style) + " " * (_MARK_CELLS - cells(sign))
-
-    @property
-    def legend(self) -> str:
-        """What the signs mean."""
-        signs = self._signs
-        return (
-            f"{signs['queued']} queued   {signs['sent']} sent   "
-            f"{signs['delivered']} delivered (green: read)   {signs['failed']} not sent"
-        )
-
-
-def message_line(
-    mark: Text, at: datetime, name: str, style: str, text: str, width: int | None, *, dated: bool = False
-) -> list[Text]:
-    """The lines of one message. `name` and `text` come from outside."""
-    shown = shorten(one_line(name), _NAME_CELLS)
-    when = at.astimezone().strftime("%Y-%m-%d %H:%M" if dated else "%H:%M")
-    head = Text.assemble(mark, (when, "dim"), "  ", (shown, style), "  ")
-    indent = _MARK_CELLS + len(when) + 2
-    first, *more = layout(harmless(text), cells(head.plain), indent, width)
-    return [head + Text(first), *(Text(line) for line in more)]
 
 
 class Window:
@@ -71,7 +31,7 @@ class Window:
     def __init__(self, screen: Screen, prompt: str, editor: Editor) -> None:
         self._screen = screen
         self._editor = editor
-        self._prompt = shorten(one_line(prompt), _NAME_CELLS)
+        self._prompt = shorten(one_line(prompt), NAME_CELLS)
         self._note = ""
         self._marks = Marks(screen.can_draw)
         self._rows = 0  # printed so far
@@ -100,7 +60,7 @@ class Window:
     def message(self, at: datetime, name: str, text: str, *, dated: bool = False) -> None:
         """Show somebody's message."""
         self._print(
-            message_line(Text(" " * _MARK_CELLS), at, name, "bold cyan", text, self._width, dated=dated)
+            message_line(Text(" " * MARK_CELLS), at, name, "bold cyan", text, self._width, dated=dated)
         )
 
     def own(self, content_id: str, state: str, at: datetime, text: str, *, dated: bool = False) -> None:
@@ -124,7 +84,7 @@ class Window:
 
     def remark(self, text: str, style: str = "dim") -> None:
         """A sentence of the program; it may hold text from outside."""
-        head = " " * _MARK_CELLS + "-- "
+        head = " " * MARK_CELLS + "-- "
         lines = layout(harmless(text), len(head), len(head), self._width)
         self._print([Text(head + lines[0], style), *(Text(line, style) for line in lines[1:])])
 

@@ -6,13 +6,14 @@ Not its concern: who the contact is, and whether its key is the right one (compa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from string import hexdigits
 from urllib.parse import parse_qs, quote, urlsplit
 
 from mobium.client import address
 from mobium.errors import InvalidInput, SignatureError
 from mobium.signing import check_public
 
-__all__ = ["ContactLink", "contact_link", "parse_contact", "qr_code"]
+__all__ = ["ContactLink", "check_server", "contact_link", "is_nickname", "parse_contact", "qr_code"]
 
 _SCHEME = "mobium"
 _KIND = "contact"
@@ -61,6 +62,17 @@ def parse_contact(text: str) -> ContactLink:
     if len(servers) > 1:
         raise InvalidInput("The contact link names more than one server.")
     return ContactLink(_key(parts.path.strip("/")), address.parse(servers[0]).url if servers else None)
+
+
+def is_nickname(text: str) -> bool:
+    """Whether `text` can only be a nickname: it is not meant as a key or a link, right or wrong."""
+    text = text.strip()
+    return "://" not in text and not (len(text) == 64 and all(c in hexdigits for c in text))
+
+
+def check_server(text: str) -> str:
+    """The URL of the server that is meant by `text`. Raises InvalidInput."""
+    return address.parse(text).url
 
 
 def qr_code(text: str) -> list[str]:

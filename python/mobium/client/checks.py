@@ -1,6 +1,6 @@
-"""Recovery words as they are typed, one after the other, so that a mistyped one is told at once.
+"""Passwords and recovery words as they are typed, so that a mistake is told at once and not at the end.
 
-Not its concern: what the words mean (`mobium.crypto.mnemonic`).
+Not its concern: what they open (`mobium.crypto.vault`, `mobium.crypto.mnemonic`).
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import unicodedata
 
 from mobium.crypto.mnemonic import WORD_COUNT, check_words, nearest
+from mobium.crypto.vault import PASSWORD_LENGTH, check_password
 from mobium.errors import RecoveryError
 
-__all__ = ["WORD_COUNT", "check_word", "check_words"]
+__all__ = ["PASSWORD_LENGTH", "WORD_COUNT", "check_password", "check_word", "check_words"]
 
 
 def check_word(position: int, word: str) -> str:

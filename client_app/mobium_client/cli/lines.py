@@ -1,0 +1,78 @@
+"""Messages as lines of text: the mark of their state, the time, the name, and the text in its own column.
+
+Not its concern: where the lines are shown.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rich.text import Text
+
+from mobium.client import Message
+from mobium_client.plain import cells, harmless, layout, one_line, shorten
+
+__all__ = ["MARK_CELLS", "NAME_CELLS", "Marks", "key_changed", "message_line", "text_of", "unshown"]
+
+NAME_CELLS = 20
+MARK_CELLS = 3
+
+
+class Marks:
+    """The sign of each state, in three columns, and the line that explains them."""
+
+    def __init__(self, can_draw: bool) -> None:
+        self._signs = (
+            {"queued": "…", "sent": "✓", "delivered": "✓✓", "read": "✓✓", "failed": "✗", "expired": "✗"}
+            if can_draw
+            else {"queued": ".", "sent": "+", "delivered": "++", "read": "++", "failed": "x", "expired": "x"}
+        )
+
+    def __getitem__(self, state: str) -> Text:
+        style = {"read": "bold green", "failed": "bold red", "expired": "bold red", "queued": "dim"}.get(
+            state, ""
+        )
+        sign = self._signs.get(state, "")
+        return Text(sign, style) + " " * (MARK_CELLS - cells(sign))
+
+    @property
+    def legend(self) -> str:
+        """What the signs mean."""
+        signs = self._signs
+        return (
+            f"{signs['queued']} queued   {signs['sent']} sent   "
+            f"{signs['delivered']} delivered (green: read)   {signs['failed']} not sent"
+        )
+
+
+def message_line(
+    mark: Text, at: datetime, name: str, style: str, text: str, width: int | None, *, dated: bool = False
+) -> list[Text]:
+    """The lines of one message. `name` and `text` come from outside."""
+    shown = shorten(one_line(name), NAME_CELLS)
+    when = at.astimezone().strftime("%Y-%m-%d %H:%M" if dated else "%H:%M")
+    head = Text.assemble(mark, (when, "dim"), "  ", (shown, style), "  ")
+    indent = MARK_CELLS + len(when) + 2
+    first, *more = layout(harmless(text), cells(head.plain), indent, width)
+    return [head + Text(first), *(Text(line) for line in more)]
+
+
+def key_changed(name: str) -> str:
+    """What is said when a contact's key has changed."""
+    return (
+        f"The key of {one_line(name)} has changed: a new device, or somebody in between. "
+        "Nothing is sent until you accept it (mobium contact accept); compare the safety number first "
+        "(mobium contact verify)."
+    )
+
+
+def unshown(kind: str, missing: int) -> str:
+    """What stands in the place of a message without a text."""
+    if kind == "missing":
+        return "(1 message has not arrived)" if missing == 1 else f"({missing} messages have not arrived)"
+    return "(this needs a newer version of mobium)"
+
+
+def text_of(message: Message) -> str:
+    """The text of a message, or what stands in its place."""
+    return unshown(message.kind, message.missing) if message.text is None else message.text

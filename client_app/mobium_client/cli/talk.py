@@ -1,0 +1,271 @@
+"""The commands that move messages without a conversation on the screen: send, retry, listen.
+
+Not its concern: the interactive conversation (`mobium_client.cli.chat`), options and their help.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from typing import Any
+
+from rich.text import Text
+
+from mobium.client import (
+    ConnectionChanged,
+    ContactKeyChanged,
+    Engine,
+    Event,
+    MessageReceived,
+    MessageStateChanged,
+)
+from mobium.errors import InvalidInput, MobiumError, NotConnected
+from mobium_client.cli.failures import sentence
+from mobium_client.cli.lines import MARK_CELLS, key_changed, message_line, unshown
+from mobium_client.cli.session import Run, name_of, run_async
+
+__all__ = ["Wait", "listen", "retry", "send"]
+
+_LONGEST_INPUT = 8 << 20  # bytes: above every server's limit
+_PATIENCE = 30.0  # seconds for what was queued again
+_RANK = {"queued": 0, "sent": 1, "delivered": 2, "read": 3}
+
+
+class Wait(StrEnum):
+    """What `send` waits for."""
+
+    SENT = "sent"
+    DELIVERED = "delivered"
+
+
+# ---------------------------------------------------------------- send, retry
+
+
+def send(run: Run, peer: str, text: str, wait: Wait, timeout: float) -> None:
+    """Queue a text, send it, and wait."""
+    if text == "-":
+        text = _standard_input()
+
+    async def work() -> None:
+        async with run.engine() as engine:
+            await run.check_server(engine)
+            async with _following(engine) as states:
+                message_id = await engine.send(peer, text)
+                await _connect_or_queue(run, engine, 1)
+                try:
+                    async with asyncio.timeout(timeout):
+                        state = await states.reach(message_id, wait)
+                except TimeoutError:
+                    state = (await engine.message(message_id)).state
+                    if state == "queued":
+                        raise NotConnected(
+                            f"The server did not take the message within {timeout:g} s; it stays queued."
+                        ) from None
+                    raise MobiumError(
+                        f"The message was sent, but not delivered within {timeout:g} s; it is on the server."
+                    ) from None
+            run.screen.line(f"{message_id} {state}")
+
+    run_async(work())
+
+
+def retry(run: Run, message_id: str | None) -> None:
+    """Queue failed messages again and send them."""
+
+    async def work() -> None:
+        async with run.engine() as engine:
+            await run.check_server(engine)
+            wanted = [message_id] if message_id is not None else await _failed(engine)
+            if not wanted:
+                run.screen.remark("Nothing has failed.")
+                return
+            async with _following(engine) as states:
+                for one in wanted:
+                    await engine.retry(one)
+                await _connect_or_queue(run, engine, len(wanted))
+                left = 0
+                for one in wanted:
+                    try:
+                        async with asyncio.timeout(_PATIENCE):
+                            run.screen.line(f"{one} {await states.reach(one, Wait.SENT)}")
+                    except (MobiumError, TimeoutError) as error:
+                        left += 1
+                        why = sentence(error) if isinstance(error, MobiumError) else "No answer yet."
+                        run.screen.remark(f"{one}: {why}")
+            if left:
+                raise MobiumError(f"{left} of {len(wanted)} messages could not be sent yet.")
+
+    run_async(work())
+
+
+async def _failed(engine: Engine) -> list[str]:
+    return [
+        str(row["id"])
+        async for row in engine.export()
+        if row["type"] == "message" and row["outgoing"] and row["state"] in {"failed", "expired"}
+    ]
+
+
+async def _connect_or_queue(run: Run, engine: Engine, count: int) -> None:
+    """Log in. Raises NotConnected, which also says that what was queued stays queued."""
+    try:
+        await run.connect(engine)
+    except MobiumError as error:
+        stays = "The message stays" if count == 1 else f"The {count} messages stay"
+        raise NotConnected(f"{sentence(error)} {stays} queued, to go out at the next connection.") from error
+
+
+class _States:
+    """The states of one's own messages, as they change."""
+
+    def __init__(self, events: AsyncIterator[Event]) -> None:
+        self._events = events
+        self._last: dict[str, MessageStateChanged] = {}
+
+    async def reach(self, message_id: str, wait: Wait) -> str:
+        """Wait for a state, and return the one that is reached.
+
+        Raises MobiumError with the reason if the message cannot go out now or at all, NotConnected if the
+        connection is gone for good.
+        """
+        while True:
+            event = self._last.get(message_id)
+            if event is not None:
+                if _RANK.get(event.state, -1) >= _RANK[wait]:
+                    return event.state
+                if event.state in {"failed", "expired"}:
+                    raise MobiumError(event.reason or "The message was not sent.")
+                if event.state == "queued" and event.reason:
+                    raise MobiumError(f"{event.reason} The message stays queued.")
+            await self._next()
+
+    async def _next(self) -> None:
+        event = await anext(self._events)
+        if isinstance(event, MessageStateChanged):
+            self._last[event.id] = event
+        elif isinstance(event, ConnectionChanged) and event.state == "offline" and event.reason:
+            raise NotConnected(f"{event.reason} What was not sent stays queued.")
+
+
+@asynccontextmanager
+async def _following(engine: Engine) -> AsyncIterator[_States]:
+    stream = engine.events()
+    try:
+        yield _States(stream)
+    finally:
+        await stream.aclose()
+
+
+def _standard_input() -> str:
+    data = sys.stdin.buffer.read(_LONGEST_INPUT + 1)
+    if len(data) > _LONGEST_INPUT:
+        raise InvalidInput(
+            f"The message is too large: standard input holds more than {_LONGEST_INPUT} bytes."
+        )
+    try:
+        return data.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise InvalidInput("The message on standard input is not UTF-8 text.") from None
+
+
+# ---------------------------------------------------------------- listen
+
+
+def listen(run: Run, as_json: bool, count: int | None) -> None:
+    """Stay connected and print events until interrupted, until `count` messages came, or until only a person
+    can help.
+    """
+
+    async def work() -> None:
+        async with run.engine() as engine:
+            await run.check_server(engine)
+            events = engine.events()
+            await engine.connect(run.server, wait=False)
+            left = count
+            said = ""
+            async for event in events:
+                if as_json:
+                    fields = await _event_fields(engine, event)
+                    run.screen.write(json.dumps(fields) + "\n")
+                else:
+                    said = await _tell(run, engine, event, said)
+                if isinstance(event, ConnectionChanged) and event.state == "offline" and event.reason:
+                    raise NotConnected(event.reason)
+                if isinstance(event, MessageReceived) and left is not None:
+                    left -= 1
+                    if not left:
+                        return
+
+    run_async(work())
+
+
+async def _event_fields(engine: Engine, event: Event) -> dict[str, Any]:
+    """One line of `listen --json`. Names and values are stable; new fields may come."""
+    match event:
+        case ConnectionChanged():
+            return {
+                "event": "connection",
+                "state": event.state,
+                "reason": event.reason or None,
+                "retry_in": event.retry_in,
+            }
+        case MessageReceived():
+            return {
+                "event": "message",
+                "id": event.id,
+                "peer": event.peer,
+                "nickname": await _nickname(engine, event.peer),
+                "channel": event.channel,
+                "text": event.text,
+                "sent_at": event.sent_at.isoformat(),
+                "request": event.request,
+            }
+        case MessageStateChanged():
+            return {
+                "event": "state",
+                "id": event.id,
+                "state": event.state,
+                "reason": event.reason or None,
+            }
+        case ContactKeyChanged():
+            return {
+                "event": "key_changed",
+                "peer": event.peer,
+                "nickname": await _nickname(engine, event.peer),
+            }
+
+
+async def _nickname(engine: Engine, key: str) -> str | None:
+    try:
+        return (await engine.contacts.get(key)).nickname
+    except InvalidInput:
+        return None
+
+
+async def _tell(run: Run, engine: Engine, event: Event, said: str) -> str:
+    """Show an event to a person; `said` is what was last said about the connection."""
+    screen = run.screen
+    match event:
+        case ConnectionChanged(state="online"):
+            if said != "online":
+                screen.remark("connected")
+            return "online"
+        case ConnectionChanged() if event.reason and event.reason != said:
+            screen.remark(f"not connected: {event.reason}")
+            return event.reason
+        case MessageReceived():
+            name = await name_of(engine, event.peer) + (" (request)" if event.request else "")
+            text = unshown("unknown", 0) if event.text is None else event.text
+            blank = Text(" " * MARK_CELLS)
+            for line in message_line(blank, event.sent_at, name, "bold cyan", text, screen.width):
+                screen.line(line)
+        case MessageStateChanged(reason=reason) if reason:
+            screen.remark(f"message {event.id}: {event.state}: {reason}")
+        case ContactKeyChanged():
+            name = await name_of(engine, event.peer)
+            screen.remark(f"{key_changed(name)}", style="bold red")
+    return said

@@ -1,5 +1,7 @@
 //! The ratchet and the padding in Rust alone. `benches/python/bench_ratchet.py` measures the same calls from Python, and reads these results.
 
+#![expect(missing_docs, reason = "criterion's macro makes a public function")]
+
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -70,7 +72,9 @@ fn steps(criterion: &mut Criterion) -> Result<(), Error> {
             bencher.iter(|| a.decrypt(black_box(&answer), Some(&[3; 32]), NOW));
         });
         let (_, skipping) = b.decrypt(&ahead, None, NOW)?;
-        group.bench_function(format!("changes{name}"), |bencher| bencher.iter(|| skipping.changes(black_box(&b)).0.len()));
+        group.bench_function(format!("changes{name}"), |bencher| {
+            bencher.iter(|| skipping.changes(black_box(&b)).0.len());
+        });
     }
     let (a, b) = pair()?;
     for size in [60, 1000, 60_000, 1_000_000] {

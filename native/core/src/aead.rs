@@ -3,6 +3,7 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
+use crate::kdf::MessageKeys;
 use crate::padding::TAG;
 
 /// What follows is a key(32) and a nonce(12).
@@ -11,14 +12,14 @@ const KEY: usize = 32;
 /// The cipher refused: a wrong tag, or (never seen) a failure of the library.
 pub(crate) struct Refused;
 
-fn prepare(keys: &[u8; 44]) -> Result<(LessSafeKey, Nonce), Refused> {
+fn prepare(MessageKeys(keys): &MessageKeys) -> Result<(LessSafeKey, Nonce), Refused> {
     let key = UnboundKey::new(&AES_256_GCM, &keys[..KEY]).map_err(|_| Refused)?;
     let nonce = Nonce::try_assume_unique_for_key(&keys[KEY..]).map_err(|_| Refused)?;
     Ok((LessSafeKey::new(key), nonce))
 }
 
 /// Encrypts all but the last 16 bytes of `in_out`, which take the tag.
-pub(crate) fn seal(keys: &Zeroizing<[u8; 44]>, aad: &[u8], in_out: &mut [u8]) -> Result<(), Refused> {
+pub(crate) fn seal(keys: &MessageKeys, aad: &[u8], in_out: &mut [u8]) -> Result<(), Refused> {
     let (key, nonce) = prepare(keys)?;
     let (text, tag_out) = in_out.split_at_mut(in_out.len().checked_sub(TAG).ok_or(Refused)?);
     let tag = key.seal_in_place_separate_tag(nonce, Aad::from(aad), text).map_err(|_| Refused)?;
@@ -26,11 +27,11 @@ pub(crate) fn seal(keys: &Zeroizing<[u8; 44]>, aad: &[u8], in_out: &mut [u8]) ->
     Ok(())
 }
 
-/// Decrypts `sealed`, whose last 16 bytes are the tag. Nothing is given out unless the tag is right.
-pub(crate) fn open(keys: &Zeroizing<[u8; 44]>, aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Refused> {
+/// Decrypts `sealed`, whose last 16 bytes are the tag. Nothing is given out unless the tag is right; it is wiped when dropped.
+pub(crate) fn open(keys: &MessageKeys, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refused> {
     let (key, nonce) = prepare(keys)?;
     let (text, tag) = sealed.split_at(sealed.len().checked_sub(TAG).ok_or(Refused)?);
-    let mut out = vec![0; text.len()];
+    let mut out = Zeroizing::new(vec![0; text.len()]);
     key.open_separate_gather(nonce, Aad::from(aad), text, tag, &mut out).map_err(|_| Refused)?;
     Ok(out)
 }

@@ -7,6 +7,7 @@
 
 mod aead;
 mod error;
+mod hmac;
 mod kdf;
 pub mod padding;
 #[cfg(test)]

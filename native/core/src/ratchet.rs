@@ -14,6 +14,8 @@ use core::fmt;
 use core::ops::Deref;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::Error;
 use crate::aead;
 use crate::kdf::{MessageKey, chain_step, root_step};
@@ -45,9 +47,9 @@ pub struct Ratchet {
     state: State,
 }
 
-/// An opened message's plaintext.
+/// An opened message's plaintext. Wiped when dropped.
 pub struct Plaintext {
-    padded: Vec<u8>,
+    padded: Zeroizing<Vec<u8>>,
     from: usize,
     to: usize,
 }

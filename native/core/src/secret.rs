@@ -11,7 +11,7 @@ struct Wiped([u8; KEY]);
 
 impl Drop for Wiped {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.0.as_mut_slice().zeroize();
     }
 }
 
@@ -23,7 +23,7 @@ impl Secret {
     /// Takes the bytes over and wipes where they came from.
     pub(crate) fn take(bytes: &mut [u8; KEY]) -> Self {
         let secret = Self(Arc::new(Wiped(*bytes)));
-        bytes.zeroize();
+        bytes.as_mut_slice().zeroize();
         secret
     }
 

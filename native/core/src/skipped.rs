@@ -4,7 +4,8 @@
 //! chunks it touches and the list of chunks, never a key, and [`Skipped::changes`] looks only at the chunks that are not shared.
 //! Twin of `mobium/_pure/skipped.py`. Not its concern: when keys are skipped, and where records are stored.
 
-use std::collections::{BTreeMap, BTreeSet};
+use core::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::Error;
@@ -66,6 +67,12 @@ impl Record {
         Some(Self::new(*public, u32::from_be_bytes(*n), Secret::copy_of(key), stored_at))
     }
 
+    fn cmp_id(&self, id: &[u8; ID]) -> Ordering {
+        let (public, n) = id.split_at(KEY);
+        self.public.as_slice().cmp(public).then_with(|| self.n.to_be_bytes().as_slice().cmp(n))
+    }
+
+    /// Whether both, of the same id, are stored as the same bytes.
     fn is(&self, other: &Self) -> bool {
         let same_key = self.key.is(&other.key) || self.key.bytes() == other.key.bytes();
         same_key && self.stored_at == other.stored_at
@@ -194,26 +201,23 @@ impl Skipped {
         if Arc::ptr_eq(&self.chunks, &previous.chunks) {
             return (Vec::new(), Vec::new());
         }
-        let ours: BTreeSet<*const Vec<Record>> = self.chunks.iter().map(Arc::as_ptr).collect();
-        let theirs: BTreeSet<*const Vec<Record>> = previous.chunks.iter().map(Arc::as_ptr).collect();
-        let fresh = || {
-            self.chunks.iter().filter(|&chunk| !theirs.contains(&Arc::as_ptr(chunk))).flat_map(|c| c.iter())
-        };
-        let gone = || {
-            previous.chunks.iter().filter(|&chunk| !ours.contains(&Arc::as_ptr(chunk))).flat_map(|c| c.iter())
-        };
-        let before: BTreeMap<[u8; ID], &Record> = gone().map(|record| (record.id(), record)).collect();
-        let mut after = BTreeSet::new();
-        let mut added = Vec::new();
-        for record in fresh() {
-            let id = record.id();
-            if !before.get(&id).is_some_and(|old| old.is(record)) {
-                added.push(record);
-            }
-            after.insert(id);
-        }
-        let removed = gone().map(Record::id).filter(|id| !after.contains(id)).collect();
-        (added, removed)
+        let (fresh, gone) = (self.not_in(previous), previous.not_in(self));
+        let (after, before) = (by_id(&fresh), by_id(&gone));
+        let find =
+            |records: &[&'_ Record], id: &[u8; ID]| records.binary_search_by(|record| record.cmp_id(id)).ok();
+        let added = fresh
+            .iter()
+            .filter(|record| !find(&before, &record.id()).is_some_and(|at| before[at].is(record)));
+        let removed = gone.iter().map(|record| record.id()).filter(|id| find(&after, id).is_none());
+        (added.copied().collect(), removed.collect())
+    }
+
+    /// The records of the chunks that are not shared with `other`, oldest first.
+    fn not_in(&self, other: &Self) -> Vec<&Record> {
+        let mut theirs: Vec<*const Vec<Record>> = other.chunks.iter().map(Arc::as_ptr).collect();
+        theirs.sort_unstable();
+        let fresh = self.chunks.iter().filter(|&chunk| theirs.binary_search(&Arc::as_ptr(chunk)).is_err());
+        fresh.flat_map(|chunk| chunk.iter()).collect()
     }
 
     /// The keys of records in the only order in which steps can have stored them.
@@ -260,6 +264,12 @@ impl Skipped {
         }
         Ok(Self::default().hold(records))
     }
+}
+
+fn by_id<'a>(records: &[&'a Record]) -> Vec<&'a Record> {
+    let mut sorted = records.to_vec();
+    sorted.sort_unstable_by(|a, b| a.public.cmp(&b.public).then(a.n.cmp(&b.n)));
+    sorted
 }
 
 /// Puts chunks in a row and joins a changed one with a neighbour where both fit into one, so that a set that shrinks keeps few chunks.

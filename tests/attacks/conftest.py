@@ -11,6 +11,7 @@ import importlib
 import pytest
 
 from mobium._pure.ratchet import Ratchet
+from tests.support.engines import fast_vault
 
 
 @pytest.fixture(params=["pure", "native"])
@@ -29,3 +30,9 @@ def pure_kernel(monkeypatch: pytest.MonkeyPatch) -> type[Ratchet]:
     for facade in ("mobium.crypto.session", "mobium.crypto.ratchet"):
         monkeypatch.setattr(f"{facade}.Ratchet", Ratchet)
     return Ratchet
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Profiles that open without the password's costly derivation."""
+    fast_vault(monkeypatch)

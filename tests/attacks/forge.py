@@ -9,9 +9,22 @@ import os
 from typing import NamedTuple
 
 from mobium._pure.ratchet import Ratchet
+from mobium.crypto import Bundle, Identity, PrekeyKind, SignedPrekey
 from mobium.crypto._primitives import x25519_public
+from mobium.protocol import messages as m
 
-__all__ = ["HEADER", "PREKEY_HEADER", "Pair", "flipped", "message", "pair", "renumbered"]
+__all__ = [
+    "HEADER",
+    "PREKEY_HEADER",
+    "Impostor",
+    "Pair",
+    "as_wire",
+    "flipped",
+    "message",
+    "pair",
+    "renumbered",
+    "wire_bundle",
+]
 
 HEADER = 41
 PREKEY_HEADER = 1_742
@@ -53,3 +66,37 @@ def renumbered(honest: bytes, *, pn: int | None = None, n: int | None = None) ->
     new_pn = old_pn if pn is None else pn.to_bytes(4, "big")
     new_n = old_n if n is None else n.to_bytes(4, "big")
     return honest[: at + 33] + new_pn + new_n + honest[at + 41 :]
+
+
+class Impostor(Identity):
+    """The attacker's keys under somebody else's name: what a server would need people to believe."""
+
+    __slots__ = ("_claimed",)
+
+    def __init__(self, claimed: bytes, seed: bytes | None = None) -> None:
+        super().__init__(os.urandom(64) if seed is None else seed)
+        self._claimed = claimed
+
+    @property
+    def public(self) -> bytes:
+        """The key of the one who is impersonated."""
+        return self._claimed
+
+
+def as_wire(prekey: SignedPrekey) -> m.WirePrekey:
+    """A prekey as a server hands it out."""
+    return m.WirePrekey(prekey.id, prekey.expires, prekey.public, prekey.signature)
+
+
+def wire_bundle(bundle: Bundle, rid: int | None) -> m.PrekeyBundle:
+    """A bundle as a server hands it out."""
+    return m.PrekeyBundle(
+        bundle.identity,
+        bundle.x_public,
+        bundle.binding,
+        as_wire(bundle.signed),
+        as_wire(bundle.kem),
+        1 if bundle.kem_kind is PrekeyKind.KEM_ONE_TIME else 2,
+        None if bundle.one_time is None else as_wire(bundle.one_time),
+        rid,
+    )

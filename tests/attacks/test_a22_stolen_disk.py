@@ -1,5 +1,5 @@
-"""A22: a copy of the locked profile's disk (docs/CRYPTO.md section 2): nothing of it is readable, deleted keys are
-gone from free pages, one password on two profiles gives two keys, and a vault cannot ask for absurd work.
+"""A22: a copy of the locked profile's disk (docs/CRYPTO.md section 2): nothing of it is readable, deleted
+keys are gone from free pages, one password on two profiles gives two keys, and a vault cannot ask for absurd work.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def test_one_password_gives_two_profiles_different_keys(tmp_path: Path) -> None:
 def test_without_fresh_salt_and_keys_the_profiles_are_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vault.secrets, "token_bytes", bytes)  # the defence, off
+    monkeypatch.setattr("mobium.crypto.vault.secrets.token_bytes", bytes)  # the defence, off
     files, keys = made_twice(tmp_path)
     assert files[0] == files[1]
     assert keys[0] == keys[1]
@@ -65,7 +65,9 @@ class Recorder:
     def __init__(self) -> None:
         self.asked: list[tuple[int, int, int]] = []
 
-    def __call__(self, *, salt: bytes, length: int, iterations: int, lanes: int, memory_cost: int) -> Recorder:
+    def __call__(
+        self, *, salt: bytes, length: int, iterations: int, lanes: int, memory_cost: int
+    ) -> Recorder:
         self.asked.append((memory_cost, iterations, lanes))
         return self
 
@@ -115,8 +117,9 @@ def test_without_the_limits_the_work_begins(
     for parameters in ABSURD:
         argon2.asked.clear()
         with_parameters(path, parameters)
-        with monkeypatch.context() as patch, pytest.raises(MobiumError):
-            patch.setattr(vault, "_parameters", lambda _path, data, p=parameters: (*p, data[16:32]))  # off
+        # The defence, off:
+        monkeypatch.setattr(vault, "_parameters", lambda _path, data, p=parameters: (*p, data[16:32]))
+        with pytest.raises(MobiumError):
             vault.open(path, PASSWORD)
         assert argon2.asked == [parameters]
 

@@ -1,0 +1,247 @@
+"""Puts the server together, runs it, and takes it down in order. The only place that names a concrete
+storage.
+
+Not its concern: arguments and exit codes (`mobium_server.__main__`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from mobium.errors import InvalidInput
+from mobium.protocol.codes import CloseCode
+from mobium.protocol.connection import ServerConnection
+from mobium.protocol.version import VERSIONS
+from mobium.signing import SEED_SIZE, SigningKey
+from mobium_server import __version__, stats
+from mobium_server.clock import Clock
+from mobium_server.config import Settings, database_path
+from mobium_server.delivery import PostOffice
+from mobium_server.gateway import Gateway
+from mobium_server.handlers.common import CAPABILITIES, NAME
+from mobium_server.hosts import accepts_host
+from mobium_server.http import Routes
+from mobium_server.hub import Hub
+from mobium_server.stats import Counters, Figure
+from mobium_server.storage.base import Storage
+from mobium_server.storage.sqlite import SqliteStorage
+from mobium_server.storage.worker import Worker
+from mobium_server.tls import Certificates
+
+__all__ = ["Server", "running", "serve"]
+
+log = logging.getLogger(__name__)
+
+UPKEEP = 60.0  # seconds between looks for expired messages
+EXPIRE_AT_ONCE = 1_000
+KEEP_CLOCK = 3_600.0
+DRAIN_TIME = 10.0  # seconds that a stop gives the last commit
+CLOSE_TIME = 3.0  # and the clients, to see why they are cut off
+_KEY_NAME = "signing key"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server."""
+
+    settings: Settings
+    port: int
+    public_key: bytes
+    hub: Hub
+    gateway: Gateway
+    certificates: Certificates | None
+    schedule: Worker
+
+    @property
+    def url(self) -> str:
+        """Where clients on this machine connect."""
+        scheme = "ws" if self.certificates is None else "wss"
+        host = self.settings.host
+        if host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+            host = "127.0.0.1"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/ws"
+
+    def reload_certificates(self) -> None:
+        """Read certificate and key again; if they cannot be used the old ones stay, and the log says why."""
+        if self.certificates is None:
+            return
+        try:
+            self.certificates.reload()
+        except InvalidInput as error:
+            log.error("The certificate was not reloaded: %s", error)  # noqa: TRY400 - a sentence, no traceback
+        else:
+            log.info("The certificate was reloaded.")
+
+
+@contextlib.asynccontextmanager
+async def running(
+    settings: Settings, *, storage: Storage | None = None, clock: Clock | None = None
+) -> AsyncIterator[Server]:
+    """Run a server until the block ends: then stop accepting, commit and answer what waits, close with 1001,
+    close the database.
+
+    Raises InvalidInput, StoreError or OSError with a sentence if it cannot start.
+    """
+    certificates = None
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        certificates = Certificates(settings.tls_cert, settings.tls_key)
+    if storage is None:
+        storage = SqliteStorage(database_path(settings.database_url), settings.max_offline_messages)
+    clock = clock or Clock()
+    worker = Worker()
+    try:
+        await worker.run(storage.open)
+        try:
+            key = await worker.run(_signing_key, storage)
+            await worker.run(clock.load, storage)
+            async with _serving(settings, storage, clock, worker, key, certificates) as server:
+                yield server
+        finally:
+            await worker.run(_close, storage, clock)
+    finally:
+        await worker.stop()
+
+
+@contextlib.asynccontextmanager
+async def _serving(
+    settings: Settings,
+    storage: Storage,
+    clock: Clock,
+    worker: Worker,
+    key: SigningKey,
+    certificates: Certificates | None,
+) -> AsyncIterator[Server]:
+    loop = asyncio.get_running_loop()
+    counters = Counters()
+    office = PostOffice(
+        storage, worker, loop.call_later, now=clock.own, steady=clock.steady, ttl=settings.message_ttl
+    )
+    hub = Hub(settings, storage, worker, office, clock, counters)
+
+    def own_name(name: str) -> bool:
+        return accepts_host(
+            settings.public_hosts, lambda: certificates.names if certificates is not None else (), name
+        )
+
+    def new_connection() -> ServerConnection:
+        return ServerConnection(key, own_name, settings.max_message_size)
+
+    figures = _figures(hub, office, counters, lambda: gateway.places)
+    routes = Routes(
+        origins=settings.cors_origins,
+        admin_token=settings.admin_token,
+        own_name=own_name,
+        info=lambda: _info(hub),
+        stats=lambda: stats.as_dict(figures),
+        metrics=lambda: stats.prometheus(figures),
+    )
+    gateway = Gateway(settings, hub, routes, certificates, new_connection, counters)
+    port = await gateway.listen()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            upkeep = tasks.create_task(_upkeep(storage, clock, worker, office))
+            yield Server(settings, port, key.public, hub, gateway, certificates, worker)
+            upkeep.cancel()
+    finally:
+        gateway.stop_listening()
+        drained = asyncio.Event()
+        office.drain(drained.set)
+        try:
+            await asyncio.wait_for(drained.wait(), DRAIN_TIME)
+        except TimeoutError:
+            log.error(
+                "The last messages could not be stored in time; their senders were not told that they were."
+            )
+        await gateway.close_all(CloseCode.SHUTTING_DOWN, CLOSE_TIME)
+
+
+def _signing_key(storage: Storage) -> SigningKey:
+    seed = storage.get(_KEY_NAME)
+    if seed is None or len(seed) != SEED_SIZE:
+        key = SigningKey.generate()
+        storage.put(_KEY_NAME, key.seed)
+        return key
+    return SigningKey.from_seed(seed)
+
+
+def _close(storage: Storage, clock: Clock) -> None:
+    with contextlib.suppress(Exception):  # a full disk must not keep the database from being closed
+        clock.keep(storage)
+    storage.close()
+
+
+async def _upkeep(storage: Storage, clock: Clock, worker: Worker, office: PostOffice) -> None:
+    kept = clock.steady()
+    while True:
+        await asyncio.sleep(UPKEEP)
+        try:
+            while True:
+                gone = await worker.run(storage.expire, clock.own(), EXPIRE_AT_ONCE)
+                office.forget(gone)
+                if len(gone) < EXPIRE_AT_ONCE:
+                    break
+            if clock.steady() - kept >= KEEP_CLOCK:
+                await worker.run(clock.keep, storage)
+                kept = clock.steady()
+        except Exception as error:  # noqa: BLE001 - it is tried again in a minute
+            log.error("Expired messages could not be removed: %s", error)  # noqa: TRY400
+
+
+def _info(hub: Hub) -> dict[str, object]:
+    limits = hub.limits
+    return {
+        "name": NAME,
+        "version": __version__,
+        "versions": list(VERSIONS),
+        "capabilities": list(CAPABILITIES),
+        "limits": {name: getattr(limits, name) for name in limits.__struct_fields__},
+    }
+
+
+def _figures(hub: Hub, office: PostOffice, counters: Counters, places: Callable[[], int]) -> list[Figure]:
+    def count(name: str, about: str) -> Figure:
+        return Figure(name, about, counter=True, read=lambda: getattr(counters, name))
+
+    return [
+        Figure("connections", "Connections that are open.", False, places),
+        Figure("sessions", "Devices that are logged in.", False, lambda: len(hub.sessions)),
+        Figure(
+            "answers_remembered", "Delivery ids whose answer is remembered.", False, lambda: office.remembered
+        ),
+        Figure("messages_stored", "Messages that were committed to disk.", True, lambda: office.stored),
+        Figure(
+            "messages_delivered", "Messages that their recipients acknowledged.", True, lambda: office.relayed
+        ),
+        Figure("storage_failures", "Times that the storage failed.", True, lambda: office.failures),
+        count("accepted", "Connections that came."),
+        count("refused", "Connections that were turned away."),
+        count("logins", "Logins that succeeded."),
+        count("login_failures", "Logins that failed."),
+        count("messages", "Direct messages that came from senders."),
+        count("malformed", "Frames that broke the protocol."),
+        count("limited", "Requests over the rate."),
+        count("bundles", "Prekey bundles handed out."),
+        count("internal", "Requests that failed by a fault of the server."),
+    ]
+
+
+async def serve(settings: Settings, ready: Callable[[Server], None]) -> None:
+    """Run until SIGTERM or SIGINT. `ready` is called once clients can connect."""
+    stop = asyncio.Event()
+    async with running(settings) as server:
+        loop = asyncio.get_running_loop()
+        if sys.platform == "win32":
+            # No signal handlers on this loop: Ctrl+C reaches Python's own, which must be woken.
+            signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(stop.set))
+        else:
+            loop.add_signal_handler(signal.SIGTERM, stop.set)
+            loop.add_signal_handler(signal.SIGINT, stop.set)
+            loop.add_signal_handler(signal.SIGHUP, server.reload_certificates)
+        ready(server)
+        await stop.wait()

@@ -1,0 +1,265 @@
+"""The settings: every `SC_*` variable, its default, and the sentence that a wrong value gets.
+
+Read from the environment and from a `.env` file, where the environment wins. Not its concern: what the
+settings do.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+from mobium.errors import InvalidInput
+from mobium.protocol.host import canonical_host, split_host
+from mobium.protocol.limits import BUCKET_SIZES
+from mobium_server.limits import Network, Rate
+
+__all__ = ["Settings", "database_path", "variables"]
+
+_SQLITE = "sqlite://"
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _number(low: float, high: float, unit: str) -> Callable[[str], float]:
+    def parse(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not low <= number <= high:
+            raise InvalidInput(f"must be a number from {low:g} to {high:g} ({unit})")
+        return number
+
+    return parse
+
+
+def _whole(low: int, high: int, unit: str) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        number = int(value) if value.isascii() and value.isdigit() and len(value) < 19 else -1
+        if not low <= number <= high:
+            raise InvalidInput(f"must be a whole number from {low} to {high} ({unit})")
+        return number
+
+    return parse
+
+
+def _bool(value: str) -> bool:
+    known = {
+        "true": True,
+        "1": True,
+        "yes": True,
+        "on": True,
+        "false": False,
+        "0": False,
+        "no": False,
+        "off": False,
+    }
+    if value.lower() not in known:
+        raise InvalidInput("must be true or false")
+    return known[value.lower()]
+
+
+def _file(value: str) -> Path | None:
+    if not value:
+        return None
+    path = Path(value).expanduser()
+    if not path.is_file():
+        raise InvalidInput(f"names a file that does not exist: {value}")
+    return path
+
+
+def _database(value: str) -> str:
+    database_path(value)
+    return value
+
+
+def _list(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _hosts(value: str) -> tuple[str, ...]:
+    hosts = []
+    for name in _list(value):
+        try:
+            hosts.append(split_host(canonical_host(name, 1))[0])
+        except InvalidInput as error:
+            raise InvalidInput(
+                f"must be names or addresses without scheme and port, separated by commas; {name!r} is not"
+            ) from error
+    return tuple(hosts)
+
+
+def _networks(value: str) -> tuple[Network, ...]:
+    networks: list[Network] = []
+    if value.lower() == "none":  # an empty variable would be the default
+        return ()
+    for part in _list(value):
+        try:
+            networks.append(ipaddress.ip_network(part, strict=False))
+        except ValueError as error:
+            raise InvalidInput(
+                f"must be addresses or networks, separated by commas; {part!r} is neither"
+            ) from error
+    return tuple(networks)
+
+
+def _origins(value: str) -> tuple[str, ...]:
+    origins = []
+    for part in _list(value):
+        url = urlsplit(part)
+        if part != "*" and (
+            url.scheme not in ("http", "https") or not url.netloc or part != f"{url.scheme}://{url.netloc}"
+        ):
+            raise InvalidInput(
+                f"must be origins such as https://chat.example.org, separated by commas, or *; {part!r} is not"
+            )
+        origins.append(part.lower())
+    return tuple(origins)
+
+
+def _token(value: str) -> str:
+    if value and len(value) < 16:
+        raise InvalidInput(
+            "must have at least 16 characters, or be empty; make one with: openssl rand -hex 24"
+        )
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise InvalidInput("must be printable ASCII without spaces")
+    return value
+
+
+def _rate(value: str) -> Rate:
+    number, _, burst = value.partition("/")
+    try:
+        rate = Rate(float(number), int(burst) if burst else math.ceil(2 * float(number)))
+    except ValueError:
+        rate = Rate(-1, 0)
+    if not 0 <= rate.per_second <= 1_000_000 or rate.burst < (1 if rate.per_second else 0):
+        raise InvalidInput(
+            "must be messages a second, or messages a second/at once such as 30/60; 0 is unlimited"
+        )
+    return rate
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value and (value.partition(":")[0] not in schemes or not value.partition(":")[2] or " " in value):
+            raise InvalidInput(f"must look like {schemes[0]}:turn.example.org:3478")
+        return value
+
+    return parse
+
+
+def _setting(default: str, parse: Callable[[str], Any], about: str, *, secret: bool = False) -> Any:
+    metadata = {"default": default, "parse": parse, "about": about}
+    return field(default_factory=lambda: parse(default), metadata=metadata, repr=not secret)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings, checked. Each field is the variable of the same name: `max_connections` is
+    SC_MAX_CONNECTIONS.
+    """
+
+    host: str = _setting("0.0.0.0", _text, "address to listen on")  # noqa: S104 - a server is for the network; TLS is required by default
+    port: int = _setting("8443", _whole(0, 65_535, "port"), "port to listen on; 0 takes a free one")
+    database_url: str = _setting("sqlite://./data/mobium.db", _database, "where the database is")
+    require_tls: bool = _setting("true", _bool, "refuse every connection that is not encrypted")
+    tls_cert: Path | None = _setting("", _file, "certificate chain (PEM)")
+    tls_key: Path | None = _setting("", _file, "private key of the certificate (PEM)")
+    public_hosts: tuple[str, ...] = _setting("", _hosts, "names by which clients dial this server")
+    trusted_proxies: tuple[Network, ...] = _setting(
+        "127.0.0.1,::1", _networks, "proxies whose X-Forwarded headers are believed"
+    )
+    max_connections: int = _setting(
+        "2000", _whole(0, 1_000_000, "connections"), "connections at once; 0 is unlimited"
+    )
+    max_connections_per_ip: int = _setting(
+        "10", _whole(0, 1_000_000, "connections"), "connections of one address; 0 is unlimited"
+    )
+    max_message_size: int = _setting(
+        "1048576", _whole(BUCKET_SIZES[0], BUCKET_SIZES[-1], "bytes"), "largest padded ciphertext"
+    )
+    max_offline_messages: int = _setting(
+        "1000", _whole(10, 10_000_000, "messages"), "messages that one mailbox keeps"
+    )
+    message_ttl: int = _setting(
+        "604800", _whole(60, 31_536_000, "seconds"), "how long a message waits for its recipient"
+    )
+    ws_ping_interval: float = _setting(
+        "30", _number(1, 3_600, "seconds"), "time between pings; two unanswered close"
+    )
+    auth_timeout: float = _setting("10", _number(1, 300, "seconds"), "time for a connection to log in")
+    rate_general: Rate = _setting(
+        "30/60", _rate, "requests of one identity: a second/at once; 0 is unlimited"
+    )
+    rate_media: Rate = _setting("80/150", _rate, "media frames of one identity; for calls, which come later")
+    rate_address_factor: float = _setting(
+        "10", _number(0, 1_000_000, "identities"), "an address may do so many times as much; 0 is unlimited"
+    )
+    cors_origins: tuple[str, ...] = _setting("", _origins, "web origins that may use this server")
+    admin_token: str = _setting("", _token, "opens /metrics and /admin/stats", secret=True)
+    ice_stun_url: str = _setting("", _url("stun", "stuns"), "STUN server; for calls, which come later")
+    ice_turn_url: str = _setting("", _url("turn", "turns"), "TURN server; for calls, which come later")
+    ice_turn_secret: str = _setting(
+        "", _text, "secret shared with the TURN server; for calls, which come later", secret=True
+    )
+    ice_ttl: int = _setting(
+        "86400", _whole(60, 604_800, "seconds"), "life of TURN credentials; for calls, which come later"
+    )
+
+    def __post_init__(self) -> None:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise InvalidInput("SC_TLS_CERT and SC_TLS_KEY belong together: set both or neither.")
+        if self.ice_turn_url and not self.ice_turn_secret:
+            raise InvalidInput("SC_ICE_TURN_SECRET must be set, because SC_ICE_TURN_URL is.")
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str], env_file: Path | None = None) -> Settings:
+        """Read the variables; `env_file` fills in those that the environment does not have. Raises
+        InvalidInput with a sentence naming the variable.
+        """
+        values = dict(environment)
+        if env_file is not None and env_file.is_file():
+            for name, value in dotenv_values(env_file, interpolate=False).items():
+                values.setdefault(name, value or "")
+        found: dict[str, Any] = {}
+        for one in fields(cls):
+            name = f"SC_{one.name.upper()}"
+            # An empty variable is an unset one: compose files and units pass them on empty.
+            text = values.get(name, "").strip() or one.metadata["default"]
+            try:
+                found[one.name] = one.metadata["parse"](text)
+            except InvalidInput as error:
+                raise InvalidInput(f"{name} {error}.") from error
+        return cls(**found)
+
+
+def variables() -> dict[str, tuple[str, str]]:
+    """Each variable with its default and what it is about, in the order of the documents."""
+    return {
+        f"SC_{one.name.upper()}": (one.metadata["default"], one.metadata["about"]) for one in fields(Settings)
+    }
+
+
+def database_path(url: str) -> Path:
+    """The file that a database URL names. Raises InvalidInput for anything but SQLite."""
+    if not url.startswith(_SQLITE):
+        raise InvalidInput(
+            "must begin with sqlite:// in this version, such as sqlite://./data/mobium.db; other databases come later"
+        )
+    name = url.removeprefix(_SQLITE)
+    if not name or name.endswith("/") or "?" in name or name.startswith(":"):
+        raise InvalidInput(
+            "must name a file, such as sqlite://./data/mobium.db or sqlite:///var/lib/mobium/mobium.db"
+        )
+    return Path(name)

@@ -1,0 +1,693 @@
+"""The promise of delivery (docs/PROTOCOL.md, Delivery): forward at once, tag, window, acknowledgements, group
+commit, resends.
+
+Sans-I/O: connections are `Outlet`s, the database is a queue of jobs whose answers come back in order, timers
+are given. Everything happens on one thread, so every method is one step that nothing can interleave. Not its
+concern: who may send (`mobium_server.handlers`), bytes on sockets (`mobium_server.gateway`), rows
+(`mobium_server.storage`).
+
+An envelope lives here from its arrival until its sender is answered and, if it was handed to a connection,
+until that connection acknowledged it or ended. Its states:
+
+    WAITING     in memory for the next commit
+    COMMITTING  in the transaction that is being written
+    STORED      a row; here only while it is in a connection's window
+    REFUSED     its sender was told that it was not taken; here only while it is in a connection's window
+    DONE        acknowledged by its recipient, or dropped
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from hashlib import blake2b
+from typing import Protocol
+
+import msgpack
+
+from mobium.protocol import codec, limits
+from mobium.protocol.codes import ErrorCode, sentence
+from mobium.protocol.messages import Accepted, Error
+from mobium_server.storage.base import Gone, Mailbox, NewMessage, Page, Refused, Storage, Unavailable
+from mobium_server.storage.worker import Jobs
+
+__all__ = ["Cancel", "Desk", "Envelope", "Later", "Outlet", "PostOffice", "Recent", "accepted"]
+
+log = logging.getLogger(__name__)
+
+# seconds between two commits: a card sees at most 200 writes a second, a sender waits no longer than this
+TICK = 0.005
+BATCH = 512  # messages that do not wait for the tick
+BATCH_BYTES = 4 << 20  # payload bytes in one transaction, so that none takes long
+TIDY = 0.25  # seconds that acknowledged rows wait to be deleted together, if no message is stored meanwhile
+RETRY_AFTER = 2.0  # what a sender is told when the storage fails, seconds
+MEMORY = 600.0  # how long the answer to a delivery id is remembered after its row is gone, seconds
+MEMORY_STEPS = 4
+MEMORY_MOST = 500_000  # hashes remembered at most (about 50 MB); beyond it the oldest go first
+HELD_BYTES = 64 << 20  # payloads that may wait in memory in all, before senders are made to wait
+HELD_BY_ONE = 4 << 20  # and those of one connection
+
+
+class State(Enum):
+    """Where an envelope is. See the module's docstring."""
+
+    WAITING = 1
+    COMMITTING = 2
+    STORED = 3
+    REFUSED = 4
+    DONE = 5
+
+
+class Cancel(Protocol):
+    """A timer that can be called off."""
+
+    def cancel(self) -> None:
+        """Call it off."""
+
+
+Later = Callable[[float, Callable[[], None]], Cancel]
+
+
+class Outlet(Protocol):
+    """What delivery needs of a connection."""
+
+    def send(self, frame: bytes) -> None:
+        """Write a frame soon; frames written together leave together."""
+
+    def writable(self) -> bool:
+        """Whether the socket takes more."""
+
+    def hold(self) -> None:
+        """Stop reading from this connection."""
+
+    def resume(self) -> None:
+        """Read again."""
+
+
+class Envelope:
+    """One message on its way."""
+
+    __slots__ = (
+        "answers",
+        "delivery",
+        "desk",
+        "key",
+        "payload",
+        "recipient",
+        "sender",
+        "seq",
+        "size",
+        "state",
+    )
+
+    def __init__(self, sender: bytes, recipient: bytes, delivery: bytes, payload: bytes) -> None:
+        self.sender = sender
+        self.recipient = recipient
+        self.delivery = delivery
+        self.key = sender + recipient + delivery
+        self.payload = payload
+        self.size = len(payload)
+        self.seq = 0
+        self.state = State.WAITING
+        self.answers: list[tuple[Desk, int | None]] = []
+        self.desk: Desk | None = None
+        """The connection in whose window it is."""
+
+
+class Desk:
+    """A login on one connection: what was handed to it, and what waits for it."""
+
+    __slots__ = (
+        "acknowledged",
+        "behind",
+        "blocked",
+        "cursor",
+        "held",
+        "holding",
+        "identity",
+        "known",
+        "loading",
+        "open",
+        "outlet",
+        "queue",
+        "tag",
+        "window",
+        "window_bytes",
+    )
+
+    def __init__(self, identity: bytes, outlet: Outlet, mailbox: Mailbox) -> None:
+        self.identity = identity
+        self.outlet = outlet
+        self.known = mailbox.known
+        """Whether the identity has published prekeys, so that it can be written to."""
+        self.open = True
+        self.tag = 0
+        self.acknowledged = 0
+        self.window: deque[Envelope] | None = (
+            None  # made when needed: most connections are idle most of the time
+        )
+        self.window_bytes = 0
+        self.queue: deque[Envelope] | None = None
+        self.cursor = 0
+        """Rows up to this one were handed to this connection."""
+        self.behind = mailbox.waiting > 0
+        """There may be rows above the cursor that were not handed to this connection."""
+        self.loading = False
+        self.blocked = False
+        """The next row does not fit into the window before something is acknowledged."""
+        self.held = 0
+        """Bytes that this connection sent and that still wait for an answer."""
+        self.holding = False
+
+    def room_for(self, size: int) -> bool:
+        """Whether a payload of `size` bytes may be handed over now: always one, then 64 or 1 MiB."""
+        if not self.window:
+            return True
+        return len(self.window) < limits.WINDOW_DELIVERIES and self.window_bytes + size <= limits.WINDOW_BYTES
+
+
+class Recent:
+    """The answers to delivery ids whose rows are gone: keyed hashes, for ten minutes, so that nobody can read
+    who wrote to whom.
+    """
+
+    def __init__(self, steady: Callable[[], float], secret: bytes | None = None) -> None:
+        self._steady = steady
+        self._secret = os.urandom(32) if secret is None else secret
+        self._steps: deque[tuple[float, set[bytes]]] = deque([(steady(), set())])
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, key: bytes) -> None:
+        """Remember that the delivery with this key was acknowledged."""
+        began, newest = self._steps[-1]
+        if self._steady() - began >= MEMORY / MEMORY_STEPS:
+            newest = self._turn()
+        digest = self._hash(key)
+        if digest not in newest:
+            newest.add(digest)
+            self._count += 1
+            if self._count > MEMORY_MOST:
+                self._drop()
+
+    def __contains__(self, key: bytes) -> bool:
+        if not self._count:
+            return False
+        if self._steady() - self._steps[-1][0] >= MEMORY / MEMORY_STEPS:
+            self._turn()
+        digest = self._hash(key)
+        return any(digest in step for _, step in self._steps)
+
+    def _hash(self, key: bytes) -> bytes:
+        return blake2b(key, digest_size=16, key=self._secret).digest()
+
+    def _turn(self) -> set[bytes]:
+        now = self._steady()
+        self._steps.append((now, set()))
+        # A step ends where the next begins, and everything in it must stay for the whole time.
+        while len(self._steps) > 1 and now - self._steps[1][0] >= MEMORY:
+            self._drop()
+        return self._steps[-1][1]
+
+    def _drop(self) -> None:
+        _, oldest = self._steps.popleft()
+        self._count -= len(oldest)
+        if not self._steps:
+            self._steps.append((self._steady(), set()))
+
+
+class PostOffice:
+    """All envelopes and all desks. `now` is the server's own clock in seconds, `ttl` the life of a stored
+    message.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        jobs: Jobs,
+        later: Later,
+        *,
+        now: Callable[[], int],
+        steady: Callable[[], float],
+        ttl: int,
+    ) -> None:
+        self._storage = storage
+        self._jobs = jobs
+        self._later = later
+        self._now = now
+        self._ttl = ttl
+        self._desks: dict[bytes, Desk] = {}
+        self._live: dict[bytes, Envelope] = {}
+        self._waiting: dict[bytes, Envelope] = {}
+        self._committing: list[Envelope] = []
+        self._acknowledged: set[int] = set()  # rows to be deleted, those in the running transaction included
+        self._recent = Recent(steady)
+        self._answers: list[tuple[Desk, bytes]] = []
+        self._tick: Cancel | None = None
+        self._tidy: Cancel | None = None
+        self._writing = False
+        self._due = False
+        self._held = 0
+        self._holding: dict[Desk, None] = {}
+        self._idle: list[Callable[[], None]] = []
+        self._failing = False
+        self.stored = 0
+        self.relayed = 0
+        self.failures = 0
+
+    @property
+    def remembered(self) -> int:
+        """How many delivery ids are answered from memory."""
+        return len(self._recent)
+
+    @property
+    def desks(self) -> dict[bytes, Desk]:
+        """Who is online."""
+        return self._desks
+
+    # ------------------------------------------------------------ logins
+
+    def attach(self, identity: bytes, outlet: Outlet, mailbox: Mailbox) -> tuple[Desk, Desk | None]:
+        """Begin delivery on a connection; returns its desk and the one that it replaces. Nothing is handed
+        over before `begin`.
+
+        Both are called in the step in which the answer of the storage about the mailbox arrives, so that no
+        commit lies between.
+        """
+        replaced = self._desks.get(identity)
+        if replaced is not None:
+            self.detach(replaced)
+        desk = self._desks[identity] = Desk(identity, outlet, mailbox)
+        return desk, replaced
+
+    def begin(self, desk: Desk) -> None:
+        """Hand over everything unacknowledged, in order, and go on with what comes."""
+        if not desk.open:
+            return
+        mine = [envelope for envelope in self._committing if envelope.recipient == desk.identity]
+        mine += [envelope for envelope in self._waiting.values() if envelope.recipient == desk.identity]
+        for envelope in mine:
+            if envelope.state in (State.WAITING, State.COMMITTING):
+                self._enqueue(desk, envelope)
+        self.pump(desk)
+
+    def detach(self, desk: Desk) -> None:
+        """End delivery on a connection. What it did not acknowledge stays; a desk that was replaced changes
+        nothing.
+        """
+        if not desk.open:
+            return
+        desk.open = False
+        if self._desks.get(desk.identity) is desk:
+            del self._desks[desk.identity]
+        for envelope in desk.window or ():
+            envelope.desk = None
+            if envelope.state in (State.STORED, State.REFUSED):
+                self._live.pop(envelope.key, None)
+        desk.window = desk.queue = None
+        self._holding.pop(desk, None)
+
+    # ------------------------------------------------------------ from senders
+
+    def accept(self, desk: Desk, rid: int | None, recipient: bytes, delivery: bytes, payload: bytes) -> None:
+        """Take a message of `desk`'s identity. The answer follows when it is true."""
+        key = desk.identity + recipient + delivery
+        envelope = self._live.get(key)
+        if envelope is None:
+            if key in self._recent:
+                self._answer(desk, accepted(delivery, rid))
+                return
+            envelope = Envelope(desk.identity, recipient, delivery, payload)
+            self._live[key] = envelope
+            self._wait(envelope, desk, rid)
+            to = self._desks.get(recipient)
+            if to is not None and to.known:
+                self._offer(to, envelope)
+        elif envelope.state is State.STORED:
+            self._answer(desk, accepted(delivery, rid))
+        elif envelope.state is State.REFUSED:
+            # It was handed over already and only its storing failed: try that again, and hand nothing over
+            # twice.
+            envelope.payload = payload
+            envelope.state = State.WAITING
+            self._wait(envelope, desk, rid)
+        elif all(asked != (desk, rid) for asked in envelope.answers):
+            self._ask(envelope, desk, rid)
+
+    def _wait(self, envelope: Envelope, desk: Desk, rid: int | None) -> None:
+        self._waiting[envelope.key] = envelope
+        self._ask(envelope, desk, rid)
+        if len(self._waiting) >= BATCH:
+            self._commit_when_free()
+        elif self._tick is None:
+            self._tick = self._later(TICK, self._on_tick)
+
+    def _ask(self, envelope: Envelope, desk: Desk, rid: int | None) -> None:
+        envelope.answers.append((desk, rid))
+        desk.held += envelope.size
+        self._held += envelope.size
+        if (desk.held > HELD_BY_ONE or self._held > HELD_BYTES) and not desk.holding and desk.open:
+            desk.holding = True
+            self._holding[desk] = None
+            desk.outlet.hold()
+
+    def _release(self, desk: Desk, size: int) -> None:
+        desk.held -= size
+        self._held -= size
+        if self._holding and self._held <= HELD_BYTES // 2:
+            for waiting in [one for one in self._holding if one.held <= HELD_BY_ONE // 2]:
+                del self._holding[waiting]
+                waiting.holding = False
+                waiting.outlet.resume()
+
+    # ------------------------------------------------------------ to recipients
+
+    def acknowledge(self, desk: Desk, tag: int) -> bool:
+        """Everything on this connection up to `tag` is with the client. False if the tag was never sent
+        there.
+        """
+        if tag > desk.tag:
+            return False
+        window = desk.window
+        if not desk.open or window is None:
+            return True
+        while desk.acknowledged < tag:
+            desk.acknowledged += 1
+            desk.blocked = False
+            envelope = window.popleft()
+            desk.window_bytes -= envelope.size
+            self._settle(envelope)
+        self.pump(desk)
+        return True
+
+    def _settle(self, envelope: Envelope) -> None:
+        """The recipient has it."""
+        self.relayed += 1
+        state = envelope.state
+        envelope.desk = None
+        envelope.state = State.DONE
+        self._live.pop(envelope.key, None)
+        self._recent.add(envelope.key)
+        if state is State.STORED:
+            self._delete(envelope.seq)
+        elif state is State.WAITING:
+            del self._waiting[envelope.key]
+        for desk, rid in envelope.answers:
+            self._answer(desk, accepted(envelope.delivery, rid))
+            self._release(desk, envelope.size)
+        envelope.answers.clear()
+
+    def _forget_live(self, envelope: Envelope) -> None:
+        # A resend of a stored message has the same key as the row's own envelope, which may have come and
+        # gone meanwhile.
+        if self._live.get(envelope.key) is envelope:
+            del self._live[envelope.key]
+
+    def _delete(self, seq: int) -> None:
+        self._acknowledged.add(seq)
+        self._arm_tidy()
+
+    def _arm_tidy(self) -> None:
+        if self._tidy is None:
+            self._tidy = self._later(RETRY_AFTER if self._failing else TIDY, self._on_tidy)
+
+    def _offer(self, desk: Desk, envelope: Envelope) -> None:
+        if not desk.behind and not desk.queue and desk.room_for(envelope.size) and desk.outlet.writable():
+            self._hand_over(desk, envelope)
+        else:
+            self._enqueue(desk, envelope)
+            self.pump(desk)
+
+    @staticmethod
+    def _enqueue(desk: Desk, envelope: Envelope) -> None:
+        if desk.queue is None:
+            desk.queue = deque()
+        desk.queue.append(envelope)
+
+    def _hand_over(self, desk: Desk, envelope: Envelope) -> None:
+        if desk.window is None:
+            desk.window = deque()
+        desk.tag += 1
+        desk.window.append(envelope)
+        desk.window_bytes += envelope.size
+        envelope.desk = desk
+        desk.outlet.send(_delivery(desk.tag, envelope))
+
+    def pump(self, desk: Desk) -> None:
+        """Hand over what the window and the socket allow: rows first, then what is in memory."""
+        while desk.open and desk.outlet.writable():
+            if desk.behind:
+                self._load(desk)
+                return
+            queue = desk.queue
+            if not queue:
+                return
+            envelope = queue[0]
+            if envelope.state not in (State.WAITING, State.COMMITTING):
+                queue.popleft()
+            elif desk.room_for(envelope.size):
+                self._hand_over(desk, queue.popleft())
+            else:
+                return
+
+    def _load(self, desk: Desk) -> None:
+        window = len(desk.window) if desk.window is not None else 0
+        # Not for each place that becomes free: reading half a window at a time is cheaper.
+        full = window > limits.WINDOW_DELIVERIES // 2 or desk.window_bytes > limits.WINDOW_BYTES // 2
+        if desk.loading or desk.blocked or (window and full):
+            return
+        desk.loading = True
+
+        def done(page: Page | None, error: Exception | None) -> None:
+            desk.loading = False
+            if not desk.open:
+                return
+            if page is None:
+                self._fail("A mailbox could not be read", error)
+                self._later(RETRY_AFTER, lambda: self.pump(desk))
+            else:
+                self._take_page(desk, page)
+
+        self._jobs.submit(
+            done,
+            self._storage.page,
+            desk.identity,
+            desk.cursor,
+            limits.WINDOW_DELIVERIES - window,
+            limits.WINDOW_BYTES - desk.window_bytes,
+        )
+
+    def _take_page(self, desk: Desk, page: Page) -> None:
+        handed = {envelope.seq for envelope in desk.window or () if envelope.state is State.STORED}
+        for seq, sender, delivery, payload in page.rows:
+            if seq not in handed and seq not in self._acknowledged:
+                if not desk.room_for(len(payload)):
+                    desk.blocked = True
+                    return
+                envelope = Envelope(sender, desk.identity, delivery, payload)
+                envelope.seq = seq
+                envelope.state = State.STORED
+                self._live[envelope.key] = envelope
+                self._hand_over(desk, envelope)
+                envelope.payload = b""
+            desk.cursor = seq
+        desk.behind = not page.end
+        self.pump(desk)
+
+    # ------------------------------------------------------------ the commit
+
+    def _on_tick(self) -> None:
+        self._tick = None
+        self._flush_answers()
+        if self._waiting:
+            self._commit_when_free()
+
+    def _on_tidy(self) -> None:
+        self._tidy = None
+        if self._acknowledged:
+            self._commit_when_free()
+
+    def _commit_when_free(self) -> None:
+        if self._writing:
+            self._due = True
+        else:
+            self._commit()
+
+    def _commit(self) -> None:
+        """Write what waits in one transaction. Its answers leave when it is durable, never before."""
+        self._due = False
+        batch: list[Envelope] = []
+        size = 0
+        for envelope in self._waiting.values():
+            if size >= BATCH_BYTES:
+                break
+            batch.append(envelope)
+            size += envelope.size
+        deletes = list(self._acknowledged)
+        if not batch and not deletes:
+            self._report_idle()
+            return
+        for envelope in batch:
+            del self._waiting[envelope.key]
+            envelope.state = State.COMMITTING
+        self._committing = batch
+        self._writing = True
+        inserts = [NewMessage(one.recipient, one.sender, one.delivery, one.payload) for one in batch]
+
+        def done(outcome: list[int | Refused] | None, error: Exception | None) -> None:
+            self._writing = False
+            self._committing = []
+            if outcome is None:
+                self._not_committed(batch, error)
+            else:
+                self._works()
+                self._acknowledged.difference_update(deletes)
+                self._committed(batch, outcome)
+            self._flush_answers()
+            self._go_on()
+
+        self._jobs.submit(done, self._storage.apply, inserts, deletes, self._now() + self._ttl)
+
+    def _committed(self, batch: list[Envelope], outcome: list[int | Refused]) -> None:
+        behind: dict[Desk, None] = {}
+        for envelope, result in zip(batch, outcome, strict=True):
+            if isinstance(result, Refused):
+                code = ErrorCode.QUEUE_FULL if result is Refused.FULL else ErrorCode.UNKNOWN_RECIPIENT
+                self._refuse(envelope, code, 60.0 if result is Refused.FULL else None)
+                continue
+            self.stored += 1
+            if envelope.state is State.DONE:
+                self._delete(result)  # acknowledged while it was being written
+                continue
+            envelope.seq = result
+            envelope.state = State.STORED
+            envelope.payload = b""
+            if envelope.desk is None:
+                self._forget_live(envelope)
+                desk = self._desks.get(envelope.recipient)
+                if desk is not None:
+                    desk.behind = True
+                    behind[desk] = None
+            for sender, rid in envelope.answers:
+                self._answer(sender, accepted(envelope.delivery, rid))
+                self._release(sender, envelope.size)
+            envelope.answers.clear()
+        for desk in behind:
+            self._skip(desk)
+            self.pump(desk)
+
+    @staticmethod
+    def _skip(desk: Desk) -> None:
+        while desk.queue and desk.queue[0].state not in (State.WAITING, State.COMMITTING):
+            desk.queue.popleft()
+
+    def _not_committed(self, batch: list[Envelope], error: Exception | None) -> None:
+        self._fail("Messages could not be stored; their senders were told to try again", error)
+        for envelope in batch:
+            self._refuse(envelope, ErrorCode.STORAGE, RETRY_AFTER)
+
+    def _refuse(self, envelope: Envelope, code: ErrorCode, retry_after: float | None) -> None:
+        """Tell the senders that a message was not taken. A copy that was handed over stays until it is
+        acknowledged or its connection ends.
+        """
+        if envelope.state is State.DONE:
+            return
+        envelope.payload = b""
+        if envelope.desk is not None:
+            envelope.state = State.REFUSED
+        else:
+            envelope.state = State.DONE
+            self._forget_live(envelope)
+        for desk, rid in envelope.answers:
+            self._answer(
+                desk, codec.encode(Error(code.value, sentence(code), rid, envelope.delivery, retry_after))
+            )
+            self._release(desk, envelope.size)
+        envelope.answers.clear()
+
+    def _go_on(self) -> None:
+        if self._due or len(self._waiting) >= BATCH:
+            self._commit()
+        elif self._waiting:
+            if self._tick is None:
+                self._tick = self._later(TICK, self._on_tick)
+        elif self._acknowledged:
+            self._arm_tidy()
+        if not self._writing and not self._waiting:
+            self._report_idle()
+
+    def _fail(self, what: str, error: Exception | None) -> None:
+        self.failures += 1
+        if self._failing:
+            return  # said once; it goes on until the storage works again
+        self._failing = True
+        if isinstance(error, Unavailable):
+            log.error("%s: %s", what, error)
+        else:
+            log.error("%s", what, exc_info=error)
+
+    def _works(self) -> None:
+        if self._failing:
+            self._failing = False
+            log.warning("The storage works again.")
+
+    # ------------------------------------------------------------ answers
+
+    def _answer(self, desk: Desk, frame: bytes) -> None:
+        self._answers.append((desk, frame))
+        if self._tick is None:
+            self._tick = self._later(TICK, self._on_tick)
+
+    def _flush_answers(self) -> None:
+        answers, self._answers = self._answers, []
+        for desk, frame in answers:
+            if desk.open:
+                desk.outlet.send(frame)
+
+    # ------------------------------------------------------------ expiry and the end
+
+    def forget(self, gone: list[Gone]) -> None:
+        """Messages expired: their delivery ids stay answered for a while."""
+        for recipient, sender, delivery in gone:
+            self._recent.add(sender + recipient + delivery)
+
+    def drain(self, done: Callable[[], None]) -> None:
+        """Commit and answer everything that waits, without waiting for a tick, then call `done`."""
+        self._idle.append(done)
+        for timer in (self._tick, self._tidy):
+            if timer is not None:
+                timer.cancel()
+        self._tick = self._tidy = None
+        self._flush_answers()
+        self._commit_when_free()
+
+    def _report_idle(self) -> None:
+        if self._idle:
+            self._flush_answers()
+            idle, self._idle = self._idle, []
+            for done in idle:
+                done()
+
+
+def _delivery(tag: int, envelope: Envelope) -> bytes:
+    # The frame of messages.Delivery; packed directly because this is the hot path (a test compares the two).
+    packed: bytes = msgpack.packb(
+        {
+            "type": "message",
+            "tag": tag,
+            "id": envelope.delivery,
+            "sender": envelope.sender,
+            "payload": envelope.payload,
+        }
+    )
+    return packed
+
+
+def accepted(delivery: bytes, rid: int | None) -> bytes:
+    """The frame that answers a sender."""
+    return codec.encode(Accepted(delivery, rid))

@@ -1,0 +1,723 @@
+"""The listening socket and every connection on it: limits at the door, TLS or not, HTTP or WebSocket,
+keepalive, slow readers, closing.
+
+websockets' sans-I/O protocol does the framing; a connection is one object with one timer and no task. The
+only file of the server that imports `websockets`. Not its concern: what messages mean (`mobium_server.hub`)
+and what HTTP paths answer (`mobium_server.http`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import logging
+import random
+import ssl
+import struct
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+
+from websockets.datastructures import Headers
+from websockets.exceptions import PayloadTooBig
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from mobium.protocol.codes import CloseCode, ErrorCode, sentence
+from mobium.protocol.connection import LoggedIn, Refusal, ServerConnection
+from mobium.protocol.limits import PREAUTH_FRAME
+from mobium_server.config import Settings
+from mobium_server.http import Asked, Reply, Routes, plain
+from mobium_server.hub import INTERNAL_ERROR, Hub, Session
+from mobium_server.limits import Address, address_key, in_networks, parse_address
+from mobium_server.stats import Counters
+from mobium_server.tls import ALERT, CLIENT_HELLO, Certificates, TlsLayer
+
+__all__ = ["Gateway"]
+
+log = logging.getLogger(__name__)
+
+READ_SIZE = 65_536  # bytes taken from a socket at once, into one buffer for all
+# unsent bytes beyond which a connection is a slow reader: nothing more is handed to it or taken from it
+WRITE_HIGH = 65_536
+WRITE_LOW = 16_384
+REQUEST_BYTES = 16_384  # an HTTP request, before which nobody is known
+FRAGMENTS = 64  # pieces of one message; more would make small bytes expensive
+CLOSING_TIME = 2.0  # seconds that a peer has to finish a close
+COURTESY = 64  # connections over a limit that are told so at the same time; others are just closed
+COURTESY_TIME = 5.0
+BACKLOG = 1_024
+TRY_LATER = 1_013  # the WebSocket's own code: no fault of the client
+
+_quiet = logging.getLogger("mobium_server.websocket")
+_quiet.setLevel(logging.ERROR)  # the library speaks of every connection
+_PING = b"\x89\x00"
+_PHRASES = {
+    200: "OK",
+    204: "No Content",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+
+class Stage(IntEnum):
+    """How far a connection has come."""
+
+    FIRST_BYTE = 0
+    REQUEST = 1
+    LOGIN = 2
+    OPEN = 3
+    CLOSING = 4
+
+
+def header(size: int) -> bytes:
+    """The WebSocket header of an unmasked, unfragmented binary frame: the same for every recipient."""
+    if size < 126:
+        return bytes((0x82, size))
+    if size < 65_536:
+        return struct.pack("!BBH", 0x82, 126, size)
+    return struct.pack("!BBQ", 0x82, 127, size)
+
+
+class Gateway:
+    """The door. `connections` counts those that hold a place."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        hub: Hub,
+        routes: Routes,
+        certificates: Certificates | None,
+        new_connection: Callable[[], ServerConnection],
+        counters: Counters,
+    ) -> None:
+        self.settings = settings
+        self.hub = hub
+        self.routes = routes
+        self.certificates = certificates
+        self.new_connection = new_connection
+        self.counters = counters
+        self.loop = asyncio.get_running_loop()
+        self.lines: set[Wire] = set()
+        self.strangers: dict[Wire, None] = {}
+        """Connections that have not logged in, oldest first."""
+        self.by_address: dict[str, int] = {}
+        self.places = 0
+        self.courtesies = 0
+        self.stopping = False
+        self._buffer = memoryview(bytearray(READ_SIZE))
+        self._dirty: list[Wire] = []
+        self._server: asyncio.Server | None = None
+        self._empty: asyncio.Event = asyncio.Event()
+
+    async def listen(self) -> int:
+        """Open the socket; returns its port. Raises OSError."""
+        self._server = await self.loop.create_server(
+            lambda: Wire(self), self.settings.host or None, self.settings.port, backlog=BACKLOG
+        )
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    def stop_listening(self) -> None:
+        """Take no more connections, and read no more from those there are."""
+        self.stopping = True
+        if self._server is not None:
+            self._server.close()
+        for wire in self.lines:
+            wire.hold()
+
+    async def close_all(self, code: int, patience: float) -> None:
+        """Close every connection, and after `patience` seconds drop what is left."""
+        for wire in list(self.lines):
+            wire.close(code)
+        self._empty.clear()
+        if self.lines:
+            try:
+                await asyncio.wait_for(self._empty.wait(), patience)
+            except TimeoutError:
+                for wire in list(self.lines):
+                    wire.drop()
+                await asyncio.sleep(0)
+
+    # ------------------------------------------------------------ places
+
+    def enter(self, wire: Wire) -> bool:
+        """Give a new connection a place. False: there is none, and it may only be told so; then `wire.drop`
+        may have been called.
+        """
+        self.lines.add(wire)
+        self.counters.accepted += 1
+        limit = self.settings.max_connections
+        if limit and self.places >= limit:
+            # Whoever says nothing for longest makes way, so that idle strangers cannot keep people out.
+            oldest = next(iter(self.strangers), None)
+            if oldest is not None:
+                oldest.drop()
+        full = limit and self.places >= limit
+        if not full and (wire.behind_proxy or self.count(wire)):
+            self.places += 1
+            wire.has_place = True
+            self.strangers[wire] = None
+            return True
+        self.counters.refused += 1
+        self.courtesies += 1
+        if self.courtesies > COURTESY:
+            wire.drop()
+        return False
+
+    def count(self, wire: Wire) -> bool:
+        """Count a connection for its address; False if that has enough."""
+        limit = self.settings.max_connections_per_ip
+        number = self.by_address.get(wire.address, 0)
+        if limit and number >= limit:
+            return False
+        self.by_address[wire.address] = number + 1
+        wire.counted = True
+        return True
+
+    def leave(self, wire: Wire) -> None:
+        """A connection ended."""
+        self.lines.discard(wire)
+        self.forget_place(wire)
+        if not self.lines:
+            self._empty.set()
+
+    def forget_place(self, wire: Wire) -> None:
+        """Give back what a connection held."""
+        self.strangers.pop(wire, None)
+        if wire.has_place:
+            wire.has_place = False
+            self.places -= 1
+        elif wire.entered:
+            self.courtesies -= 1
+        wire.entered = False
+        if wire.counted:
+            wire.counted = False
+            left = self.by_address[wire.address] - 1
+            if left:
+                self.by_address[wire.address] = left
+            else:
+                del self.by_address[wire.address]
+
+    # ------------------------------------------------------------ buffers
+
+    def read_buffer(self) -> memoryview:
+        """Where the next bytes of any connection go; they are used up before anything else is read."""
+        if sys.platform == "win32":  # the proactor reads into many buffers at once
+            return memoryview(bytearray(READ_SIZE))
+        return self._buffer
+
+    def soon(self, wire: Wire) -> None:
+        """Write what `wire` has to say at the end of this turn of the loop."""
+        if not self._dirty:
+            self.loop.call_soon(self._flush)
+        self._dirty.append(wire)
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for wire in dirty:
+            wire.flush()
+
+
+class Wire(asyncio.BufferedProtocol):
+    """One connection."""
+
+    __slots__ = (
+        "_buffer",
+        "_connection",
+        "_fragments",
+        "_gateway",
+        "_held",
+        "_out",
+        "_paused",
+        "_session",
+        "_stage",
+        "_taken",
+        "_timer",
+        "_tls",
+        "_transport",
+        "_unanswered",
+        "_websocket",
+        "address",
+        "behind_proxy",
+        "counted",
+        "entered",
+        "has_place",
+        "peer",
+    )
+
+    _transport: asyncio.Transport
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._stage = Stage.FIRST_BYTE
+        self._tls: TlsLayer | None = None
+        self._websocket: ServerProtocol | None = None
+        self._connection: ServerConnection | None = None
+        self._session: Session | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._buffer: memoryview | None = None
+        self._out: list[bytes] | None = None
+        self._fragments: list[bytes] | None = None
+        self._taken = 0
+        self._unanswered = 0
+        self._paused = False
+        self._held = False
+        self.address = ""
+        self.behind_proxy = False
+        self.peer: Address | None = None
+        self.counted = False
+        self.entered = False
+        self.has_place = False
+
+    # ------------------------------------------------------------ asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError("A connection needs a stream.")
+        gateway = self._gateway
+        self._transport = transport
+        if gateway.stopping:
+            transport.abort()
+            return
+        transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
+        name = transport.get_extra_info("peername")
+        self.peer = parse_address(name[0]) if name else None
+        self.address = address_key(self.peer) if self.peer is not None else ""
+        self.behind_proxy = in_networks(self.peer, gateway.settings.trusted_proxies)
+        self.entered = True
+        time = gateway.settings.auth_timeout if gateway.enter(self) else COURTESY_TIME
+        self._timer = gateway.loop.call_later(time, self._on_time)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_timer()
+        self._stage = Stage.CLOSING
+        self._gateway.leave(self)
+        session, self._session = self._session, None
+        if session is not None:
+            self._gateway.hub.log_out(session)
+        self._websocket = None
+        self._tls = None
+        self._out = self._fragments = None
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        self._buffer = self._gateway.read_buffer()
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        buffer, self._buffer = self._buffer, None
+        if buffer is None or nbytes == 0:
+            return
+        data = buffer[:nbytes]
+        try:
+            if self._stage is Stage.FIRST_BYTE:
+                self._first_bytes(data)
+            if self._tls is not None:
+                self._tls.receive(data, self._receive)
+                if self._tls.finished:
+                    self._receive_eof()
+            elif self._websocket is not None:
+                self._receive(data)
+        except ssl.SSLError as error:
+            log.debug("TLS failed: %s", error.reason)
+            self._stage = Stage.CLOSING
+            self._transport.close()
+        except Exception:
+            log.exception("A connection failed.")
+            self._gateway.counters.internal += 1
+            self.close(INTERNAL_ERROR)
+
+    def eof_received(self) -> bool | None:
+        self._receive_eof()
+        return None
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        self._set_reading()
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._set_reading()
+        if self._session is not None and self._stage is Stage.OPEN:
+            self._gateway.hub.office.pump(self._session.desk)
+
+    def _set_reading(self) -> None:
+        transport = self._transport
+        if (self._paused or self._held) and self._stage is not Stage.CLOSING:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()
+
+    # ------------------------------------------------------------ bytes in
+
+    def _first_bytes(self, data: memoryview) -> None:
+        gateway = self._gateway
+        self._stage = Stage.REQUEST
+        if data[0] == CLIENT_HELLO:
+            if gateway.certificates is None:
+                self._transport.write(ALERT)
+                self._stage = Stage.CLOSING
+                self._transport.close()
+                return
+            self._tls = TlsLayer(gateway.certificates.context, self._transport.write)
+        self._websocket = ServerProtocol(max_size=PREAUTH_FRAME, logger=_quiet)
+
+    def _receive(self, data: bytes | memoryview) -> None:
+        websocket = self._websocket
+        if websocket is None or websocket.reader.eof:
+            return
+        self._unanswered = 0  # whoever sends is alive
+        if self._stage is Stage.REQUEST:
+            self._taken += len(data)
+            if self._taken > REQUEST_BYTES:
+                self._reply(plain(431, "The request is too large."))
+                return
+        websocket.receive_data(data)  # type: ignore[arg-type]  # it only appends them to its buffer
+        for event in websocket.events_received():
+            if isinstance(event, Request):
+                self._request(event)
+            elif isinstance(event, Frame):
+                self._frame(event)
+        self._pass_on()
+
+    def _receive_eof(self) -> None:
+        websocket = self._websocket
+        if websocket is not None:
+            websocket.receive_eof()
+        self._transport.close()
+
+    def _pass_on(self) -> None:
+        """Write what the WebSocket protocol has to say by itself, and see to its end."""
+        websocket = self._websocket
+        if websocket is None:
+            return
+        writes = websocket.data_to_send()
+        if not writes:
+            return
+        if self._stage is Stage.REQUEST and websocket.handshake_exc is not None:
+            writes = [
+                self._raw(
+                    plain(400, "This is not an HTTP request that is answered here; requests have no body.")
+                ),
+                *writes,
+            ]
+        if isinstance(websocket.parser_exc, PayloadTooBig):
+            self._gateway.counters.malformed += 1
+        for data in writes:
+            if data:
+                self._say(data)
+        if websocket.eof_sent:
+            self._finish()
+
+    # ------------------------------------------------------------ HTTP
+
+    def _request(self, request: Request) -> None:
+        try:
+            reply = self._consider(request)
+        except ValueError:  # a header that may stand once stands twice
+            reply = plain(400, "The request is malformed.")
+        if reply is not None:
+            self._reply(reply, request.method)
+
+    def _consider(self, request: Request) -> Reply | None:
+        """What an HTTP request gets; None if it became a WebSocket."""
+        gateway = self._gateway
+        headers = request.headers
+        path = request.path.partition("?")[0]
+        forwarded = None
+        encrypted = self._tls is not None
+        if self.behind_proxy:
+            forwarded = self._forwarded_for(headers)
+            protocols = ",".join(headers.get_all("X-Forwarded-Proto")).split(",")
+            encrypted = encrypted or protocols[-1].strip().lower() == "https"
+        place = self.has_place
+        if self.behind_proxy and place:
+            if forwarded is not None:
+                self.address = address_key(forwarded)
+            place = gateway.count(self)
+        local = self.behind_proxy or (self.peer is not None and self.peer.is_loopback)
+        if gateway.settings.require_tls and not encrypted and not (path == "/health" and local):
+            gateway.counters.refused += 1
+            return plain(403, sentence(ErrorCode.TLS_REQUIRED))
+        if path != "/ws" or request.method != "GET":
+            if not place:
+                return plain(503, sentence(ErrorCode.TOO_MANY_CONNECTIONS), Retry_After="10")
+            wait = gateway.hub.admission(self.address)
+            if wait:
+                return plain(429, sentence(ErrorCode.RATE_LIMITED), Retry_After=str(int(wait) + 1))
+            return gateway.routes.answer(
+                Asked(
+                    "GET" if path == "/ws" else request.method,
+                    path,
+                    headers.get("Host", ""),
+                    headers.get("Origin"),
+                    headers.get("Authorization", ""),
+                )
+            )
+        return self._open_socket(request, headers, place)
+
+    def _forwarded_for(self, headers: Headers) -> Address | None:
+        """The nearest address that no trusted proxy has; a client can only write further left."""
+        trusted = self._gateway.settings.trusted_proxies
+        for part in reversed(",".join(headers.get_all("X-Forwarded-For")).split(",")):
+            text = part.strip()
+            address = parse_address(text.removeprefix("[").partition("]")[0]) or parse_address(
+                text.partition(":")[0]
+            )
+            if address is None or not in_networks(address, trusted):
+                return address
+        return None
+
+    def _open_socket(self, request: Request, headers: Headers, place: bool) -> Reply | None:
+        gateway = self._gateway
+        if not gateway.routes.may_open_socket(headers.get("Origin"), headers.get("Host", "")):
+            gateway.counters.refused += 1
+            return plain(
+                403, "This web origin may not use this server; its operator can add it to SC_CORS_ORIGINS."
+            )
+        wait = gateway.hub.admission(self.address)
+        if wait:
+            return plain(429, sentence(ErrorCode.RATE_LIMITED), Retry_After=str(int(wait) + 1))
+        websocket = self._websocket
+        if websocket is None:
+            return None
+        response = websocket.accept(request)
+        websocket.send_response(response)
+        if response.status_code != 101:
+            self._stage = Stage.CLOSING
+            return None
+        self._stage = Stage.LOGIN
+        if not place:
+            self._say_all(websocket.data_to_send())
+            self.send(ServerConnection.refuse(ErrorCode.TOO_MANY_CONNECTIONS).frame)
+            self.close(CloseCode.TOO_MANY_CONNECTIONS)
+            return None
+        self._connection = gateway.new_connection()
+        self._say_all(websocket.data_to_send())
+        self.send(self._connection.challenge())
+        return None
+
+    def _reply(self, reply: Reply, method: str = "GET") -> None:
+        """Answer over HTTP, and end."""
+        websocket = self._websocket
+        self._stage = Stage.CLOSING
+        if websocket is None or websocket.eof_sent:
+            return
+        body = b"" if method == "HEAD" else reply.body
+        websocket.send_response(Response(reply.status, _PHRASES[reply.status], self._headers(reply), body))
+        self._pass_on()
+
+    @staticmethod
+    def _headers(reply: Reply) -> Headers:
+        return Headers(
+            {
+                "Date": email.utils.formatdate(usegmt=True),
+                "Connection": "close",
+                "Content-Length": str(len(reply.body)),
+                "Content-Type": reply.kind,
+                "Cache-Control": "no-store",
+                "X-Content-Type-Options": "nosniff",
+                **reply.headers,
+            }
+        )
+
+    def _raw(self, reply: Reply) -> bytes:
+        return bytes(
+            Response(reply.status, _PHRASES[reply.status], self._headers(reply), reply.body).serialize()
+        )
+
+    # ------------------------------------------------------------ WebSocket
+
+    def _frame(self, frame: Frame) -> None:
+        if self._stage not in (Stage.LOGIN, Stage.OPEN):
+            return
+        opcode = frame.opcode
+        if opcode is Opcode.BINARY and frame.fin:
+            self._message(bytes(frame.data))
+        elif opcode is Opcode.CLOSE:
+            self._stage = Stage.CLOSING
+        elif opcode is Opcode.BINARY:
+            self._fragments = [bytes(frame.data)]
+        elif opcode is Opcode.CONT:
+            self._continue(frame)
+        elif opcode is Opcode.TEXT and self._connection is not None:
+            self._carry_out(self._connection.malformed())
+
+    def _continue(self, frame: Frame) -> None:
+        fragments = self._fragments
+        if fragments is None:
+            return  # the rest of a text message, which was answered already
+        if len(fragments) >= FRAGMENTS:
+            self._carry_out(ServerConnection.refuse(ErrorCode.MALFORMED, close=CloseCode.PROTOCOL))
+            return
+        fragments.append(bytes(frame.data))
+        if frame.fin:
+            self._fragments = None
+            self._message(b"".join(fragments))
+
+    def _message(self, data: bytes) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        if self._session is None and self._stage is Stage.OPEN:
+            # Logged in, but not yet welcomed: no client of the protocol speaks now.
+            self._carry_out(connection.refuse(ErrorCode.NOT_AUTHENTICATED, close=CloseCode.AUTH))
+            return
+        event = connection.receive(data)
+        if isinstance(event, Refusal):
+            self._carry_out(event)
+        elif isinstance(event, LoggedIn):
+            self._stage = Stage.OPEN
+            self._gateway.hub.log_in(self, connection, event)
+        elif self._session is not None:
+            self._gateway.hub.request(self._session, event.message)
+
+    def _carry_out(self, refusal: Refusal) -> None:
+        if self._session is None:
+            self._gateway.counters.login_failures += 1
+        else:
+            self._gateway.counters.malformed += 1
+        self.send(refusal.frame)
+        if refusal.close is not None:
+            self.close(refusal.close)
+
+    # ------------------------------------------------------------ what the hub uses
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is open and nobody has begun to close it."""
+        return self._stage in (Stage.LOGIN, Stage.OPEN)
+
+    def admit(self, session: Session) -> None:
+        """The login succeeded."""
+        gateway = self._gateway
+        self._session = session
+        gateway.strangers.pop(self, None)
+        if self._websocket is not None and self._connection is not None:
+            self._websocket.max_message_size = self._connection.frame_limit
+        self._end_timer()
+        interval = gateway.settings.ws_ping_interval
+        # The first comes early by chance, so that a crowd that logged in together is not pinged together.
+        self._timer = gateway.loop.call_later(interval * random.uniform(0.5, 1.0), self._on_time)  # noqa: S311
+
+    def send(self, frame: bytes) -> None:
+        """Write a frame at the end of this turn of the loop."""
+        if self._stage not in (Stage.LOGIN, Stage.OPEN):
+            return
+        if self._out is None:
+            self._out = []
+        if not self._out:
+            self._gateway.soon(self)
+        self._out.append(header(len(frame)))
+        self._out.append(frame)
+
+    def writable(self) -> bool:
+        """Whether the socket takes more."""
+        return not self._paused
+
+    def hold(self) -> None:
+        """Stop reading."""
+        self._held = True
+        self._set_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if not self._gateway.stopping:
+            self._held = False
+            self._set_reading()
+
+    def close(self, code: int) -> None:
+        """Say why, and end; the peer has a moment to answer."""
+        websocket = self._websocket
+        if self._stage is Stage.CLOSING:
+            return
+        self.flush()
+        if websocket is None or websocket.state is not State.OPEN:
+            self._stage = Stage.CLOSING
+            self._transport.close()
+            self._linger()
+            return
+        self._stage = Stage.CLOSING
+        websocket.send_close(code)
+        self._say_all(websocket.data_to_send())
+        self._linger()
+        self._set_reading()
+
+    def drop(self) -> None:
+        """End at once."""
+        self._stage = Stage.CLOSING
+        self._gateway.forget_place(self)
+        self._transport.abort()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        out = self._out
+        if out:
+            self._out = None
+            self._say(b"".join(out))
+
+    # ------------------------------------------------------------ bytes out
+
+    def _say_all(self, writes: list[bytes]) -> None:
+        for data in writes:
+            if data:
+                self._say(data)
+
+    def _say(self, data: bytes) -> None:
+        if self._tls is not None:
+            self._tls.send(data)
+        else:
+            self._transport.write(data)
+
+    def _finish(self) -> None:
+        """Everything was said: end our half, and give the peer a moment to end its own."""
+        self._stage = Stage.CLOSING
+        if self._transport.is_closing():
+            return
+        if self._tls is not None:
+            self._tls.end()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._set_reading()
+        self._linger()
+
+    def _linger(self) -> None:
+        self._end_timer()
+        self._timer = self._gateway.loop.call_later(CLOSING_TIME, self.drop)
+
+    def _end_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_time(self) -> None:
+        """The one timer: the login took too long, or a ping is due."""
+        self._timer = None
+        if self._stage is Stage.OPEN and self._session is not None:
+            self._keep_alive()
+        elif self._stage in (Stage.LOGIN, Stage.OPEN):
+            self._gateway.counters.login_failures += 1
+            self.close(CloseCode.AUTH)
+        elif self._stage is Stage.REQUEST and self._websocket is not None and self._taken:
+            self._reply(plain(408, "The request took too long."))
+        else:
+            self.drop()
+
+    def _keep_alive(self) -> None:
+        if self._unanswered >= 2:
+            self.close(CloseCode.IDLE)
+            return
+        self._unanswered += 1
+        self._say(_PING)
+        interval = self._gateway.settings.ws_ping_interval
+        self._timer = self._gateway.loop.call_later(interval, self._on_time)

@@ -1,0 +1,34 @@
+"""Direct messages: taken from senders, acknowledged by recipients. Not here: how they are delivered
+(`mobium_server.delivery`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mobium.protocol.codes import ErrorCode
+from mobium.protocol.limits import PREKEY_OVERHEAD, direct_payload_ok
+from mobium.protocol.messages import AckDeliveries, SendMessage
+
+if TYPE_CHECKING:
+    from mobium_server.hub import Hub, Session
+
+__all__ = ["acknowledge", "send"]
+
+
+def send(hub: Hub, session: Session, message: SendMessage) -> None:
+    """Take a message, if its payload has the size of a padded one; the answer follows when it is true."""
+    hub.counters.messages += 1
+    largest = hub.settings.max_message_size
+    size = len(message.payload)
+    if not direct_payload_ok(size, largest):
+        code = ErrorCode.TOO_LARGE if size > largest + PREKEY_OVERHEAD else ErrorCode.BAD_SIZE
+        session.refuse(code, rid=message.rid, id=message.id)
+        return
+    hub.office.accept(session.desk, message.rid, message.recipient, message.id, message.payload)
+
+
+def acknowledge(hub: Hub, session: Session, message: AckDeliveries) -> None:
+    """Take an acknowledgement; of a tag that was never sent on this connection it is malformed."""
+    if not hub.office.acknowledge(session.desk, message.tag):
+        session.malformed()

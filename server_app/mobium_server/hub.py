@@ -1,0 +1,183 @@
+"""Who is logged in, and what their requests come to: sessions, rates, the way to the handlers.
+
+Not its concern: sockets (`mobium_server.gateway`), envelopes (`mobium_server.delivery`), what a request does
+(`mobium_server.handlers`).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mobium.protocol import codec
+from mobium.protocol.codes import CloseCode, ErrorCode, sentence
+from mobium.protocol.connection import LoggedIn, Refusal, ServerConnection
+from mobium.protocol.messages import (
+    AckDeliveries,
+    Auth,
+    ClientMessage,
+    Error,
+    Limits,
+    Ping,
+    Pong,
+    SendMessage,
+    ServerMessage,
+)
+from mobium_server.clock import Clock
+from mobium_server.config import Settings
+from mobium_server.delivery import RETRY_AFTER, Desk, Outlet, PostOffice
+from mobium_server.handlers import HANDLERS
+from mobium_server.limits import HandOuts, Rates
+from mobium_server.stats import Counters
+from mobium_server.storage.base import Mailbox, Storage
+from mobium_server.storage.worker import Jobs
+
+__all__ = ["Hub", "Line", "Session"]
+
+_FREE = (AckDeliveries, Ping, Pong)  # what keeps a connection going is never limited
+INTERNAL_ERROR = 1011  # the WebSocket's own code for a fault of the server
+
+
+class Line(Outlet, Protocol):
+    """A connection, as the hub sees it."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is open and nobody has begun to close it."""
+
+    @property
+    def address(self) -> str:
+        """What the connection's address counts as."""
+
+    def admit(self, session: Session) -> None:
+        """The login succeeded: `session` gets this connection's requests and its end."""
+
+    def close(self, code: int) -> None:
+        """Close with a WebSocket close code."""
+
+
+class Session:
+    """A logged-in device on one connection."""
+
+    __slots__ = ("connection", "desk", "line", "login")
+
+    def __init__(self, login: LoggedIn, line: Line, connection: ServerConnection, desk: Desk) -> None:
+        self.login = login
+        self.line = line
+        self.connection = connection
+        self.desk = desk
+
+    @property
+    def identity(self) -> bytes:
+        """The Ed25519 public key of who this is, 32 bytes."""
+        return self.login.identity
+
+    def reply(self, message: ServerMessage) -> None:
+        """Send a message, if the connection still stands."""
+        if self.line.alive:
+            self.line.send(codec.encode(message))
+
+    def refuse(
+        self,
+        code: ErrorCode,
+        *,
+        rid: int | None = None,
+        id: bytes | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        """Send an error of the closed list."""
+        self.reply(Error(code.value, sentence(code), rid, id, retry_after))
+
+    def malformed(self) -> None:
+        """The request broke a rule that only its meaning shows."""
+        self.carry_out(self.connection.malformed())
+
+    def carry_out(self, refusal: Refusal) -> None:
+        """Send a refusal, and close if it says so."""
+        self.line.send(refusal.frame)
+        if refusal.close is not None:
+            self.line.close(refusal.close)
+
+
+class Hub:
+    """Every session, by identity."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        jobs: Jobs,
+        office: PostOffice,
+        clock: Clock,
+        counters: Counters,
+    ) -> None:
+        self.settings = settings
+        self.storage = storage
+        self.jobs = jobs
+        self.office = office
+        self.clock = clock
+        self.counters = counters
+        self.hand_outs = HandOuts(clock.steady)
+        self.sessions: dict[bytes, Session] = {}
+        self._by_identity = Rates(settings.rate_general, clock.steady)
+        self._by_address = Rates(settings.rate_general.times(settings.rate_address_factor), clock.steady)
+        self.limits = Limits(
+            message_size=settings.max_message_size,
+            offline_messages=settings.max_offline_messages,
+            message_ttl=settings.message_ttl,
+            rate=settings.rate_general.per_second,
+            burst=settings.rate_general.burst,
+            ping_interval=settings.ws_ping_interval,
+        )
+
+    def log_in(self, line: Line, connection: ServerConnection, login: LoggedIn) -> None:
+        """Somebody proved who they are: look into the mailbox, welcome them, replace their older login, begin
+        delivery.
+        """
+
+        def done(mailbox: Mailbox | None, error: Exception | None) -> None:
+            if not line.alive:
+                return
+            if mailbox is None:
+                line.send(
+                    codec.encode(Error("storage", sentence(ErrorCode.STORAGE), retry_after=RETRY_AFTER))
+                )
+                line.close(INTERNAL_ERROR)
+                return
+            self._welcome(line, connection, login, mailbox)
+
+        self.jobs.submit(done, self.storage.mailbox, login.identity)
+
+    def _welcome(self, line: Line, connection: ServerConnection, login: LoggedIn, mailbox: Mailbox) -> None:
+        self.counters.logins += 1
+        older = self.sessions.get(login.identity)
+        desk, _ = self.office.attach(login.identity, line, mailbox)
+        session = self.sessions[login.identity] = Session(login, line, connection, desk)
+        line.admit(session)
+        line.send(connection.welcome(mailbox.waiting, self.limits))
+        if older is not None:
+            older.line.close(CloseCode.REPLACED)
+        self.office.begin(desk)
+
+    def log_out(self, session: Session) -> None:
+        """The connection ended. The late end of a replaced login changes nothing of the newer one."""
+        self.office.detach(session.desk)
+        if self.sessions.get(session.identity) is session:
+            del self.sessions[session.identity]
+
+    def request(self, session: Session, message: ClientMessage) -> None:
+        """Carry out a request, within the rates."""
+        if isinstance(message, Auth):
+            session.malformed()  # the connection refuses a second login already
+            return
+        if not isinstance(message, _FREE):
+            wait = self.admission(session.line.address) or self._by_identity.take(session.identity)
+            if wait:
+                self.counters.limited += 1
+                id = message.id if isinstance(message, SendMessage) else None
+                session.refuse(ErrorCode.RATE_LIMITED, rid=message.rid, id=id, retry_after=wait)
+                return
+        HANDLERS[type(message)](self, session, message)
+
+    def admission(self, address: str) -> float:
+        """Count one request of an address: 0.0, or the seconds until it may have another."""
+        return self._by_address.take(address)

@@ -1,0 +1,144 @@
+"""How much anyone may do: rates by identity and address, connections by address, one-time prekeys by target.
+
+Everything is in memory, bounded, and forgets. Not its concern: what is refused and how that is said
+(`mobium_server.gateway`, the handlers).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+__all__ = ["Address", "HandOuts", "Network", "Rate", "Rates", "address_key", "in_networks", "parse_address"]
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+SWEEP = 4_096  # entries after which those that say nothing any more are thrown away
+MINUTE = 60.0
+DAY = 86_400.0
+TARGET_MINUTE = 10  # one-time prekeys of one target, over all requesters
+TARGET_DAY = 100
+TARGETS_MOST = 20_000  # targets remembered; the oldest go first
+
+
+def parse_address(text: str) -> Address | None:
+    """The address that `text` is, an IPv4 address mapped into IPv6 as IPv4; None if it is none."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def address_key(address: Address) -> str:
+    """What an address counts as: itself, or for IPv6 its /64, since one household holds all of that."""
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((address, 64), strict=False))
+    return str(address)
+
+
+def in_networks(address: Address | None, networks: Sequence[Network]) -> bool:
+    """Whether the address lies in one of the networks."""
+    return address is not None and any(
+        address.version == network.version and address in network for network in networks
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many a second, and so many at once. 0 a second is unlimited."""
+
+    per_second: float
+    burst: int
+
+    def times(self, factor: float) -> Rate:
+        """The rate of `factor` such users."""
+        return Rate(self.per_second * factor, int(self.burst * factor))
+
+
+class Rates:
+    """One token bucket for each key, kept as the moment at which it is full again."""
+
+    def __init__(self, rate: Rate, steady: Callable[[], float]) -> None:
+        self._rate = rate
+        self._steady = steady
+        self._full_at: dict[Hashable, float] = {}
+        self._sweep_at = SWEEP
+
+    def __len__(self) -> int:
+        return len(self._full_at)
+
+    def take(self, key: Hashable, cost: float = 1.0) -> float:
+        """Take `cost` from the bucket: 0.0 if it was there, else the seconds until it will be; then nothing
+        was taken.
+        """
+        rate = self._rate.per_second
+        if not rate:
+            return 0.0
+        now = self._steady()
+        full_at = max(self._full_at.get(key, now), now) + cost / rate
+        excess = full_at - now - max(self._rate.burst, cost) / rate
+        if excess > 1e-9:
+            return excess
+        self._full_at[key] = full_at
+        if len(self._full_at) > self._sweep_at:
+            self._sweep(now)
+        return 0.0
+
+    def _sweep(self, now: float) -> None:
+        self._full_at = {key: moment for key, moment in self._full_at.items() if moment > now}
+        self._sweep_at = max(SWEEP, 2 * len(self._full_at))
+
+
+class HandOuts:
+    """Who gets one-time prekeys: 10 a minute and 100 a day of a target, one a day for the same requester.
+    Pairs are kept as keyed hashes.
+    """
+
+    def __init__(self, steady: Callable[[], float]) -> None:
+        self._steady = steady
+        self._secret = os.urandom(32)  # pairs cannot be read back from the hashes
+        self._targets: dict[bytes, deque[tuple[float, bytes]]] = {}
+
+    def take(self, requester: bytes, target: bytes) -> bool:
+        """Whether `requester` gets one-time keys of `target` now; counted as handed out."""
+        now = self._steady()
+        given = self._targets.get(target)
+        if given is None:
+            given = self._targets[target] = deque()
+            if len(self._targets) > TARGETS_MOST:
+                del self._targets[next(iter(self._targets))]
+        while given and now - given[0][0] >= DAY:
+            given.popleft()
+        who = self._who(requester, target)
+        within_a_minute = sum(now - moment < MINUTE for moment, _ in given)
+        if (
+            within_a_minute >= TARGET_MINUTE
+            or len(given) >= TARGET_DAY
+            or any(one == who for _, one in given)
+        ):
+            return False
+        given.append((now, who))
+        return True
+
+    def give_back(self, requester: bytes, target: bytes) -> None:
+        """The hand-out that was counted did not happen."""
+        given = self._targets.get(target)
+        if given is None:
+            return
+        who = self._who(requester, target)
+        kept = deque(one for one in given if one[1] != who)
+        if kept:
+            self._targets[target] = kept
+        else:
+            del self._targets[target]
+
+    def _who(self, requester: bytes, target: bytes) -> bytes:
+        return blake2b(requester + target, digest_size=16, key=self._secret).digest()

@@ -1,0 +1,157 @@
+"""The reference storage: the contract in its plainest form, in memory. Not its concern: durability, and speed
+beyond that of tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mobium_server.storage.base import (
+    KEPT,
+    BadPrekeys,
+    Bundle,
+    Gone,
+    Kind,
+    Mailbox,
+    NewMessage,
+    Page,
+    Prekey,
+    Publication,
+    Refused,
+    Row,
+    Stock,
+    sender_share,
+)
+
+__all__ = ["MemoryStorage"]
+
+
+class _Device:
+    def __init__(self, publication: Publication) -> None:
+        self.x_public = publication.x_public
+        self.binding = publication.binding
+        self.signed: Prekey | None = None
+        self.last_resort: Prekey | None = None
+        self.one_time: dict[Kind, dict[int, Prekey]] = {kind: {} for kind in Kind}
+
+
+class MemoryStorage:
+    """A storage that forgets everything when the process ends. `max_messages` bounds one mailbox."""
+
+    def __init__(self, max_messages: int) -> None:
+        self._max_messages = max_messages
+        self._share = sender_share(max_messages)
+        self._values: dict[str, bytes] = {}
+        self._devices: dict[bytes, _Device] = {}
+        self._rows: dict[int, tuple[NewMessage, int]] = {}
+        self._last = 0
+
+    def open(self) -> None:
+        """Nothing to make ready."""
+
+    def close(self) -> None:
+        """Nothing to finish."""
+
+    def get(self, name: str) -> bytes | None:
+        return self._values.get(name)
+
+    def put(self, name: str, value: bytes) -> None:
+        self._values[name] = value
+
+    def apply(
+        self, inserts: Sequence[NewMessage], deletes: Sequence[int], expires: int
+    ) -> list[int | Refused]:
+        for seq in deletes:
+            self._rows.pop(seq, None)
+        return [self._insert(message, expires) for message in inserts]
+
+    def _insert(self, message: NewMessage, expires: int) -> int | Refused:
+        if message.recipient not in self._devices:
+            return Refused.UNKNOWN
+        mine = [(seq, row) for seq, (row, _) in self._rows.items() if row.recipient == message.recipient]
+        for seq, row in mine:
+            if row.sender == message.sender and row.delivery == message.delivery:
+                return seq
+        if len(mine) >= self._max_messages:
+            return Refused.FULL
+        if sum(row.sender == message.sender for _, row in mine) >= self._share:
+            return Refused.FULL
+        self._last += 1
+        self._rows[self._last] = (message, expires)
+        return self._last
+
+    def mailbox(self, identity: bytes) -> Mailbox:
+        waiting = sum(row.recipient == identity for row, _ in self._rows.values())
+        return Mailbox(identity in self._devices, waiting)
+
+    def page(self, identity: bytes, after: int, max_rows: int, max_bytes: int) -> Page:
+        rows: list[Row] = []
+        size = 0
+        for seq, (row, _) in self._rows.items():
+            if row.recipient != identity or seq <= after:
+                continue
+            if rows and (len(rows) >= max_rows or size >= max_bytes):
+                return Page(rows, end=False)
+            rows.append(Row(seq, row.sender, row.delivery, row.payload))
+            size += len(row.payload)
+        return Page(rows, end=True)
+
+    def expire(self, now: int, limit: int) -> list[Gone]:
+        due = sorted((expires, seq) for seq, (_, expires) in self._rows.items() if expires <= now)[:limit]
+        rows = [self._rows.pop(seq)[0] for _, seq in due]
+        return [Gone(row.recipient, row.sender, row.delivery) for row in rows]
+
+    def publish(self, identity: bytes, publication: Publication, now: int) -> Stock:
+        old = None if publication.reset else self._devices.get(identity)
+        device = _Device(publication)
+        device.signed = publication.signed or (old.signed if old else None)
+        device.last_resort = publication.last_resort or (old.last_resort if old else None)
+        if device.signed is None or device.last_resort is None:
+            raise BadPrekeys("A first publication holds a signed and a last-resort prekey.")
+        for kind, new in (
+            (Kind.ONE_TIME, publication.one_time),
+            (Kind.KEM_ONE_TIME, publication.kem_one_time),
+        ):
+            held = old.one_time[kind] if old else {}
+            keys = {id: key for id, key in held.items() if key.expires > now}
+            for key in new:
+                if key.id in keys:
+                    raise BadPrekeys("A prekey id is used twice.")
+                keys[key.id] = key
+            device.one_time[kind] = dict(list(keys.items())[-KEPT[kind] :])
+        self._devices[identity] = device
+        return self.stock(identity, now)
+
+    def bundle(self, identity: bytes, one_time: bool, now: int) -> Bundle | None:
+        device = self._devices.get(identity)
+        if device is None or device.signed is None or device.last_resort is None:
+            return None
+        taken = {kind: self._take(device, kind, now) if one_time else None for kind in Kind}
+        return Bundle(
+            device.x_public,
+            device.binding,
+            device.signed,
+            device.last_resort,
+            taken[Kind.ONE_TIME],
+            taken[Kind.KEM_ONE_TIME],
+        )
+
+    @staticmethod
+    def _take(device: _Device, kind: Kind, now: int) -> Prekey | None:
+        keys = device.one_time[kind]
+        id = next((id for id, key in keys.items() if key.expires > now), None)
+        return None if id is None else keys.pop(id)
+
+    def stock(self, identity: bytes, now: int) -> Stock:
+        device = self._devices.get(identity)
+        if device is None:
+            return Stock(0, 0, 0, 0)
+        counts = {
+            kind: sum(key.expires > now for key in keys.values()) for kind, keys in device.one_time.items()
+        }
+        return Stock(
+            counts[Kind.ONE_TIME],
+            counts[Kind.KEM_ONE_TIME],
+            device.signed.id if device.signed else 0,
+            device.last_resort.id if device.last_resort else 0,
+        )

@@ -1,0 +1,62 @@
+"""The tables of the server's database, as numbered steps that are never changed once released.
+
+Not its concern: running them (`mobium_server.storage.migrate`). There is no column for anything that delivery
+does not need: no last-seen time, no sender or recipient of a message that was delivered.
+"""
+
+from __future__ import annotations
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS"]
+
+APPLICATION_ID = 0x4D4F4253  # "MOBS": tells this database from any other SQLite file
+
+# mailbox order is the row order of `messages`: AUTOINCREMENT never uses a number again, not even that of a
+# deleted last row.
+_FIRST = """
+CREATE TABLE server (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE devices (
+    id INTEGER PRIMARY KEY,
+    identity BLOB NOT NULL,
+    device INTEGER NOT NULL,
+    x_public BLOB NOT NULL,
+    binding BLOB NOT NULL,
+    signed_id INTEGER NOT NULL,
+    signed_expires INTEGER NOT NULL,
+    signed_public BLOB NOT NULL,
+    signed_signature BLOB NOT NULL,
+    resort_id INTEGER NOT NULL,
+    resort_expires INTEGER NOT NULL,
+    resort_public BLOB NOT NULL,
+    resort_signature BLOB NOT NULL,
+    UNIQUE (identity, device)
+);
+
+CREATE TABLE prekeys (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner INTEGER NOT NULL REFERENCES devices (id),
+    kind INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    public BLOB NOT NULL,
+    signature BLOB NOT NULL,
+    UNIQUE (owner, kind, id)
+);
+
+CREATE TABLE messages (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    mailbox INTEGER NOT NULL REFERENCES devices (id),
+    sender BLOB NOT NULL,
+    delivery BLOB NOT NULL,
+    expires INTEGER NOT NULL,
+    payload BLOB NOT NULL
+);
+CREATE UNIQUE INDEX messages_once ON messages (mailbox, sender, delivery);
+CREATE INDEX messages_in_order ON messages (mailbox);
+CREATE INDEX messages_by_expiry ON messages (expires);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST,)

@@ -1,0 +1,26 @@
+"""Fixtures of the server's tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from mobium_server import app
+from tests.support.server import ServerProcess, server
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[app.Server]:
+    """A server in this process."""
+    async with server(tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server process that was not started yet."""
+    one = ServerProcess(tmp_path)
+    yield one
+    one.close()

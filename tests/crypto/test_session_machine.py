@@ -1,9 +1,9 @@
 """Two sessions under random schedules: loss, repeats, reordering, stored and old states, both back ends.
 
 The machine keeps, beside the sessions, what each side must be able to open, and checks after every delivery
-that exactly that happened: each honest message opens once and gives what was sent; a repeat is refused (as
-Duplicate while its chain is known, else as Invalid or TooFar); a damaged one is refused; and a refusal changes
-nothing. It is run native, pure, and mixed (each side loaded on the other back end whenever it is stored).
+that exactly that happened: each honest message opens once and gives what was sent; a repeat is refused, so is
+a damaged one; and a refusal changes nothing. It is run native, pure, and mixed (each side loaded on the other
+back end whenever it is stored).
 """
 
 from __future__ import annotations

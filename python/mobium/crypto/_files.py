@@ -11,6 +11,7 @@ import glob
 import os
 import secrets
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 _OWNER_ONLY = 0o600
@@ -28,11 +29,10 @@ def write_new(path: Path, data: bytes) -> None:
 
     Raises FileExistsError if something has, OSError for anything else; then nothing was written.
     """
-    temporary = _write_temporary(path, data)
-    try:
+    with _temporary(path, data) as temporary:
         try:
             os.link(temporary, path)
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):
             raise
         except OSError:
             # A file system without hard links (FAT): claim the name first. A crash between the two leaves an
@@ -43,25 +43,19 @@ def write_new(path: Path, data: bytes) -> None:
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    _finish(path)
 
 
 def replace(path: Path, data: bytes) -> None:
     """Replace the file's content, durably, with mode 0600. Raises OSError; then the old content stands."""
-    temporary = _write_temporary(path, data)
-    try:
+    with _temporary(path, data) as temporary:
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    _finish(path)
 
 
-def _write_temporary(path: Path, data: bytes) -> Path:
-    # What a crash left behind may be sealed under a password that was given up since: it goes first.
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        leftover.unlink(missing_ok=True)
+@contextlib.contextmanager
+def _temporary(path: Path, data: bytes) -> Iterator[Path]:
+    """A file beside `path` that holds the data, on the disk; gone afterwards unless it was renamed."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, _OWNER_ONLY)
     try:
@@ -69,10 +63,17 @@ def _write_temporary(path: Path, data: bytes) -> Path:
             file.write(data)
             file.flush()
             _sync(file.fileno())
-    except BaseException:
+        yield temporary
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
-    return temporary
+
+
+def _finish(path: Path) -> None:
+    _sync_folder(path.parent)
+    # What a crash left behind earlier may be sealed under a password that was given up since. (A process that
+    # is writing the same file right now loses its temporary one and gets an error: this one was first.)
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        leftover.unlink(missing_ok=True)
 
 
 def _sync(descriptor: int) -> None:

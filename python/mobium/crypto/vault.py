@@ -83,9 +83,9 @@ def create(path: str | os.PathLike[str], password: str, identity: Identity) -> b
     sealed = _seal(password, data_key, identity.seed)
     try:
         _files.write_new(target, sealed)
-    except FileExistsError:
-        raise taken from None
     except OSError as error:
+        if os.path.lexists(target):  # made by another process meanwhile
+            raise taken from None
         raise StoreError(f"The identity could not be written to {target}: {error.strerror}.") from error
     return data_key
 

@@ -143,7 +143,15 @@ def main() -> int:
         total.failed += 1
     first: Backend = "native" if native else "pure"
     common = ["--long", "--hypothesis-profile=long", "-o", "faulthandler_timeout=7200"] if long else []
-    parallel = [*common, "-n", os.environ.get("MOBIUM_TEST_JOBS", "2"), "-m", "not serial"]
+    parallel = [
+        *common,
+        "-n",
+        os.environ.get("MOBIUM_TEST_JOBS", "2"),
+        "--dist",
+        "loadgroup",
+        "-m",
+        "not serial",
+    ]
 
     heading(f"pytest, {first}, in parallel")
     part(f"pytest, {first}, in parallel", pytest(parallel, first, limit))

@@ -27,7 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the server; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="mobium-server",
-        description="Relays and keeps ciphertext for people it cannot read. Settings are SC_* variables; see .env.example.",
+        description="Relays and keeps ciphertext for people it cannot read."
+        " Settings are SC_* variables; see .env.example.",
     )
     parser.add_argument("--version", action="version", version=f"mobium-server {__version__}")
     parser.add_argument(
@@ -54,7 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_FAILED
     except OSError as error:
         print(
-            f"mobium-server: cannot listen on SC_HOST={settings.host} SC_PORT={settings.port}: {error.strerror}.",
+            f"mobium-server: cannot listen on SC_HOST={settings.host} SC_PORT={settings.port}:"
+            f" {error.strerror}.",
             file=sys.stderr,
         )
         return EXIT_FAILED
@@ -84,13 +86,15 @@ def _advice(server: Server) -> list[str]:
         lines.append(f"TLS 1.3 with the certificate for: {names}")
     elif settings.require_tls:
         lines.append(
-            "SC_REQUIRE_TLS is true and there is no certificate: every connection is refused unless it comes through a proxy of"
-            " SC_TRUSTED_PROXIES over https. Set SC_TLS_CERT and SC_TLS_KEY, or SC_REQUIRE_TLS=false for tests on this machine."
+            "SC_REQUIRE_TLS is true and there is no certificate: every connection is refused unless it comes"
+            " through a proxy of SC_TRUSTED_PROXIES over https. Set SC_TLS_CERT and SC_TLS_KEY, or"
+            " SC_REQUIRE_TLS=false for tests on this machine."
         )
     else:
         lines.append(
-            "To open it to the network: SC_HOST=0.0.0.0 SC_REQUIRE_TLS=true, SC_TLS_CERT and SC_TLS_KEY with the paths of a"
-            " certificate and its key, and SC_PUBLIC_HOSTS with the names that people dial; or a proxy with TLS in front."
+            "To open it to the network: SC_HOST=0.0.0.0, SC_REQUIRE_TLS=true, SC_TLS_CERT and SC_TLS_KEY with"
+            " the paths of a certificate and its key, and SC_PUBLIC_HOSTS with the names that people dial;"
+            " or a proxy with TLS in front."
         )
     return lines
 

@@ -33,14 +33,12 @@ from mobium_server.storage.base import Storage
 from mobium_server.storage.sqlite import SqliteStorage
 from mobium_server.storage.worker import Worker
 from mobium_server.tls import Certificates
+from mobium_server.upkeep import Upkeep
 
 __all__ = ["Server", "running", "serve"]
 
 log = logging.getLogger(__name__)
 
-UPKEEP = 60.0  # seconds between looks for expired messages
-EXPIRE_AT_ONCE = 1_000
-KEEP_CLOCK = 3_600.0
 DRAIN_TIME = 10.0  # seconds that a stop gives the last commit
 CLOSE_TIME = 3.0  # and the clients, to see why they are cut off
 _KEY_NAME = "signing key"
@@ -56,7 +54,6 @@ class Server:
     hub: Hub
     gateway: Gateway
     certificates: Certificates | None
-    schedule: Worker
 
     @property
     def url(self) -> str:
@@ -143,21 +140,18 @@ async def _serving(
     )
     gateway = Gateway(settings, hub, routes, certificates, new_connection, counters)
     port = await gateway.listen()
+    upkeep = Upkeep(storage, clock, worker, office, loop)
     try:
-        async with asyncio.TaskGroup() as tasks:
-            upkeep = tasks.create_task(_upkeep(storage, clock, worker, office))
-            yield Server(settings, port, key.public, hub, gateway, certificates, worker)
-            upkeep.cancel()
+        yield Server(settings, port, key.public, hub, gateway, certificates)
     finally:
+        upkeep.stop()
         gateway.stop_listening()
         drained = asyncio.Event()
         office.drain(drained.set)
         try:
             await asyncio.wait_for(drained.wait(), DRAIN_TIME)
         except TimeoutError:
-            log.error(
-                "The last messages could not be stored in time; their senders were not told that they were."
-            )
+            log.exception("The last messages could not be stored in time; their senders were not answered.")
         await gateway.close_all(CloseCode.SHUTTING_DOWN, CLOSE_TIME)
 
 
@@ -174,23 +168,6 @@ def _close(storage: Storage, clock: Clock) -> None:
     with contextlib.suppress(Exception):  # a full disk must not keep the database from being closed
         clock.keep(storage)
     storage.close()
-
-
-async def _upkeep(storage: Storage, clock: Clock, worker: Worker, office: PostOffice) -> None:
-    kept = clock.steady()
-    while True:
-        await asyncio.sleep(UPKEEP)
-        try:
-            while True:
-                gone = await worker.run(storage.expire, clock.own(), EXPIRE_AT_ONCE)
-                office.forget(gone)
-                if len(gone) < EXPIRE_AT_ONCE:
-                    break
-            if clock.steady() - kept >= KEEP_CLOCK:
-                await worker.run(clock.keep, storage)
-                kept = clock.steady()
-        except Exception as error:  # noqa: BLE001 - it is tried again in a minute
-            log.error("Expired messages could not be removed: %s", error)  # noqa: TRY400
 
 
 def _info(hub: Hub) -> dict[str, object]:

@@ -4,6 +4,8 @@ Read from the environment and from a `.env` file, where the environment wins. No
 settings do.
 """
 
+# ruff: noqa: RUF009 - _setting is a dataclass field
+
 from __future__ import annotations
 
 import ipaddress
@@ -94,7 +96,7 @@ def _hosts(value: str) -> tuple[str, ...]:
             hosts.append(split_host(canonical_host(name, 1))[0])
         except InvalidInput as error:
             raise InvalidInput(
-                f"must be names or addresses without scheme and port, separated by commas; {name!r} is not"
+                f"must be names or addresses without scheme and port, separated by commas; {name!r} is none"
             ) from error
     return tuple(hosts)
 
@@ -121,7 +123,7 @@ def _origins(value: str) -> tuple[str, ...]:
             url.scheme not in ("http", "https") or not url.netloc or part != f"{url.scheme}://{url.netloc}"
         ):
             raise InvalidInput(
-                f"must be origins such as https://chat.example.org, separated by commas, or *; {part!r} is not"
+                f"must be origins such as https://chat.example.org, separated by commas, or *; not {part!r}"
             )
         origins.append(part.lower())
     return tuple(origins)
@@ -255,7 +257,8 @@ def database_path(url: str) -> Path:
     """The file that a database URL names. Raises InvalidInput for anything but SQLite."""
     if not url.startswith(_SQLITE):
         raise InvalidInput(
-            "must begin with sqlite:// in this version, such as sqlite://./data/mobium.db; other databases come later"
+            "must begin with sqlite:// in this version, such as sqlite://./data/mobium.db;"
+            " other databases come later"
         )
     name = url.removeprefix(_SQLITE)
     if not name or name.endswith("/") or "?" in name or name.startswith(":"):

@@ -23,10 +23,8 @@ def raise_file_limit(connections: int) -> None:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if resource.RLIM_INFINITY in (soft,):
-        return
     wanted = connections + OWN if connections else (hard if hard != resource.RLIM_INFINITY else 65_536)
-    if soft >= wanted:
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
         return
     target = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     try:
@@ -35,7 +33,8 @@ def raise_file_limit(connections: int) -> None:
         target = soft
     if target < wanted:
         log.warning(
-            "SC_MAX_CONNECTIONS=%d needs %d open files, but the system allows %d; raise the limit (ulimit -n, LimitNOFILE=).",
+            "SC_MAX_CONNECTIONS=%d needs %d open files, but the system allows %d; raise that limit"
+            " (ulimit -n, LimitNOFILE=).",
             connections,
             wanted,
             target,

@@ -299,7 +299,7 @@ class Wire(asyncio.BufferedProtocol):
         time = gateway.settings.auth_timeout if gateway.enter(self) else COURTESY_TIME
         self._timer = gateway.loop.call_later(time, self._on_time)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _error: Exception | None) -> None:
         self._end_timer()
         self._stage = Stage.CLOSING
         self._gateway.leave(self)
@@ -310,7 +310,7 @@ class Wire(asyncio.BufferedProtocol):
         self._tls = None
         self._out = self._fragments = None
 
-    def get_buffer(self, sizehint: int) -> memoryview:
+    def get_buffer(self, _size_hint: int) -> memoryview:
         self._buffer = self._gateway.read_buffer()
         return self._buffer
 

@@ -81,11 +81,11 @@ class Session:
         code: ErrorCode,
         *,
         rid: int | None = None,
-        id: bytes | None = None,
+        delivery: bytes | None = None,
         retry_after: float | None = None,
     ) -> None:
         """Send an error of the closed list."""
-        self.reply(Error(code.value, sentence(code), rid, id, retry_after))
+        self.reply(Error(code.value, sentence(code), rid, delivery, retry_after))
 
     def malformed(self) -> None:
         """The request broke a rule that only its meaning shows."""
@@ -134,7 +134,7 @@ class Hub:
         delivery.
         """
 
-        def done(mailbox: Mailbox | None, error: Exception | None) -> None:
+        def done(mailbox: Mailbox | None, _error: Exception | None) -> None:
             if not line.alive:
                 return
             if mailbox is None:
@@ -173,8 +173,8 @@ class Hub:
             wait = self.admission(session.line.address) or self._by_identity.take(session.identity)
             if wait:
                 self.counters.limited += 1
-                id = message.id if isinstance(message, SendMessage) else None
-                session.refuse(ErrorCode.RATE_LIMITED, rid=message.rid, id=id, retry_after=wait)
+                delivery = message.id if isinstance(message, SendMessage) else None
+                session.refuse(ErrorCode.RATE_LIMITED, rid=message.rid, delivery=delivery, retry_after=wait)
                 return
         HANDLERS[type(message)](self, session, message)
 

@@ -7,6 +7,7 @@ Not its concern: when TLS is required (`mobium_server.gateway`).
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -125,10 +126,8 @@ class TlsLayer:
 
     def end(self) -> None:
         """Tell the peer that nothing more comes."""
-        try:
+        with contextlib.suppress(ssl.SSLError):  # the peer's own end has not come yet, or never will
             self._object.unwrap()
-        except ssl.SSLError:
-            pass  # the peer's own end has not come yet, or never will
         self._flush()
 
     def _flush(self) -> None:

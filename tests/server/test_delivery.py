@@ -13,12 +13,12 @@ from tests.support.server import Person, client, log_in, server
 
 async def test_a_message_is_forwarded_at_once_and_answered(running: app.Server) -> None:
     async with client(running.url) as anna, client(running.url) as ben:
-        id = await anna.post(ben.public, b"hello", rid=7)
+        sent = await anna.post(ben.public, b"hello", rid=7)
         delivery = await ben.take()
-        assert (delivery.tag, delivery.id, delivery.sender) == (1, id, anna.public)
+        assert (delivery.tag, delivery.id, delivery.sender) == (1, sent, anna.public)
         assert delivery.payload[1:6] == b"hello"
         accepted = await anna.expect(Accepted)
-        assert (accepted.id, accepted.rid) == (id, 7)
+        assert (accepted.id, accepted.rid) == (sent, 7)
 
 
 async def test_a_message_waits_for_a_recipient_that_is_offline(tmp_path: Path) -> None:

@@ -212,9 +212,9 @@ def payload(content: bytes = b"", bucket: int = 512) -> bytes:
     return (b"\x01" + content).ljust(bucket + RATCHET_OVERHEAD, b"\0")
 
 
-def prekey(id: int, size: int = 32, expires: int = 2**33) -> WirePrekey:
+def prekey(number: int, size: int = 32, expires: int = 2**33) -> WirePrekey:
     """A prekey that nobody can use, of the right form."""
-    return WirePrekey(id, expires, id.to_bytes(4, "big") * (size // 4), bytes(64))
+    return WirePrekey(number, expires, number.to_bytes(4, "big") * (size // 4), bytes(64))
 
 
 def publication(one_time: int = 0, kem_one_time: int = 0, first: int = 10, **fields: Any) -> PublishPrekeys:
@@ -259,19 +259,19 @@ class Client:
         """Write any WebSocket message."""
         await self.socket.send(data)
 
-    async def receive(self, timeout: float = WAIT) -> ServerMessage:
+    async def receive(self, within: float = WAIT) -> ServerMessage:
         """The next message."""
         if self._kept:
             return self._kept.popleft()
-        return await self._read(timeout)
+        return await self._read(within)
 
-    async def _read(self, timeout: float) -> ServerMessage:
-        async with asyncio.timeout(timeout):
+    async def _read(self, within: float) -> ServerMessage:
+        async with asyncio.timeout(within):
             data = await self.socket.recv()
         assert isinstance(data, bytes)
         return codec.decode_server(data)
 
-    async def expect(self, kind: type[M], timeout: float = WAIT) -> M:
+    async def expect(self, kind: type[M], within: float = WAIT) -> M:
         """The next message of a type; others are kept for later, but an error is raised unless it is what is
         expected.
         """
@@ -280,14 +280,14 @@ class Client:
                 del self._kept[i]
                 return kept
         while True:
-            message = await self._read(timeout)
+            message = await self._read(within)
             if isinstance(message, kind):
                 return message
             if isinstance(message, Error):
                 raise Refused(message)
             self._kept.append(message)
 
-    async def nothing(self, kind: type, within: float = 0.15) -> None:
+    async def nothing(self, kind: type[M], within: float = 0.15) -> None:
         """Assert that no message of a type comes."""
         try:
             found = await self.expect(kind, within)
@@ -305,25 +305,25 @@ class Client:
         recipient: bytes,
         content: bytes = b"",
         *,
-        id: bytes | None = None,
+        delivery: bytes | None = None,
         bucket: int = 512,
         rid: int | None = None,
     ) -> bytes:
         """Send a direct message without waiting for its answer; returns the delivery id."""
-        id = id or os.urandom(16)
-        await self.send(SendMessage(id, recipient, payload(content, bucket), rid))
-        return id
+        delivery = delivery or os.urandom(16)
+        await self.send(SendMessage(delivery, recipient, payload(content, bucket), rid))
+        return delivery
 
     async def post_and_wait(self, recipient: bytes, content: bytes = b"", **fields: Any) -> bytes:
         """Send a direct message; returns when the server has acknowledged it."""
-        id = await self.post(recipient, content, **fields)
+        delivery = await self.post(recipient, content, **fields)
         accepted = await self.expect(Accepted)
-        assert accepted.id == id
-        return id
+        assert accepted.id == delivery
+        return delivery
 
-    async def take(self, *, ack: bool = True, timeout: float = WAIT) -> Delivery:
+    async def take(self, *, ack: bool = True, within: float = WAIT) -> Delivery:
         """The next delivery."""
-        delivery = await self.expect(Delivery, timeout)
+        delivery = await self.expect(Delivery, within)
         if ack:
             await self.send(AckDeliveries(delivery.tag))
         return delivery
@@ -332,9 +332,9 @@ class Client:
         """Close the socket."""
         await self.socket.close()
 
-    async def closed(self, timeout: float = WAIT) -> int:
+    async def closed(self, within: float = WAIT) -> int:
         """Wait until the server closes; returns the close code."""
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(within):
             try:
                 while True:
                     await self.socket.recv()

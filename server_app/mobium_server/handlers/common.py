@@ -17,12 +17,12 @@ NAME = "mobium-server"
 CAPABILITIES = ("direct", "prekeys")
 
 
-def ping(hub: Hub, session: Session, message: Ping) -> None:
+def ping(_hub: Hub, session: Session, message: Ping) -> None:
     """Answer a ping."""
     session.reply(Pong(message.rid))
 
 
-def pong(hub: Hub, session: Session, message: Pong) -> None:
+def pong(_hub: Hub, _session: Session, _message: Pong) -> None:
     """A pong needs nothing: that bytes came was noted by the gateway."""
 
 

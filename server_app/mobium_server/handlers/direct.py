@@ -23,7 +23,7 @@ def send(hub: Hub, session: Session, message: SendMessage) -> None:
     size = len(message.payload)
     if not direct_payload_ok(size, largest):
         code = ErrorCode.TOO_LARGE if size > largest + PREKEY_OVERHEAD else ErrorCode.BAD_SIZE
-        session.refuse(code, rid=message.rid, id=message.id)
+        session.refuse(code, rid=message.rid, delivery=message.id)
         return
     hub.office.accept(session.desk, message.rid, message.recipient, message.id, message.payload)
 

@@ -113,7 +113,7 @@ class MemoryStorage:
             (Kind.KEM_ONE_TIME, publication.kem_one_time),
         ):
             held = old.one_time[kind] if old else {}
-            keys = {id: key for id, key in held.items() if key.expires > now}
+            keys = {number: key for number, key in held.items() if key.expires > now}
             for key in new:
                 if key.id in keys:
                     raise BadPrekeys("A prekey id is used twice.")
@@ -139,8 +139,8 @@ class MemoryStorage:
     @staticmethod
     def _take(device: _Device, kind: Kind, now: int) -> Prekey | None:
         keys = device.one_time[kind]
-        id = next((id for id, key in keys.items() if key.expires > now), None)
-        return None if id is None else keys.pop(id)
+        first = next((key for key in keys.values() if key.expires > now), None)
+        return None if first is None else keys.pop(first.id)
 
     def stock(self, identity: bytes, now: int) -> Stock:
         device = self._devices.get(identity)

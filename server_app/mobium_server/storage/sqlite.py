@@ -186,7 +186,8 @@ class SqliteStorage:
     def put(self, name: str, value: bytes) -> None:
         with self._transaction() as connection:
             connection.execute(
-                "INSERT INTO server (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                "INSERT INTO server (name, value) VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                 (name, value),
             )
 
@@ -246,7 +247,8 @@ class SqliteStorage:
             if mailbox is None:
                 return Page(rows, end=True)
             cursor = connection.execute(
-                "SELECT seq, sender, delivery, payload FROM messages WHERE mailbox = ? AND seq > ? ORDER BY seq",
+                "SELECT seq, sender, delivery, payload FROM messages"
+                " WHERE mailbox = ? AND seq > ? ORDER BY seq",
                 (mailbox, after),
             )
             for found in cursor:
@@ -261,7 +263,8 @@ class SqliteStorage:
     def expire(self, now: int, limit: int) -> list[Gone]:
         with self._transaction() as connection:
             rows = connection.execute(
-                "DELETE FROM messages WHERE seq IN (SELECT seq FROM messages WHERE expires <= ? ORDER BY expires LIMIT ?)"
+                "DELETE FROM messages WHERE seq IN"
+                " (SELECT seq FROM messages WHERE expires <= ? ORDER BY expires LIMIT ?)"
                 " RETURNING mailbox, sender, delivery",
                 (now, limit),
             ).fetchall()
@@ -277,10 +280,10 @@ class SqliteStorage:
         return gone
 
     def _id(self, connection: sqlite3.Connection, identity: bytes) -> int | None:
-        id = self._ids.get(identity)
-        if id is not None:
+        known = self._ids.get(identity)
+        if known is not None:
             self._ids.move_to_end(identity)
-            return id
+            return known
         row = connection.execute(
             "SELECT id FROM devices WHERE identity = ? AND device = ?", (identity, DEVICE)
         ).fetchone()
@@ -324,7 +327,8 @@ class SqliteStorage:
             ):
                 try:
                     connection.executemany(
-                        "INSERT INTO prekeys (owner, kind, id, expires, public, signature) VALUES (?, ?, ?, ?, ?, ?)",
+                        "INSERT INTO prekeys (owner, kind, id, expires, public, signature)"
+                        " VALUES (?, ?, ?, ?, ?, ?)",
                         [(owner, kind, *key) for key in keys],
                     )
                 except sqlite3.IntegrityError as error:
@@ -339,13 +343,13 @@ class SqliteStorage:
     def _device(self, connection: sqlite3.Connection, identity: bytes, publication: Publication) -> int:
         owner = self._id(connection, identity)
         signed, resort = publication.signed, publication.last_resort
-        if owner is None or publication.reset:
-            if signed is None or resort is None:
-                raise BadPrekeys("A first publication holds a signed and a last-resort prekey.")
+        if (owner is None or publication.reset) and (signed is None or resort is None):
+            raise BadPrekeys("A first publication holds a signed and a last-resort prekey.")
         if owner is None and signed is not None and resort is not None:
             cursor = connection.execute(
-                "INSERT INTO devices (identity, device, x_public, binding, signed_id, signed_expires, signed_public,"
-                " signed_signature, resort_id, resort_expires, resort_public, resort_signature)"
+                "INSERT INTO devices (identity, device, x_public, binding,"
+                " signed_id, signed_expires, signed_public, signed_signature,"
+                " resort_id, resort_expires, resort_public, resort_signature)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (identity, DEVICE, publication.x_public, publication.binding, *signed, *resort),
             )
@@ -356,12 +360,16 @@ class SqliteStorage:
         )
         if signed is not None:
             connection.execute(
-                "UPDATE devices SET signed_id = ?, signed_expires = ?, signed_public = ?, signed_signature = ? WHERE id = ?",
+                "UPDATE devices"
+                " SET signed_id = ?, signed_expires = ?, signed_public = ?, signed_signature = ?"
+                " WHERE id = ?",
                 (*signed, owner),
             )
         if resort is not None:
             connection.execute(
-                "UPDATE devices SET resort_id = ?, resort_expires = ?, resort_public = ?, resort_signature = ? WHERE id = ?",
+                "UPDATE devices"
+                " SET resort_id = ?, resort_expires = ?, resort_public = ?, resort_signature = ?"
+                " WHERE id = ?",
                 (*resort, owner),
             )
         return owner or 0
@@ -391,7 +399,8 @@ class SqliteStorage:
     def _take(connection: sqlite3.Connection, owner: int, kind: Kind, now: int) -> Prekey | None:
         row = connection.execute(
             "DELETE FROM prekeys WHERE number ="
-            " (SELECT number FROM prekeys WHERE owner = ? AND kind = ? AND expires > ? ORDER BY number LIMIT 1)"
+            " (SELECT number FROM prekeys WHERE owner = ? AND kind = ? AND expires > ?"
+            " ORDER BY number LIMIT 1)"
             " RETURNING id, expires, public, signature",
             (owner, kind, now),
         ).fetchone()

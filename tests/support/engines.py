@@ -24,7 +24,19 @@ from mobium.client.store.database import Tx
 from mobium.client.transport import Connector
 from mobium.crypto import vault
 
-__all__ = ["PASSWORD", "PATIENCE", "Clock", "Ear", "World", "fast_vault", "inside", "online", "settle", "tx"]
+__all__ = [
+    "PASSWORD",
+    "PATIENCE",
+    "Clock",
+    "Ear",
+    "World",
+    "fast_vault",
+    "inside",
+    "online",
+    "settle",
+    "tx",
+    "until",
+]
 
 PASSWORD = "correct horse battery"  # of nobody
 PATIENCE = 15.0  # seconds until a wait is a failed test

@@ -64,10 +64,9 @@ def table(rows: list[Row]) -> str:
         met = {True: "met", False: "**missed**", None: ""}[row.get("met")]
         unit = row.get("unit", "")
         peer = "" if row.get("peer") is None else f"{number(row['peer'])} {unit}"
-        lines.append(
-            f"| {row['id']} | {row['what']} | {number(row['ours'])} {unit} | {row.get('peer_name') or ''} | {peer} "
-            f"| {number(row.get('ratio'))} | {row.get('mark') or ''} | {met} |"
-        )
+        ours, name, mark = f"{number(row['ours'])} {unit}", row.get("peer_name") or "", row.get("mark") or ""
+        cells = (row["id"], row["what"], ours, name, peer, number(row.get("ratio")), mark, met)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -103,7 +102,7 @@ def page(rows: list[Row]) -> str:
             "",
             f"mobium {__version__}, {dt.datetime.now(dt.UTC):%Y-%m-%d}, by `make bench`. {machine()}",
             "",
-            "Each row ran both sides in one process or one run; the ratio is what carries over to another machine.",
+            "Each row ran both sides in one run; the ratio is what carries over to another machine.",
             "",
             table(rows),
             "",

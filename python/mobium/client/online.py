@@ -126,8 +126,6 @@ class Online:
         self.repair.wake()
         self.receipts.wake()
         self._tell([ConnectionChanged("online")])
-        if not self._first.done():
-            self._first.set_result(None)
         await self._note_drained()
         await self._keep_prekeys(welcome.limits.message_size)
 
@@ -159,6 +157,9 @@ class Online:
                 await self.upkeep.run_once(message_size)
             except (NotConnected, ServerRefused, ProtocolError):
                 delay = _UPKEEP_RETRY
+            # Only now can others write to somebody who has come for the first time.
+            if not self._first.done() and self.link.online:
+                self._first.set_result(None)
             await asyncio.sleep(delay)
             await self._note_drained()
 

@@ -311,6 +311,29 @@ def test_a_handshake_is_known_by_its_hash_before_anything_is_derived(begun: Pair
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=3000), kept=st.integers(0, 1900), kind=st.sampled_from([None, 1, 2]))
+def test_any_bytes_at_all_are_refused_with_an_error_of_the_tree(
+    begun: Pair, answered: Pair, bob: Identity, data: bytes, kept: int, kind: int | None
+) -> None:
+    """Outside input: whatever comes, a CryptoError and nothing else; also with an honest beginning."""
+    honest = begun.a_says(b"text")[0]
+    start = b"" if kind is None else bytes((kind,))
+    for payload in (start + data, honest[:kept] + data):
+        if payload == honest:
+            continue
+        for session in (begun.a, begun.b, answered.a, answered.b):
+            session.knows(payload)
+            with pytest.raises(Invalid):
+                session.decrypt(payload)
+        with pytest.raises(CryptoError):
+            Session.accept(bob, begun.prekeys, payload, now=NOW)
+        with pytest.raises(StateError):
+            Session.from_bytes(payload)
+        with pytest.raises(StateError):
+            Session.from_parts(payload, None, [])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_one_flipped_bit_of_a_first_message_begins_nothing(
     begun: Pair, bob: Identity, data: st.DataObject

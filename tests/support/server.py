@@ -127,7 +127,8 @@ class ServerProcess:
 
     @staticmethod
     def _read_errors(stream: Any, lines: list[str]) -> None:
-        lines.extend(stream)
+        with stream:
+            lines.extend(stream)
 
     def kill(self) -> None:
         """SIGKILL: no chance to do anything."""

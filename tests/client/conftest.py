@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.engines import World, fast_vault
+from tests.support.engines import World, fast_folder, fast_vault
 from tests.support.hostile import HostileServer
 
 
@@ -18,9 +18,13 @@ async def server() -> AsyncIterator[HostileServer]:
 
 
 @pytest.fixture
-async def world(
-    tmp_path: Path, server: HostileServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[World]:
+def folder() -> Iterator[Path]:
+    with fast_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+async def world(folder: Path, server: HostileServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     fast_vault(monkeypatch)
-    async with World(tmp_path, server.connect, server.url) as world:
+    async with World(folder, server.connect, server.url) as world:
         yield world

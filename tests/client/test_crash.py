@@ -111,11 +111,11 @@ async def ends_with_last(receiver: Engine, sender: Engine) -> bool:
 
 
 @pytest.fixture
-async def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+async def profiles(folder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Two profiles that were never opened, to be copied for each life."""
     fast_vault(monkeypatch)
     async with HostileServer() as server:
-        world = World(tmp_path, server.connect, server.url)
+        world = World(folder, server.connect, server.url)
         for name in ("alice", "bob"):
             await world.create(name)
     return world

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
+import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -30,6 +32,7 @@ __all__ = [
     "Clock",
     "Ear",
     "World",
+    "fast_folder",
     "fast_vault",
     "inside",
     "online",
@@ -52,6 +55,19 @@ def fast_vault(monkeypatch: pytest.MonkeyPatch) -> None:
         return hashlib.sha256(salt + password).digest()
 
     monkeypatch.setattr(vault, "_derive", derive)
+
+
+@contextmanager
+def fast_folder() -> Iterator[Path]:
+    """A folder in memory where there is one: nothing dies here but processes, so no disk needs to be waited
+    for.
+    """
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="mobium-", dir=memory if memory.is_dir() else None))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 class Clock:

@@ -86,7 +86,8 @@ def test_the_data_folder_can_be_chosen(tmp_path: Path, monkeypatch: pytest.Monke
 )
 def test_the_data_folder_of_each_system(platform: str, expected: str, tmp_path: Path) -> None:
     code = (
-        f"import sys; sys.platform = {platform!r}\n"
+        "import sys, mobium.client\n"
+        f"sys.platform = {platform!r}\n"
         "from mobium.client.profile import data_folder; print(data_folder({}))"
     )
     environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}

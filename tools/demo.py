@@ -1,0 +1,404 @@
+"""`make demo`: a server, two people who talk, a crash and a recovery, in one terminal.
+
+A real server process and two real engines in folders of their own. It prints what each of them sees and what
+the server has on its disk, and ends with exit code 0 only if every message arrived once and in order and no
+word of them was found in the server's files. Not its concern: the command line, which people use themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from mobium import __version__
+from mobium.client import Engine, MessageReceived, MessageStateChanged
+from mobium.client.profile import backend_name
+from mobium.errors import MobiumError
+from mobium_client.plain import harmless, layout, shorten
+
+PASSWORD = "a password for a demo"
+TRAFFIC = 40  # messages of each person while the server is killed
+ACKNOWLEDGED = 10  # of them, before it is
+PATIENCE = 60.0
+SECRETS = (
+    "the key to the garden shed is under the third pot",
+    "שלום, גם עברית מגיעה",
+    "Grüße aus Köln – 你好 – 🌻",
+    "this one tries \x1b[31mto paint your terminal red\x1b[0m and fails",
+)
+OFFLINE = (
+    "are you there?",
+    "well, then read this when you are back",
+    "I have planted the tomatoes, and the beans come tomorrow",
+)
+STYLES = {"anna": "bold magenta", "bert": "bold cyan", "server": "bold yellow", "": ""}
+
+
+class Stage:
+    """What is printed."""
+
+    def __init__(self) -> None:
+        self.console = Console(markup=False, highlight=False, emoji=False)
+        self._act = 0
+
+    def act(self, title: str) -> None:
+        self._act += 1
+        self.console.print()
+        self.console.print(Rule(Text(f" {self._act}. {title} ", "bold"), align="left", characters="─"))
+
+    def say(self, who: str, text: str, style: str = "") -> None:
+        """A line of somebody, in his own column."""
+        head = Text.assemble((f"{who:>7} ", STYLES[who]), ("│ ", "dim"))
+        for line in layout(harmless(text), 10, 10, self.console.width - 1):
+            self.console.print(head + Text(line.removeprefix("        │ "), style), soft_wrap=True)
+            head = Text.assemble(" " * 8, ("│ ", "dim"))
+
+    def show(self, table: Table) -> None:
+        self.console.print(table)
+
+
+class Server:
+    """The server process; killed and started again on the same port and database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = 0
+        self.url = ""
+        self._process: asyncio.subprocess.Process | None = None
+        self._log = (folder / "server.log").open("ab")
+
+    async def start(self) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("SC_")}
+        environment |= {
+            "SC_HOST": "127.0.0.1",
+            "SC_PORT": str(self.port),
+            "SC_REQUIRE_TLS": "false",
+            "SC_DATABASE_URL": f"sqlite://{self.folder / 'server.db'}",
+        }
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "mobium_server",
+            cwd=self.folder, env=environment,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=self._log,
+        )  # fmt: skip
+        assert self._process.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            while line := (await self._process.stdout.readline()).decode():
+                if " listening on " in line:
+                    self.url = line.rsplit(" ", 1)[1].strip()
+                    self.port = int(self.url.split(":")[2].split("/")[0])
+                    return
+        raise RuntimeError((self.folder / "server.log").read_text()[-2_000:])
+
+    async def kill(self) -> None:
+        """kill -9."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> int:
+        """An orderly end; returns the exit code."""
+        return await self._end(signal.SIGTERM)
+
+    async def _end(self, number: int) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.send_signal(number)
+        async with asyncio.timeout(PATIENCE):
+            return await process.wait()
+
+    def rows(self) -> list[tuple[bytes, bytes, bytes]]:
+        """Mailbox, sender and payload of what waits on the disk."""
+        file = f"file:{self.folder / 'server.db'}?mode=ro"
+        with closing(sqlite3.connect(file, uri=True)) as database:
+            return database.execute(
+                "SELECT identity, sender, payload FROM messages"
+                " JOIN devices ON devices.id = mailbox ORDER BY seq"
+            ).fetchall()
+
+    def files(self) -> dict[str, bytes]:
+        """Everything that the server has written, its log included."""
+        return {path.name: path.read_bytes() for path in sorted(self.folder.iterdir()) if path.is_file()}
+
+
+@dataclass
+class Person:
+    """Somebody with a profile: what he wrote, and what his engine has shown."""
+
+    name: str
+    folder: Path
+    stage: Stage
+    words: str = ""
+    key: str = ""
+    wrote: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+    states: dict[str, str] = field(default_factory=dict)
+    loud: bool = True
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @asynccontextmanager
+    async def at(self, server: Server | None) -> AsyncIterator[Engine]:
+        """At the machine, connected, with somebody who reads what comes in."""
+        async with Engine.open(self.folder, PASSWORD) as engine:
+            self.key = engine.me
+            async with asyncio.TaskGroup() as group:
+                reading = group.create_task(self._read(engine))
+                if server is not None:
+                    await engine.connect(server.url)
+                try:
+                    yield engine
+                finally:
+                    reading.cancel()
+
+    async def _read(self, engine: Engine) -> None:
+        async for event in engine.events():
+            if isinstance(event, MessageReceived) and event.text is not None:
+                self.shown.append(event.text)
+                if self.loud:
+                    self.stage.say(self.name, f"sees: {event.text}")
+            elif isinstance(event, MessageStateChanged):
+                self.states[event.id] = event.state
+            self.changed.set()
+
+    async def write(self, engine: Engine, peer: str, text: str) -> str:
+        if self.loud:
+            self.stage.say(self.name, f"writes: {text}")
+        self.wrote.append(text)
+        return await engine.send(peer, text)
+
+    async def until_shown(self, other: Person) -> None:
+        """Wait until everything that `other` wrote is shown here."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.shown) < len(other.wrote):
+                self.changed.clear()
+                await self.changed.wait()
+
+    async def until_delivered(self, count: int) -> None:
+        """Wait until `count` of the messages written here are known to have arrived."""
+        async with asyncio.timeout(PATIENCE):
+            while sum(state in {"delivered", "read"} for state in self.states.values()) < count:
+                self.changed.clear()
+                await self.changed.wait()
+
+    @property
+    def acknowledged(self) -> int:
+        return sum(state in {"sent", "delivered", "read"} for state in self.states.values())
+
+
+def show_disk(stage: Stage, server: Server, people: list[Person]) -> None:
+    """What lies on the server's disk."""
+    names = {bytes.fromhex(person.key): person.name for person in people}
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for title in ("", "for", "from", "bytes", "blob"):
+        table.add_column(title, no_wrap=True, justify="right" if title == "bytes" else "left")
+    rows = server.rows()
+    for number, (mailbox, sender, payload) in enumerate(rows):
+        who = Text(" server" if not number else " " * 7, STYLES["server"])
+        keys = (f"{key.hex()[:6]}… ({names.get(key, '?')})" for key in (mailbox, sender))
+        table.add_row(who, *keys, f"{len(payload):,}", f"{payload[:8].hex(' ')} …")
+    stage.show(table)
+    stage.say(
+        "server", f"{len(rows)} blobs, {sum(len(row[2]) for row in rows):,} bytes. That is all I have.", "dim"
+    )
+
+
+def plaintext_found(server: Server, people: list[Person]) -> list[str]:
+    """Where the server's files hold anything that somebody wrote, a name, or a recovery word list."""
+    needles = [text for person in people for text in person.wrote if len(text) > 8]
+    needles += [person.words for person in people]
+    return [
+        f"{name}: {needle[:30]}"
+        for name, data in server.files().items()
+        for needle in needles
+        if any(needle.encode(encoding) in data for encoding in ("utf-8", "utf-16-le", "utf-32-le"))
+    ]
+
+
+async def play(stage: Stage, root: Path) -> bool:
+    """The whole demonstration; whether everything was as it should be."""
+    stage.console.print(
+        Text(f"mobium {__version__} ({backend_name()} kernels): two people, one server, nothing lost", "bold")
+    )
+    server = Server(root / "server")
+    anna, bert = Person("anna", root / "anna", stage), Person("bert", root / "bert", stage)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(server.kill)
+        await server.start()
+        stage.say("server", f"runs at {server.url}")
+        await meet(stage, server, anna, bert)
+        await while_offline(stage, server, anna, bert)
+        await crash(stage, server, anna, bert)
+        again = await recovery(stage, server, anna, bert)
+        code = await server.stop()
+        return summary(stage, server, anna, bert, again, code)
+
+
+async def meet(stage: Stage, server: Server, anna: Person, bert: Person) -> None:
+    stage.act("Two identities, one conversation")
+    for person in (anna, bert):
+        person.words = await Engine.create(person.folder, PASSWORD)
+        words = person.words.split()
+        async with person.at(server) as engine:
+            stage.say(
+                person.name,
+                f"I am {engine.me[:16]}…, and my 24 words are {words[0]} {words[1]} … {words[-1]}",
+            )
+    async with anna.at(server) as a, bert.at(server) as b:
+        await a.contacts.add(b.me, "bert")
+        for text in SECRETS:
+            await anna.write(a, "bert", text)
+        await bert.until_shown(anna)
+        await b.contacts.add(a.me, "anna")
+        await bert.write(b, "anna", "all of it has arrived, thank you")
+        await anna.until_shown(bert)
+        numbers = [await a.contacts.safety_number("bert"), await b.contacts.safety_number("anna")]
+        if numbers[0] != numbers[1]:
+            raise RuntimeError("The safety numbers differ.")
+        stage.say(
+            "anna",
+            f"our safety number begins {numbers[0][:17]}…; bert reads out the same, so nobody is between us",
+        )
+        await a.contacts.verify("bert", numbers[1])
+
+
+async def while_offline(stage: Stage, server: Server, anna: Person, bert: Person) -> None:
+    stage.act("Bert is away: the server keeps blobs that it cannot read")
+    async with anna.at(server) as a:
+        sent = [await anna.write(a, "bert", text) for text in OFFLINE]
+        for message_id in sent:
+            await a.wait(message_id, "sent", PATIENCE)
+    show_disk(stage, server, [anna, bert])
+    async with bert.at(server):
+        await bert.until_shown(anna)
+
+
+async def crash(stage: Stage, server: Server, anna: Person, bert: Person) -> None:
+    stage.act(f"kill -9 of the server while both write {TRAFFIC} messages")
+    async with anna.at(server) as a, bert.at(server) as b:
+        anna.loud = bert.loud = False
+        anna.states.clear()
+        bert.states.clear()
+
+        async def write(person: Person, engine: Engine, peer: str) -> None:
+            for number in range(1, TRAFFIC + 1):
+                await person.write(engine, peer, f"{person.name} writes line {number} of {TRAFFIC}")
+
+        async with asyncio.TaskGroup() as group, asyncio.timeout(PATIENCE):
+            group.create_task(write(anna, a, "bert"))
+            group.create_task(write(bert, b, "anna"))
+            while anna.acknowledged < ACKNOWLEDGED:
+                anna.changed.clear()
+                await anna.changed.wait()
+            await server.kill()
+        done = anna.acknowledged + bert.acknowledged
+        stage.say(
+            "server", f"is dead: {done} messages were acknowledged, {2 * TRAFFIC - done} were not", "red"
+        )
+        await server.start()
+        stage.say("server", "runs again")
+        for engine in (a, b):
+            await engine.connect(server.url)
+        await bert.until_shown(anna)
+        await anna.until_shown(bert)
+        for person in (anna, bert):
+            await person.until_delivered(TRAFFIC)
+            stage.say(person.name, f"sees all {TRAFFIC} lines, the last one: {person.shown[-1]}")
+        anna.loud = bert.loud = True
+
+
+async def recovery(stage: Stage, server: Server, anna: Person, bert: Person) -> Person:
+    stage.act("Bert's machine is lost: 24 words on an empty one")
+    again = Person("bert", bert.folder.with_name("bert-new"), stage, words=bert.words)
+    await Engine.recover(again.folder, PASSWORD, bert.words)
+    async with anna.at(server) as a:
+        await a.wait(await anna.write(a, "bert", "did you drop it into the pond again?"), "sent", PATIENCE)
+        async with again.at(server) as b:
+            same = "the same key as before" if again.key == bert.key else "ANOTHER KEY THAN BEFORE"
+            stage.say(
+                "bert", f"I am {b.me[:16]}…: {same}. Contacts and old messages are gone with the machine"
+            )
+            await again.until_shown(Person("", bert.folder, stage, wrote=anna.wrote[-1:]))
+            stage.say(
+                "bert", "(it was encrypted to the lost machine: my engine asked anna's to do it again)", "dim"
+            )
+            await b.contacts.add(a.me, "anna")
+            bert.wrote.append("yes. but I had the words on paper")
+            stage.say("bert", f"writes: {bert.wrote[-1]}")
+            await b.send("anna", bert.wrote[-1])
+            await anna.until_shown(bert)
+    return again
+
+
+def summary(stage: Stage, server: Server, anna: Person, bert: Person, again: Person, code: int) -> bool:
+    stage.act("What was promised, and what was seen")
+    anna_in, bert_in = bert.wrote, anna.wrote
+    bert_shown = bert.shown + again.shown
+    leaked = plaintext_found(server, [anna, bert])
+    checks = [
+        (
+            "bert saw all that anna wrote, once and in order",
+            bert_shown == bert_in,
+            f"{len(bert_shown)}/{len(bert_in)}",
+        ),
+        (
+            "anna saw all that bert wrote, once and in order",
+            anna.shown == anna_in,
+            f"{len(anna.shown)}/{len(anna_in)}",
+        ),
+        ("bert has the same key after the recovery", again.key == bert.key, bert.key[:16] + "…"),
+        ("nothing waits on the server's disk any more", not server.rows(), f"{len(server.rows())} blobs"),
+        (
+            "none of it stands in the server's files",
+            not leaked,
+            f"{sum(map(len, server.files().values())):,} bytes read",
+        ),
+        ("the server ended in order", code == 0, f"exit code {code}"),
+    ]
+    for what, right, detail in checks:
+        mark = Text(" ✓ ", "bold green") if right else Text(" ✗ ", "bold red")
+        stage.console.print(Text.assemble(mark, f"{what:<50} ", (detail, "dim")), soft_wrap=True)
+    for place in leaked:
+        stage.say("server", shorten(harmless(place), 60), "red")
+    return all(right for _, right, _ in checks)
+
+
+async def main() -> int:
+    stage = Stage()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mobium-demo-", ignore_cleanup_errors=True) as folder:
+        for name in ("server", "anna", "bert"):
+            (Path(folder) / name).mkdir(mode=0o700)
+        try:
+            good = await play(stage, Path(folder))
+        except* (MobiumError, TimeoutError, RuntimeError) as errors:
+            stage.console.print()
+            for line in traceback.format_exception(errors):
+                sys.stderr.write(line)
+            good = False
+    took = time.monotonic() - began
+    stage.console.print()
+    if good:
+        stage.console.print(Text(f"Everything arrived once and in order ({took:.1f} s).", "bold green"))
+        return 0
+    stage.console.print(Text("Something was not as it should be; see the marks above.", "bold red"))
+    return 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(asyncio.run(main()))
+    except KeyboardInterrupt:
+        sys.exit(130)

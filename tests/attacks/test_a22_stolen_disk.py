@@ -1,5 +1,5 @@
 """A22: a copy of the locked profile's disk (docs/CRYPTO.md section 2): nothing of it is readable, deleted
-keys are gone from free pages, one password on two profiles gives two keys, and a vault cannot ask for absurd work.
+keys are gone from free pages, one password on two profiles gives two keys, no vault asks for absurd work.
 """
 
 from __future__ import annotations

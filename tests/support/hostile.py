@@ -20,6 +20,7 @@ import msgspec
 
 from mobium.client.address import Address
 from mobium.client.transport import MemoryTransport, Transport, TransportClosed, memory_pair
+from mobium.errors import NotConnected
 from mobium.protocol import codec
 from mobium.protocol import messages as m
 from mobium.protocol.codes import ErrorCode, sentence
@@ -111,6 +112,7 @@ class HostileServer:
         self.held: set[bytes] = set()
         self._changed = asyncio.Condition()
         self._group = asyncio.TaskGroup()
+        self._ended = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -118,12 +120,15 @@ class HostileServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._ended = True
         for task in self._tasks:
             task.cancel()
         await self._group.__aexit__(None, None, None)  # a failed test is not this group's failure
 
     async def connect(self, _address: Address) -> Transport:
-        """Dial this server: the connector of a client."""
+        """Dial this server: the connector of a client. Raises NotConnected once the server has ended."""
+        if self._ended:
+            raise NotConnected("The server is gone.")
         ours, theirs = memory_pair()
         line = Line(theirs, ServerConnection(self.key, lambda name: name == self.name, MESSAGE_SIZE))
         task = self._group.create_task(self._serve(line))
@@ -279,6 +284,10 @@ class HostileServer:
     async def _send(self, line: Line, message: m.SendMessage) -> None:
         envelope = Envelope(message.id, line.identity, message.recipient, message.payload)
         self.sent.append(envelope)
+        if envelope.recipient not in self.accounts:
+            code = ErrorCode.UNKNOWN_RECIPIENT
+            await self._say(line, m.Error(code, sentence(code), message.rid, message.id))
+            return
         for each in self.cheat.forward(envelope):
             await self.put(each)
         answer = self.cheat.answer(message)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mobium.client.store import incoming, messages, meta, outgoing, peers
+from mobium.client.store import incoming, messages, meta, outgoing, peers, prekeys
 from mobium.client.store.database import Tx
 from mobium.crypto.prekeys import PrekeyKind
 
@@ -56,12 +56,13 @@ def _end_prekeys(tx: Tx, now: int) -> None:
     )
     for kind, prekey_id in ended:
         tx.execute("DELETE FROM prekey WHERE kind = ? AND id = ?", kind, prekey_id)
-        if kind == PrekeyKind.KEM_LAST_RESORT.value:
-            tx.execute("DELETE FROM seen WHERE last_resort = ?", prekey_id)
+    # On a server that was left, nothing is ever replaced: there the others go as one-time keys do.
     tx.execute(
-        "DELETE FROM prekey WHERE kind IN (?, ?) AND made_at < ?",
-        PrekeyKind.ONE_TIME.value, PrekeyKind.KEM_ONE_TIME.value, now - _ONE_TIME_LIFE,
+        "DELETE FROM prekey WHERE made_at < ? AND (kind IN (?, ?) OR host IS NOT ?)",
+        now - _ONE_TIME_LIFE, PrekeyKind.ONE_TIME.value, PrekeyKind.KEM_ONE_TIME.value,
+        meta.get(tx, "server"),
     )  # fmt: skip
+    prekeys.forget_seen(tx)
 
 
 def _expire_messages(tx: Tx, now: int) -> None:

@@ -45,8 +45,13 @@ def note_opened(tx: Tx, digest: bytes, now: int) -> None:
 
 
 def first_time(tx: Tx, peer: int, content: bytes, now: int) -> bool:
-    """Whether a content id (16 bytes) comes from this sender for the first time; from now on it does not."""
-    return tx.execute("INSERT OR IGNORE INTO shown VALUES (?, ?, ?)", peer, content, now) == 1
+    """Whether a content id (16 bytes) comes from this sender for the first time; from now on it does not.
+
+    What is in the history was shown, however long ago.
+    """
+    first = tx.execute("INSERT OR IGNORE INTO shown VALUES (?, ?, ?)", peer, content, now) == 1
+    held = "SELECT 1 FROM message WHERE content = ? AND peer = ? AND outgoing = 0"
+    return first and tx.one(held, content, peer) is None
 
 
 def note_unopened(tx: Tx, digest: bytes, peer: int | None, reason: str, now: int) -> None:

@@ -12,9 +12,21 @@ from mobium.crypto.prekeys import PrekeyKind, PrekeyPair, SignedPrekey, UsedPrek
 if TYPE_CHECKING:
     from mobium.client.store.database import Tx
 
-__all__ = ["StoredPrekeys", "add", "delete_used", "is_mine", "is_seen", "newest", "note_seen", "published"]
+__all__ = [
+    "StoredPrekeys",
+    "add",
+    "delete_used",
+    "forget_seen",
+    "is_mine",
+    "is_seen",
+    "newest",
+    "note_seen",
+    "published",
+]
 
 _COLUMNS: Final = "id, expires, public, signature, private"
+# Every handshake uses a signed key, and the last-resort one may serve many.
+_KEPT: Final = f"kind IN ('{PrekeyKind.SIGNED.value}', '{PrekeyKind.KEM_LAST_RESORT.value}')"
 
 
 class StoredPrekeys:
@@ -86,9 +98,13 @@ def is_seen(tx: Tx, handshake: bytes) -> bool:
 
 
 def note_seen(tx: Tx, handshake: bytes) -> None:
-    """Remember a handshake until the last-resort key of this moment is deleted."""
-    current = tx.value(
-        "SELECT id FROM prekey WHERE kind = ? AND replaced_at IS NULL ORDER BY made_at DESC",
-        PrekeyKind.KEM_LAST_RESORT.value,
-    )
-    tx.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", handshake, current or 0)
+    """Remember a handshake for as long as a key is held with which it could be used again."""
+    newest = tx.value(f"SELECT max(made_at) FROM prekey WHERE {_KEPT}")  # noqa: S608
+    tx.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", handshake, newest or 0)
+
+
+def forget_seen(tx: Tx) -> None:
+    """Forget the handshakes of which no signed and no last-resort key is held any more, whatever server they
+    were made for.
+    """
+    tx.execute(f"DELETE FROM seen WHERE newest < (SELECT min(made_at) FROM prekey WHERE {_KEPT})")  # noqa: S608

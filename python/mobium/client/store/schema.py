@@ -65,7 +65,10 @@ CREATE TABLE skipped (
     after INTEGER NOT NULL,                     -- message.id behind which the missing number would stand
     UNIQUE (session, key)
 );
-CREATE TABLE seen (handshake BLOB PRIMARY KEY, last_resort INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE seen (
+    handshake BLOB PRIMARY KEY,
+    newest INTEGER NOT NULL                     -- made_at of the newest key held at that moment
+) WITHOUT ROWID;
 
 CREATE TABLE prekey (
     kind TEXT NOT NULL,

@@ -158,7 +158,8 @@ impl Ratchet {
             Stage::Initiated { sending, .. } => (sending, 0),
             Stage::Established { sending, pn, .. } => (sending, *pn),
         };
-        if sending.n == COUNTER_END {
+        // Its length becomes the next chain's pn, which is a counter too.
+        if sending.n >= COUNTER_END - 1 {
             return Err(Error::Refused("This sending chain is used up until the other side answers."));
         }
         Ok((sending, pn))

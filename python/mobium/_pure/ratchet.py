@@ -125,7 +125,8 @@ class Ratchet:
         sending = state.sending
         if sending is None:
             raise CryptoError("This side of the session cannot send before it has opened a first message.")
-        if sending.n == COUNTER_END:
+        # Its length becomes the next chain's pn, which is a counter too.
+        if sending.n >= COUNTER_END - 1:
             raise CryptoError("This sending chain is used up until the other side answers.")
         padded = pad(plaintext)
         message_key, chain = chain_step(sending.key)

@@ -7,11 +7,13 @@ Not its concern: the hostile server (tests/support/hostile.py) and those who tal
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from mobium._pure.ratchet import Ratchet
-from tests.support.engines import fast_vault
+from tests.support.engines import fast_folder, fast_vault
 
 
 @pytest.fixture(params=["pure", "native"])
@@ -33,6 +35,8 @@ def pure_kernel(monkeypatch: pytest.MonkeyPatch) -> type[Ratchet]:
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Profiles that open without the password's costly derivation."""
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in memory for profiles, which open without the password's costly derivation."""
     fast_vault(monkeypatch)
+    with fast_folder() as made:
+        yield made

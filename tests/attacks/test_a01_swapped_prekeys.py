@@ -19,8 +19,6 @@ from tests.attacks.forge import Impostor, as_wire, flipped, wire_bundle
 from tests.attacks.people import Scene, state
 from tests.support.hostile import altered
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 MALLORY = Identity.from_seed(os.urandom(64))
 Swap = Callable[[m.PrekeyBundle, m.PrekeyBundle], m.PrekeyBundle]
 
@@ -72,8 +70,8 @@ SWAPS: dict[str, Swap] = {
 }
 
 
-async def test_a_swapped_key_is_refused(tmp_path: Path) -> None:
-    async with Scene(tmp_path) as scene:
+async def test_a_swapped_key_is_refused(folder: Path) -> None:
+    async with Scene(folder) as scene:
         alice, bob = await scene.pair()
         carol = wire_bundle(Prekeys.generate(Identity.from_seed(os.urandom(64)), None, 1, 1).bundle(), None)
         before = await state(alice)
@@ -115,8 +113,8 @@ CHANGES: dict[str, Callable[[bytes], bytes]] = {
 CHANGES["one-time key taken away"] = lambda payload: payload[:165] + bytes(4) + payload[169:]
 
 
-async def test_a_changed_handshake_is_refused(tmp_path: Path) -> None:
-    async with Scene(tmp_path) as scene:
+async def test_a_changed_handshake_is_refused(folder: Path) -> None:
+    async with Scene(folder) as scene:
         alice, bob = await scene.pair()
         await bob.patient()
         before = await state(bob)
@@ -134,10 +132,8 @@ async def test_a_changed_handshake_is_refused(tmp_path: Path) -> None:
         await bob.hears("the next one")
 
 
-async def test_without_the_signatures_the_server_reads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with Scene(tmp_path) as scene:
+async def test_without_the_signatures_the_server_reads(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Scene(folder) as scene:
         alice, bob = await scene.pair()
         mallory = Impostor(bob.key)
         keys = Prekeys.generate(mallory, None, 1, 1)

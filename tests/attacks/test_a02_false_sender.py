@@ -17,8 +17,6 @@ from mobium.protocol import messages as m
 from tests.attacks.forge import Impostor
 from tests.attacks.people import Person, Scene, state
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 
 def bundle_of(person: Person) -> Bundle:
     """What the server holds of somebody, with the last-resort key."""
@@ -55,8 +53,8 @@ BINDINGS: dict[str, Callable[[Person, Identity], bytes]] = {
 }
 
 
-async def test_a_first_message_with_a_foreign_key_is_refused(tmp_path: Path) -> None:
-    async with Scene(tmp_path) as scene:
+async def test_a_first_message_with_a_foreign_key_is_refused(folder: Path) -> None:
+    async with Scene(folder) as scene:
         alice, bob = await scene.person("alice"), await scene.person("bob")
         mallory = Impostor(alice.key)
         for known in (False, True):
@@ -76,9 +74,9 @@ async def test_a_first_message_with_a_foreign_key_is_refused(tmp_path: Path) -> 
 
 
 async def test_without_the_binding_the_server_speaks_as_anybody(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with Scene(tmp_path) as scene:
+    async with Scene(folder) as scene:
         alice, bob = await scene.pair()
         payload = first_message(Impostor(alice.key), bundle_of(bob), "as if from Alice")
         monkeypatch.setattr("mobium.crypto.pqxdh.verify_binding", lambda *_: None)  # the defence, off
@@ -86,8 +84,8 @@ async def test_without_the_binding_the_server_speaks_as_anybody(
         await bob.hears("as if from Alice")
 
 
-async def test_a_message_sent_under_another_name_is_refused(tmp_path: Path) -> None:
-    async with Scene(tmp_path) as scene:
+async def test_a_message_sent_under_another_name_is_refused(folder: Path) -> None:
+    async with Scene(folder) as scene:
         alice, bob, carol = [await scene.person(name) for name in ("alice", "bob", "carol")]
         await bob.engine.contacts.add(alice.key)
         await bob.engine.contacts.add(carol.key)
@@ -111,9 +109,9 @@ def relabelled(payload: bytes, mallory: Identity) -> bytes:
     return payload[:1] + mallory.public + payload[33:65] + binding + payload[129:]
 
 
-async def test_a_message_under_the_name_of_one_who_binds_the_same_key_is_refused(tmp_path: Path) -> None:
+async def test_a_message_under_the_name_of_one_who_binds_the_same_key_is_refused(folder: Path) -> None:
     """Binding somebody else's X25519 key takes no secret: the transcript must name both identities."""
-    async with Scene(tmp_path) as scene:
+    async with Scene(folder) as scene:
         alice, bob = await scene.pair()
         mallory = Identity.from_seed(os.urandom(64))
         await bob.engine.contacts.add(mallory.public)
@@ -133,11 +131,11 @@ async def test_a_message_under_the_name_of_one_who_binds_the_same_key_is_refused
 
 
 async def test_without_the_transcript_a_message_changes_its_author(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The defence, off:
     monkeypatch.setattr("mobium.crypto.pqxdh._associated_data", lambda *_: bytes(32))
-    async with Scene(tmp_path) as scene:
+    async with Scene(folder) as scene:
         alice, bob = await scene.pair()
         mallory = Identity.from_seed(os.urandom(64))
         await bob.engine.contacts.add(mallory.public)
@@ -158,8 +156,8 @@ def two_faced(seed: bytes) -> Identity:
     return face
 
 
-async def test_another_validly_bound_key_opens_nothing_until_it_is_accepted(tmp_path: Path) -> None:
-    async with Scene(tmp_path) as scene:
+async def test_another_validly_bound_key_opens_nothing_until_it_is_accepted(folder: Path) -> None:
+    async with Scene(folder) as scene:
         bob, seed = await scene.person("bob"), os.urandom(64)
         mallory, face = Identity.from_seed(seed), two_faced(seed)
         await bob.engine.contacts.add(mallory.public)
@@ -183,11 +181,9 @@ async def test_another_validly_bound_key_opens_nothing_until_it_is_accepted(tmp_
         await bob.hears("three")
 
 
-async def test_without_the_pin_another_key_takes_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_without_the_pin_another_key_takes_over(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mobium.crypto.pqxdh._check_pinned", lambda *_: None)  # the defence, off
-    async with Scene(tmp_path) as scene:
+    async with Scene(folder) as scene:
         bob, seed = await scene.person("bob"), os.urandom(64)
         mallory = Identity.from_seed(seed)
         await bob.engine.contacts.add(mallory.public)

@@ -15,8 +15,6 @@ from tests.attacks.people import Person, Scene, acquainted, state
 from tests.support.engines import Clock, inside, online, tx
 from tests.support.hostile import Envelope, HostileServer, altered
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 DAY = 86_400
 
 
@@ -47,8 +45,8 @@ async def forget(person: Person) -> None:
     inside(person.engine).store._sessions.clear()
 
 
-async def test_a_replay_is_acknowledged_and_nothing_else(tmp_path: Path) -> None:
-    async with Scene(tmp_path) as scene:
+async def test_a_replay_is_acknowledged_and_nothing_else(folder: Path) -> None:
+    async with Scene(folder) as scene:
         last_resort_only(scene.server)
         alice = await scene.person("alice")
         async with scene.visitor("bob") as bob:
@@ -74,8 +72,8 @@ async def test_a_replay_is_acknowledged_and_nothing_else(tmp_path: Path) -> None
             assert await bob.history(alice) == ["hello", "the next one"]
 
 
-async def test_a_replay_is_refused_when_its_session_is_forgotten(tmp_path: Path) -> None:
-    async with Scene(tmp_path) as scene:
+async def test_a_replay_is_refused_when_its_session_is_forgotten(folder: Path) -> None:
+    async with Scene(folder) as scene:
         last_resort_only(scene.server)
         alice, bob = await scene.pair()
         envelope = await first_message(alice, bob, "hello")
@@ -91,9 +89,9 @@ async def test_a_replay_is_refused_when_its_session_is_forgotten(tmp_path: Path)
 
 
 async def test_without_the_memory_a_replay_is_shown_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with Scene(tmp_path) as scene:
+    async with Scene(folder) as scene:
         last_resort_only(scene.server)
         alice, bob = await scene.pair()
         envelope = await first_message(alice, bob, "hello")
@@ -105,10 +103,10 @@ async def test_without_the_memory_a_replay_is_shown_again(
         assert len((await state(bob))["session"]) == 1
 
 
-async def test_no_server_can_replay_what_came_over_another_one_long_ago(tmp_path: Path) -> None:
-    """Bob uses two servers and at last only the second. Months later it replays what he got over the first."""
+async def test_no_server_can_replay_what_came_over_another_one_long_ago(folder: Path) -> None:
+    """Bob uses two servers, at last only the second. Months later it replays what came over the first."""
     clock = Clock()
-    async with HostileServer("other.test") as other, Scene(tmp_path, clock) as scene:
+    async with HostileServer("other.test") as other, Scene(folder, clock) as scene:
         last_resort_only(scene.server)
         alice = await scene.person("alice")
         there = {"connector": other.connect, "connect": False}

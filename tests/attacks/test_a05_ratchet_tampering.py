@@ -6,13 +6,18 @@ from __future__ import annotations
 
 import os
 import random
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mobium._pure.ratchet import Ratchet
 from mobium.errors import CryptoError, DecryptError, Duplicate
-from tests.attacks.forge import HEADER, NOW, flipped, message, pair
+from mobium.protocol import content
+from tests.attacks.forge import HEADER, NOW, flipped, message, pair, renumbered
+from tests.attacks.people import Scene
+from tests.support.hostile import Envelope
 
 
 def test_any_flipped_bit_is_refused_and_changes_nothing(kernel: type[Ratchet]) -> None:
@@ -104,6 +109,7 @@ class _Untagged:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
+        self.encrypt = AESGCM(key).encrypt
 
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
         counter = modes.CTR(nonce + (2).to_bytes(4, "big"))
@@ -129,3 +135,84 @@ def test_without_the_next_state_a_repeat_is_opened_again() -> None:
     with pytest.raises(Duplicate):
         following.decrypt(honest, os.urandom(32), NOW)
     assert bob.decrypt(honest, os.urandom(32), NOW)[0] == b"once"
+
+
+# ---------------------------------------------------------------- between two engines
+
+
+class Storm:
+    """A server that lets every message through once, among repeats and forgeries, in any order."""
+
+    def __init__(self, scene: Scene, rng: random.Random) -> None:
+        self._rng = rng
+        self._recorded: list[Envelope] = []
+        scene.server.cheat.forward = self.forward
+
+    def forward(self, envelope: Envelope) -> list[Envelope]:
+        rng, payload = self._rng, envelope.payload
+        self._recorded.append(envelope)
+        old = rng.choice(self._recorded)
+        out = [
+            envelope,
+            envelope,
+            old.changed(id=rng.randbytes(16)),
+            envelope.changed(payload=flipped(payload, rng.randrange(8 * len(payload)))),
+            envelope.changed(payload=renumbered(payload, n=rng.randrange(2**32))),
+            old.changed(payload=payload[:41] + old.payload[41:]),
+        ]
+        rng.shuffle(out)
+        return out
+
+
+def scrambled(mailbox: list[Envelope], rng: random.Random) -> list[Envelope]:
+    rng.shuffle(mailbox)
+    return mailbox
+
+
+async def test_every_text_is_shown_once_in_a_storm(folder: Path, seed: int) -> None:
+    print("seed", seed)
+    rng = random.Random(seed)
+    async with Scene(folder) as scene:
+        alice, bob = await scene.pair()
+        await alice.says(bob, "hello", "delivered")
+        await bob.says(alice, "hello too", "delivered")
+        Storm(scene, rng)
+        texts = [f"text {number}" for number in range(40)]
+        for batch in (texts[:10], texts[10:20], texts[20:30], texts[30:]):
+            for person in (alice, bob):
+                await person.patient()
+                scene.server.hold(person.key)
+            for text in batch:
+                for one, other in ((alice, bob), (bob, alice)):
+                    await one.says(other, text)
+            for person in (alice, bob):
+                await scene.server.release(person.key, lambda mailbox: scrambled(mailbox, rng))
+                await scene.server.drained(person.key)
+        for one, other in ((alice, bob), (bob, alice)):
+            shown = [
+                line.text for line in await one.engine.history(other.key, limit=500) if not line.outgoing
+            ]
+            assert len(shown) == len(texts) + 1
+            assert set(shown) >= set(texts)
+        scene.server.be_honest()
+        await alice.says(bob, "the next one", "delivered")
+        assert (await bob.history(alice))[-1] == "the next one"
+
+
+async def test_without_the_tag_the_server_changes_what_is_shown(
+    folder: Path, pure_kernel: type[Ratchet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Scene(folder) as scene:
+        alice, bob = await scene.pair()
+        await alice.says(bob, "hello", "delivered")
+        await bob.says(alice, "hello too", "delivered")
+        await alice.says(bob, "established", "delivered")
+        await bob.hears("hello", "established")
+        # The server knows the layout, and the length of the text from nothing; here it guesses well.
+        at = HEADER + 16 + 8 + content.encode(content.Text(bytes(16), 2**41, "pay 100")).index(b"100")
+        scene.server.cheat.forward = lambda envelope: [
+            envelope.changed(payload=flipped(envelope.payload, 8 * at + 3))
+        ]
+        monkeypatch.setattr("mobium._pure.ratchet.AESGCM", _Untagged)  # the defence, off
+        await alice.says(bob, "pay 100")
+        await bob.hears("pay 900")

@@ -160,7 +160,7 @@ class _Terminal:
             if contact.request:
                 window.remark("Not a contact yet: your answer accepts the request.")
             await self.seen()
-        window.remark(f"Ctrl-D leaves.   {Marks(self._run.screen.can_draw).legend}")
+        window.remark(f"Ctrl-D leaves. {Marks(self._run.screen.can_draw).legend}")
 
     def _show_earlier(self, message: Message) -> None:
         text = text_of(message)

@@ -5,7 +5,6 @@ Not its concern: options and their help (`mobium_client.cli.app`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -52,16 +51,15 @@ def list_all(run: Run, as_json: bool) -> None:
     screen = run.screen
     if as_json:
         for contact in found:
-            screen.line(json.dumps(_fields(contact)))
+            screen.json(_fields(contact))
         return
     if not found:
         screen.remark("There are no contacts yet; add one with: mobium contact add LINK NICKNAME")
         return
     if not screen.is_terminal:
         for contact in found:
-            screen.line(
-                "\t".join((contact.key, one_line(contact.nickname or ""), contact.trust, _standing(contact)))
-            )
+            name = one_line(contact.nickname or "")
+            screen.fields(contact.key, name, contact.trust, _standing(contact))
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("name", overflow="fold", max_width=24)

@@ -40,8 +40,8 @@ class Marks:
         """What the signs mean."""
         signs = self._signs
         return (
-            f"{signs['queued']} queued   {signs['sent']} sent   "
-            f"{signs['delivered']} delivered (green: read)   {signs['failed']} not sent"
+            f"{signs['queued']} queued  {signs['sent']} sent  "
+            f"{signs['delivered']} delivered (green: read)  {signs['failed']} not sent"
         )
 
 

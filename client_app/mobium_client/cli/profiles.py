@@ -5,8 +5,6 @@ Not its concern: options and their help (`mobium_client.cli.app`).
 
 from __future__ import annotations
 
-import json
-
 from rich.text import Text
 
 from mobium.client import Engine
@@ -86,7 +84,7 @@ def whoami(run: Run, qr: bool | None, as_json: bool) -> None:
     key, link = run_async(work())
     screen = run.screen
     if as_json:
-        screen.line(json.dumps({"key": key, "link": link}))
+        screen.json({"key": key, "link": link})
         return
     screen.line(key)
     screen.line(link)

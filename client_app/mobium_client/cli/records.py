@@ -17,7 +17,7 @@ from mobium.client import Conversation, Message
 from mobium.errors import InvalidInput, StoreError
 from mobium_client.cli.lines import MARK_CELLS, Marks, message_line, text_of
 from mobium_client.cli.session import Run, name_of, run_async
-from mobium_client.plain import harmless, one_line, shorten
+from mobium_client.plain import harmless, layout, one_line, shorten
 
 __all__ = ["export", "history"]
 
@@ -33,7 +33,7 @@ def history(run: Run, peer: str | None, limit: int, as_json: bool) -> None:
             found = await engine.history(peer, limit=limit)
             if as_json:
                 for message in found:
-                    run.screen.write(json.dumps(_message_fields(message)) + "\n")
+                    run.screen.json(_message_fields(message))
                 return
             if not found:
                 run.screen.remark("Nothing was said with this contact yet.")
@@ -60,9 +60,11 @@ def _show_message(run: Run, marks: Marks, name: str, message: Message) -> None:
     ):
         run.screen.line(line)
     if own and message.reason:
-        run.screen.line(
-            f"{' ' * MARK_CELLS}-- {message.state}: {harmless(message.reason)} ({message.id})", style="red"
-        )
+        head = " " * MARK_CELLS + "-- "
+        why = harmless(f"{message.state}: {message.reason} ({message.id})")
+        first, *more = layout(why, len(head), len(head), run.screen.width)
+        for shown in (head + first, *more):
+            run.screen.line(shown, style="red")
 
 
 def _message_fields(message: Message) -> dict[str, Any]:
@@ -91,7 +93,7 @@ def _show_conversations(run: Run, found: list[Conversation], as_json: bool) -> N
                 "unread": conversation.unread,
                 "last": _message_fields(conversation.last),
             }
-            run.screen.write(json.dumps(fields) + "\n")
+            run.screen.json(fields)
             continue
         last = conversation.last
         name = one_line(conversation.nickname or conversation.peer[:16]) + (
@@ -112,7 +114,7 @@ def _show_conversations(run: Run, found: list[Conversation], as_json: bool) -> N
 def export(run: Run, file: str, *, force: bool) -> None:
     """Write everything as JSON lines, to a new file of mode 0600 or to standard output."""
     if file == "-":
-        run_async(_export(run, lambda row: run.screen.write(json.dumps(row) + "\n")))
+        run_async(_export(run, run.screen.json))
         return
     target = Path(file)
     if not force and os.path.lexists(target):

@@ -6,6 +6,7 @@ never read. Not its concern: reading keys, and what is shown.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import TextIO
@@ -75,6 +76,17 @@ class Screen:
             self._err.print()
             raise InvalidInput("The input ended before the question was answered.")
         return line.rstrip("\r\n")
+
+    def fields(self, *fields: str) -> None:
+        """A line for programs: fields with tabs between them. Text from outside must be harmless."""
+        self.write("\t".join(fields) + "\n")
+
+    def json(self, value: object) -> None:
+        """A line for programs.
+
+        One JSON value in ASCII, so that nothing in it reaches a terminal as itself.
+        """
+        self.write(json.dumps(value) + "\n")
 
     def write(self, data: str) -> None:
         """Exactly `data`, at once."""

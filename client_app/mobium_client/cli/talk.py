@@ -6,7 +6,6 @@ Not its concern: the interactive conversation (`mobium_client.cli.chat`), option
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -138,7 +137,7 @@ class _States:
                 if _RANK.get(event.state, -1) >= _RANK[wait]:
                     return event.state
                 if event.state in {"failed", "expired"}:
-                    raise MobiumError(event.reason or "The message was not sent.")
+                    raise MobiumError(f"{event.reason or 'The message was not sent.'} (mobium retry)")
                 if event.state == "queued" and event.reason:
                     raise MobiumError(f"{event.reason} The message stays queued.")
             await self._next()
@@ -189,8 +188,7 @@ def listen(run: Run, as_json: bool, count: int | None) -> None:
             said = ""
             async for event in events:
                 if as_json:
-                    fields = await _event_fields(engine, event)
-                    run.screen.write(json.dumps(fields) + "\n")
+                    run.screen.json(await _event_fields(engine, event))
                 else:
                     said = await _tell(run, engine, event, said)
                 if isinstance(event, ConnectionChanged) and event.state == "offline" and event.reason:

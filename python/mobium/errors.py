@@ -8,7 +8,7 @@
     │   │   └── Invalid         not a message for this state: length, version, key, counter or tag
     │   ├── PaddingError        larger than the largest bucket, or padding that does not fit
     │   ├── SignatureError      an Ed25519 key or signature that is refused
-    │   ├── IdentityChanged     a validly bound X25519 identity key that is not the pinned one (.public, .x_public)
+    │   ├── IdentityChanged     another X25519 identity key than the pinned one (.public, .x_public)
     │   └── StateError          stored state that cannot be read
     ├── WrongPassword
     ├── RecoveryError           recovery words that cannot be right
@@ -19,8 +19,8 @@
     ├── StoreError              a vault or a database that cannot be read or written
     └── InvalidInput            an argument that names nothing, or is malformed (also a ValueError)
 
-Messages are sentences for people and hold no secret: no key, password, word or plaintext is ever put into
-one. Not its concern: exit codes and wire codes, which live with the command line and in
+Messages are sentences for people and hold no secret: no key, password, plaintext or recovery word that was
+typed is ever put into one. Not its concern: exit codes and wire codes, which live with the command line and in
 `mobium.protocol.codes`.
 """
 
@@ -81,13 +81,15 @@ class SignatureError(CryptoError):
 
 
 class IdentityChanged(CryptoError):
-    """An identity now carries another, validly bound X25519 key than the one first seen (docs/CRYPTO.md section 1).
+    """An identity carries another, validly bound X25519 key than the one first seen (docs/CRYPTO.md section 1).
 
-    `public` is its Ed25519 key, `x_public` the new X25519 key (32 bytes each); nothing was derived from either.
+    `public` is its Ed25519 key, `x_public` the new X25519 key (32 bytes each); nothing was derived from them.
     """
 
     def __init__(self, public: bytes, x_public: bytes) -> None:
-        super().__init__("This contact's keys have changed: its device was set up anew, or somebody pretends to be it.")
+        super().__init__(
+            "This contact's keys have changed: a new device, or somebody who pretends to be this contact."
+        )
         self.public = public
         self.x_public = x_public
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from mobium._pure.kdf import chain_step
 from mobium._pure.ratchet import Ratchet
 from mobium.errors import Duplicate, Invalid, TooFar
 from tests.attacks.forge import NOW, message, pair, renumbered
+from tests.attacks.people import Scene, state
 
 FAR = (1_002, 5_000, 2**20, 2**31, 2**32 - 2)
 MAX_STORED = 2_000
@@ -101,3 +103,44 @@ def test_without_the_bound_a_contact_fills_memory(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(pure_skipped, "MAX_STORED", 2**32)  # the defence, off
     with pytest.raises(AssertionError):
         test_a_contact_that_skips_on_purpose_fills_no_memory(Ratchet)
+
+
+async def test_a_forged_header_leaves_nothing_in_the_profile(folder: Path) -> None:
+    async with Scene(folder) as scene:
+        alice, bob = await scene.pair()
+        await alice.says(bob, "hello", "delivered")
+        await bob.says(alice, "hello too", "delivered")
+        await alice.says(bob, "established", "delivered")
+        await bob.hears("hello", "established")
+        await bob.patient()
+        before = await state(bob)
+        recorded = scene.server.sent_by(alice.key)
+        first = next(each.payload for each in recorded if each.payload[0] == 2)
+        later = recorded[-1].payload
+        for far in (1_000, *FAR):
+            for forged in (
+                renumbered(later, n=far),
+                renumbered(first, n=far),
+                renumbered(later, pn=far, n=far),
+            ):
+                await scene.server.forge(alice.key, bob.key, forged)
+        await scene.server.drained(bob.key)
+        assert await state(bob) == before
+        assert "The message is too far ahead of the last one." in await bob.unopened()
+        await alice.says(bob, "the next one", "delivered")
+        await bob.hears("the next one")
+
+
+async def test_without_the_tag_a_forged_header_fills_the_profile(
+    folder: Path, pure_kernel: type[Ratchet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Scene(folder) as scene:
+        alice, bob = await scene.pair()
+        await alice.says(bob, "hello", "delivered")
+        await bob.says(alice, "hello too", "delivered")
+        await alice.says(bob, "established", "delivered")
+        later = scene.server.sent_by(alice.key)[-1].payload
+        monkeypatch.setattr(pure, "_open", lambda *_: b"")  # the defence, off
+        await scene.server.forge(alice.key, bob.key, renumbered(later, n=900))
+        await scene.server.drained(bob.key)
+        assert len((await state(bob))["skipped"]) >= 890

@@ -20,8 +20,8 @@
     └── InvalidInput            an argument that names nothing, or is malformed (also a ValueError)
 
 Messages are sentences for people and hold no secret: no key, password, plaintext or recovery word that was
-typed is ever put into one. Not its concern: exit codes and wire codes, which live with the command line and in
-`mobium.protocol.codes`.
+typed is ever put into one. Not its concern: exit codes and wire codes, which live with the command line and
+in `mobium.protocol.codes`.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class SignatureError(CryptoError):
 
 
 class IdentityChanged(CryptoError):
-    """An identity carries another, validly bound X25519 key than the one first seen (docs/CRYPTO.md section 1).
+    """An identity carries another, validly bound X25519 key than the pinned one (docs/CRYPTO.md section 1).
 
     `public` is its Ed25519 key, `x_public` the new X25519 key (32 bytes each); nothing was derived from them.
     """

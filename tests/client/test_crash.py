@@ -17,12 +17,14 @@ import pytest
 
 from mobium.client import Engine, MessageReceived
 from mobium.crypto.pqxdh import HEADER_SIZE
-from tests.support.crash import Nursery, Run, listening
+from tests.support.crash import Run, listening, live
 from tests.support.engines import PATIENCE, World, fast_vault, settle, until
 from tests.support.hostile import HostileServer
+from tests.support.nursery import Nursery
 
 HERE = [f"a{number}" for number in range(5)]
 NEVER = 1 << 30
+CHILDREN = "tests.support.crash"
 THERE = [f"b{number}" for number in range(5)]
 
 
@@ -64,9 +66,8 @@ async def live_and_die(world: World, nursery: Nursery, step: int, fault: str = "
             await settle(bob)
             group.create_task(answer(bob, stop))
             alice_path, socket, report = (str(folder / name) for name in ("alice", "socket", "report"))
-            code, noted = await nursery.run(
-                Run(alice_path, socket, server.url, report, bob.me, step or NEVER, fault)
-            )
+            run = Run(alice_path, socket, server.url, report, bob.me, step or NEVER, fault)
+            code, noted = await live(nursery, run)
             alice = await here.engine("alice")
             promised = [line["text"] for line in noted if "sent" in line]
             try:
@@ -123,7 +124,7 @@ async def profiles(folder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 @pytest.mark.serial
 async def test_death_at_every_step(profiles: World) -> None:
-    async with Nursery() as nursery:
+    async with Nursery(CHILDREN) as nursery:
         code, steps = await live_and_die(profiles, nursery, 0)
     assert code == 0
     assert steps > 60, f"the script has {steps} steps, too few to mean anything"
@@ -131,7 +132,7 @@ async def test_death_at_every_step(profiles: World) -> None:
     deaths = []
 
     async def some() -> None:
-        async with Nursery() as nursery:
+        async with Nursery(CHILDREN) as nursery:
             for step in left:
                 try:
                     async with asyncio.timeout(4 * PATIENCE):
@@ -157,7 +158,7 @@ async def test_without_the_order_of_commits_death_is_noticed(
     monkeypatch.setattr("tests.client.test_crash.PATIENCE", 2.0)
     monkeypatch.setattr("tests.support.engines.PATIENCE", 2.0)
     noticed = 0
-    async with Nursery() as nursery:
+    async with Nursery(CHILDREN) as nursery:
         for step in range(40, 160):
             try:
                 await live_and_die(profiles, nursery, step, fault)

@@ -1,9 +1,8 @@
 """Clients that die at a chosen step: before or after a commit, before or after a write to the socket.
 
-A nursery is a process that has everything imported and forks a client for each run; the client counts its
-steps and kills itself at the n-th. The instruments are wrapped around the engine here; the engine knows
-nothing of them. Clients reach the server of the test (tests/support/hostile.py) over a Unix socket. Not its
-concern: what is checked after the death.
+The client counts its steps and kills itself at the n-th. The instruments are wrapped around the engine here;
+the engine knows nothing of them. Clients reach the server of the test (tests/support/hostile.py) over a Unix
+socket. Not its concern: what is checked after the death.
 """
 
 from __future__ import annotations
@@ -12,12 +11,11 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -30,10 +28,10 @@ from mobium.protocol import codec
 from mobium.protocol.messages import AckDeliveries, Delivery
 from tests.support.engines import PASSWORD, fast_vault, inside, until
 from tests.support.hostile import HostileServer
+from tests.support.nursery import Nursery, nurse
 
-__all__ = ["Nursery", "Run", "listening"]
+__all__ = ["Run", "listening", "live"]
 
-_LIFETIME = 30.0  # seconds after which a client that nobody killed has hung
 _NEVER = 1 << 30
 _PATCH = pytest.MonkeyPatch()  # of a client's process, which ends with it
 
@@ -225,7 +223,6 @@ _FAULTS = {"acknowledge first": _acknowledge_first, "commit late": _commit_late}
 
 
 def _client(run: Run) -> None:
-    signal.alarm(int(_LIFETIME))
     if run.fault:
         _FAULTS[run.fault]()
     fast_vault(_PATCH)
@@ -234,48 +231,11 @@ def _client(run: Run) -> None:
     asyncio.run(_live(run, steps))
 
 
-def _nurse() -> None:
-    """Fork a client for every line, and answer with how it ended."""
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            try:
-                _client(Run(**json.loads(line)))
-            except BaseException as error:  # noqa: BLE001 - the end of a process
-                print(f"client: {error!r}", file=sys.stderr)
-                os._exit(1)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
-
-
-# ------------------------------------------------------------ in the test
-
-
-class Nursery:
-    """The process that forks clients. Use as `async with Nursery() as nursery`."""
-
-    async def __aenter__(self) -> Self:
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", __name__, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-        )  # fmt: skip
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        async with asyncio.timeout(_LIFETIME):
-            await self._process.wait()
-
-    async def run(self, run: Run) -> tuple[int, list[dict[str, Any]]]:
-        """Let a client live; returns its exit code (negative: the signal) and what it noted."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asdict(run)).encode() + b"\n")
-        async with asyncio.timeout(2 * _LIFETIME):
-            code = int(await self._process.stdout.readline())
-        return code, _noted(run)
+async def live(nursery: Nursery, run: Run) -> tuple[int, list[dict[str, Any]]]:
+    """Let a client of `Nursery("tests.support.crash")` live; returns its exit code and what it noted."""
+    code = await nursery.run(asdict(run))
+    return code, _noted(run)
 
 
 if __name__ == "__main__":
-    _nurse()
+    nurse(lambda orders: _client(Run(**orders)))

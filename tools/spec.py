@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from msgspec import inspect, structs
+
 from mobium.protocol import content, limits, messages
 from mobium.protocol.codes import CloseCode, ErrorCode, sentence
-from msgspec import inspect, structs
 
 SPEC = Path(__file__).parent.parent / "python" / "mobium" / "protocol" / "SPEC.md"
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"

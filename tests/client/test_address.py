@@ -1,6 +1,7 @@
 """Addresses as people type them."""
 
 import pytest
+
 from mobium.client.address import parse
 from mobium.errors import InvalidInput
 

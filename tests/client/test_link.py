@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+
 from mobium.client.address import Address
 from mobium.client.link import Link
 from mobium.client.transport import MemoryTransport, Transport, memory_pair
@@ -14,7 +15,6 @@ from mobium.protocol import codec
 from mobium.protocol import messages as m
 from mobium.protocol.connection import LoggedIn, ServerConnection, Welcome
 from mobium.signing import SigningKey
-
 from tests.protocol.test_connection import ALICE, ALLOWED
 
 ADDRESS = Address("ws://server.test/ws", "server.test:80", False)

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
 from mobium.client.address import Address
 from mobium.client.transport import Transport, TransportClosed, dial, memory_pair
 from mobium.errors import NotConnected
-from websockets.asyncio.server import ServerConnection, serve
 
 Ends = tuple[Transport, Transport, Callable[[int], Awaitable[None]]]
 

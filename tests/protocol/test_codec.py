@@ -7,6 +7,7 @@ import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mobium.errors import ProtocolError
 from mobium.protocol import codec, limits
 from mobium.protocol import messages as m

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
 from mobium.errors import ProtocolError, ServerKeyChanged, ServerRefused
 from mobium.protocol import codec, limits
 from mobium.protocol import messages as m

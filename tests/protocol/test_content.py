@@ -4,6 +4,7 @@ from typing import Any
 
 import msgpack
 import pytest
+
 from mobium.errors import ProtocolError
 from mobium.protocol import content
 

@@ -1,6 +1,7 @@
 """Names as both sides sign them."""
 
 import pytest
+
 from mobium.errors import InvalidInput
 from mobium.protocol.host import canonical_host, split_host
 

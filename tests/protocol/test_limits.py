@@ -1,6 +1,7 @@
 """Sizes: which payloads are padded messages, and what fits."""
 
 import pytest
+
 from mobium.protocol import limits
 
 

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 import msgspec
+
 from mobium.client.address import Address
 from mobium.client.transport import Connector, Transport, TransportClosed, dial
 from mobium.errors import MobiumError, NotConnected, ProtocolError, ServerKeyChanged, ServerRefused
@@ -122,7 +123,7 @@ class Link:
     async def request(
         self,
         message: ClientMessage,
-        timeout: float = _REQUEST_TIMEOUT,  # noqa: ASYNC109 - a caller names one number, not a context
+        timeout: float = _REQUEST_TIMEOUT,
     ) -> ServerMessage:
         """Send a message with a fresh `rid` and return its answer.
 

@@ -12,10 +12,11 @@ import ssl
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from mobium.client.address import Address
-from mobium.errors import NotConnected
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
+
+from mobium.client.address import Address
+from mobium.errors import NotConnected
 
 __all__ = ["Connector", "MemoryTransport", "Transport", "TransportClosed", "dial", "memory_pair"]
 

@@ -13,9 +13,7 @@ def binding_input(x_public: bytes) -> bytes:
     return b"mobium/1 identity binding\0" + x_public
 
 
-def client_input(  # noqa: PLR0917 - the fields in the order in which they are signed
-    nonce_s: bytes, nonce_c: bytes, server_key: bytes, ed: bytes, x: bytes, host: str
-) -> bytes:
+def client_input(nonce_s: bytes, nonce_c: bytes, server_key: bytes, ed: bytes, x: bytes, host: str) -> bytes:
     """What the client signs: both nonces, the server's key, its own keys (32 bytes each) and the host as
     dialled.
     """

@@ -114,6 +114,11 @@ class Envelope:
         self.desk: Desk | None = None
         """The connection in whose window it is."""
 
+    @property
+    def queued(self) -> bool:
+        """Whether it is still to be handed over from memory: not yet a row, and in no window."""
+        return self.desk is None and (self.state is State.WAITING or self.state is State.COMMITTING)
+
 
 class Desk:
     """A login on one connection: what was handed to it, and what waits for it."""
@@ -290,7 +295,7 @@ class PostOffice:
         mine = [envelope for envelope in self._committing if envelope.recipient == desk.identity]
         mine += [envelope for envelope in self._waiting.values() if envelope.recipient == desk.identity]
         for envelope in mine:
-            if envelope.state in (State.WAITING, State.COMMITTING):
+            if envelope.queued:
                 self._enqueue(desk, envelope)
         self.pump(desk)
 
@@ -395,16 +400,7 @@ class PostOffice:
             self._delete(envelope.seq)
         elif state is State.WAITING:
             del self._waiting[envelope.key]
-        for desk, rid in envelope.answers:
-            self._answer(desk, accepted(envelope.delivery, rid))
-            self._release(desk, envelope.size)
-        envelope.answers.clear()
-
-    def _forget_live(self, envelope: Envelope) -> None:
-        # A resend of a stored message has the same key as the row's own envelope, which may have come and
-        # gone meanwhile.
-        if self._live.get(envelope.key) is envelope:
-            del self._live[envelope.key]
+        self._answer_all(envelope)
 
     def _delete(self, seq: int) -> None:
         self._acknowledged.add(seq)
@@ -448,7 +444,7 @@ class PostOffice:
             if not queue:
                 return
             envelope = queue[0]
-            if envelope.state not in (State.WAITING, State.COMMITTING):
+            if not envelope.queued:
                 queue.popleft()
             elif desk.room_for(envelope.size):
                 self._hand_over(desk, queue.popleft())
@@ -471,6 +467,7 @@ class PostOffice:
                 self._fail("A mailbox could not be read", error)
                 self._later(RETRY_AFTER, lambda: self.pump(desk))
             else:
+                self._works()
                 self._take_page(desk, page)
 
         self._jobs.submit(
@@ -489,15 +486,36 @@ class PostOffice:
                 if not desk.room_for(len(payload)):
                     desk.blocked = True
                     return
-                envelope = Envelope(sender, desk.identity, delivery, payload)
-                envelope.seq = seq
-                envelope.state = State.STORED
-                self._live[envelope.key] = envelope
-                self._hand_over(desk, envelope)
-                envelope.payload = b""
+                envelope = self._row(desk, seq, sender, delivery, payload)
+                if envelope.desk is None:
+                    self._hand_over(desk, envelope)
+                if envelope.state is State.STORED:
+                    envelope.payload = b""
             desk.cursor = seq
         desk.behind = not page.end
         self.pump(desk)
+
+    def _row(self, desk: Desk, seq: int, sender: bytes, delivery: bytes, payload: bytes) -> Envelope:
+        """The envelope of a row: the one that is here already if its sender sends it again just now."""
+        envelope = self._live.get(sender + desk.identity + delivery)
+        if envelope is None:
+            envelope = Envelope(sender, desk.identity, delivery, payload)
+            self._live[envelope.key] = envelope
+        elif envelope.state is State.COMMITTING:
+            return envelope  # the commit finds the row, and answers
+        elif envelope.state is State.WAITING:
+            del self._waiting[envelope.key]
+            self._answer_all(envelope)
+        envelope.seq = seq
+        envelope.state = State.STORED
+        return envelope
+
+    def _answer_all(self, envelope: Envelope) -> None:
+        """Answer everybody who sent it: it is with its recipient, or durable."""
+        for desk, rid in envelope.answers:
+            self._answer(desk, accepted(envelope.delivery, rid))
+            self._release(desk, envelope.size)
+        envelope.answers.clear()
 
     # ------------------------------------------------------------ the commit
 
@@ -568,22 +586,19 @@ class PostOffice:
             envelope.state = State.STORED
             envelope.payload = b""
             if envelope.desk is None:
-                self._forget_live(envelope)
+                del self._live[envelope.key]
                 desk = self._desks.get(envelope.recipient)
                 if desk is not None:
                     desk.behind = True
                     behind[desk] = None
-            for sender, rid in envelope.answers:
-                self._answer(sender, accepted(envelope.delivery, rid))
-                self._release(sender, envelope.size)
-            envelope.answers.clear()
+            self._answer_all(envelope)
         for desk in behind:
             self._skip(desk)
             self.pump(desk)
 
     @staticmethod
     def _skip(desk: Desk) -> None:
-        while desk.queue and desk.queue[0].state not in (State.WAITING, State.COMMITTING):
+        while desk.queue and not desk.queue[0].queued:
             desk.queue.popleft()
 
     def _not_committed(self, batch: list[Envelope], error: Exception | None) -> None:
@@ -602,7 +617,7 @@ class PostOffice:
             envelope.state = State.REFUSED
         else:
             envelope.state = State.DONE
-            self._forget_live(envelope)
+            del self._live[envelope.key]
         for desk, rid in envelope.answers:
             self._answer(
                 desk, codec.encode(Error(code.value, sentence(code), rid, envelope.delivery, retry_after))

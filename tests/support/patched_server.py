@@ -13,19 +13,25 @@ from mobium_server.__main__ import main
 from mobium_server.delivery import PostOffice, accepted
 
 
-def acknowledge_before_commit() -> None:
-    """Senders are answered when their message enters a transaction, not when it is durable."""
-    commit = PostOffice._commit
+def early_commit(commit: Callable[[PostOffice], None]) -> Callable[[PostOffice], None]:
+    """A `PostOffice._commit` that answers senders when their messages enter a transaction, not when it is
+    durable.
+    """
 
-    def early(self: PostOffice) -> None:
-        for envelope in self._waiting.values():
+    def early(office: PostOffice) -> None:
+        for envelope in office._waiting.values():
             for desk, rid in envelope.answers:
                 desk.outlet.send(accepted(envelope.delivery, rid))
-                self._release(desk, envelope.size)
+                office._release(desk, envelope.size)
             envelope.answers.clear()
-        commit(self)
+        commit(office)
 
-    PostOffice._commit = early  # type: ignore[method-assign]
+    return early
+
+
+def acknowledge_before_commit() -> None:
+    """Senders are answered before the commit."""
+    PostOffice._commit = early_commit(PostOffice._commit)  # type: ignore[method-assign, assignment]
 
 
 PATCHES: dict[str, Callable[[], None]] = {"acknowledge_before_commit": acknowledge_before_commit}

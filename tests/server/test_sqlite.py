@@ -1,0 +1,210 @@
+"""The database: durable commits, counted syncs, a full disk, a locked one, migrations with copies, files that
+are not ours.
+"""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mobium.errors import StoreError
+from mobium_server.storage.base import NewMessage, Prekey, Publication, Row, Unavailable
+from mobium_server.storage.schema import MIGRATIONS
+from mobium_server.storage.sqlite import SqliteStorage, connect
+from tests.support.vfs import Disk, disk
+
+ANNA = b"a" * 32
+BEN = b"b" * 32
+KEY = Prekey(1, 2**33, b"k" * 32, b"s" * 64)
+PUBLICATION = Publication(b"x" * 32, b"y" * 64, KEY, KEY)
+
+
+def message(number: int, content: bytes = b"payload") -> NewMessage:
+    return NewMessage(BEN, ANNA, number.to_bytes(16, "big"), content)
+
+
+@pytest.fixture
+def watched() -> Iterator[Disk]:
+    with disk() as one:
+        yield one
+
+
+def opened(path: Path, watched: Disk | None = None) -> SqliteStorage:
+    storage = SqliteStorage(path, 1000, connect if watched is None else watched.connect)
+    storage.open()
+    storage.publish(BEN, PUBLICATION, 0)
+    return storage
+
+
+def test_every_commit_is_synced(tmp_path: Path, watched: Disk) -> None:
+    storage = opened(tmp_path / "m.db", watched)
+    assert storage.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert storage.connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    for number in range(50):
+        before = watched.syncs
+        storage.apply([message(number)], [], 100)
+        assert watched.syncs > before
+    many = watched.syncs
+    storage.apply([message(number) for number in range(100, 200)], [], 100)
+    assert watched.syncs == many + 1, "a hundred messages of one tick cost one sync"
+    # The count itself can fail: with the weaker setting nothing is synced.
+    storage.connection.execute("PRAGMA synchronous = NORMAL")
+    before = watched.syncs
+    storage.apply([message(300)], [], 100)
+    assert watched.syncs == before
+    storage.close()
+
+
+def test_a_full_disk_refuses_and_recovers(tmp_path: Path, watched: Disk) -> None:
+    storage = opened(tmp_path / "m.db", watched)
+    storage.apply([message(1)], [], 100)
+    watched.full = True
+    with pytest.raises(Unavailable):
+        storage.apply([message(2)], [1], 100)
+    assert [row.delivery[-1] for row in storage.page(BEN, 0, 10, 10**6).rows] == [1]
+    assert storage.mailbox(BEN).waiting == 1
+    watched.full = False
+    assert storage.apply([message(3)], [1], 100) == [2]
+    assert storage.mailbox(BEN).waiting == 1
+    storage.close()
+
+
+def test_a_locked_database_refuses_and_recovers(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    storage = opened(path)
+    storage.connection.execute("PRAGMA busy_timeout = 10")
+    other = connect(path)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable, match="locked"):
+        storage.apply([message(1)], [], 100)
+    other.execute("ROLLBACK")
+    other.close()
+    assert storage.apply([message(1)], [], 100) == [1]
+    storage.close()
+
+
+def test_numbers_are_never_used_again(tmp_path: Path) -> None:
+    storage = opened(tmp_path / "m.db")
+    assert storage.apply([message(1), message(2)], [], 100) == [1, 2]
+    storage.apply([], [1, 2], 100)
+    storage.close()
+    storage = opened(tmp_path / "m.db")
+    assert storage.apply([message(3)], [], 100) == [3]
+    storage.close()
+
+
+def test_a_killed_writer_leaves_what_it_committed(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    script = (
+        "import os, sys; from pathlib import Path; from tests.server.test_sqlite import message, opened\n"
+        "opened(Path(sys.argv[1])).apply([message(1, b'kept')], [], 100); os.kill(os.getpid(), 9)"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, path], cwd=Path(__file__).parents[2], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    storage = opened(path)
+    assert storage.page(BEN, 0, 10, 10**6).rows == [Row(1, ANNA, message(1).delivery, b"kept")]
+    storage.close()
+
+
+def test_closing_empties_the_log_and_lets_go(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    storage = opened(path)
+    storage.apply([message(1)], [], 100)
+    storage.close()
+    storage.close()
+    assert not path.with_name("m.db-wal").exists()
+    with pytest.raises(Unavailable):
+        storage.mailbox(BEN)
+    opened(path).close()
+
+
+def test_a_second_server_is_kept_away(tmp_path: Path) -> None:
+    storage = opened(tmp_path / "m.db")
+    with pytest.raises(StoreError, match="in use by another server"):
+        opened(tmp_path / "m.db")
+    storage.close()
+
+
+def test_only_the_owner_can_read_the_files(tmp_path: Path) -> None:
+    storage = opened(tmp_path / "new" / "m.db")
+    storage.apply([message(1)], [], 100)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+    for name in ("m.db", "m.db-wal", "m.db-shm"):
+        assert stat.S_IMODE((tmp_path / "new" / name).stat().st_mode) == 0o600
+    storage.close()
+
+
+def test_delivered_messages_leave_nothing_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    storage = opened(path)
+    secret = b"who wrote this to whom" * 100
+    storage.apply([message(number, secret) for number in range(50)], [], 100)
+    storage.apply([], list(range(1, 51)), 100)
+    storage.close()
+    content = path.read_bytes()
+    assert secret[:22] not in content
+    assert ANNA not in content
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database at all, but long enough to be looked at" * 10, b"short"]
+)
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "m.db"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="cannot be used: file is not a database"):
+        opened(path)
+    assert path.read_bytes() == content
+
+
+def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE recipes (name TEXT)")
+    other.close()
+    with pytest.raises(StoreError, match="not that of a mobium server"):
+        opened(path)
+
+
+def test_a_newer_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    opened(path).close()
+    other = sqlite3.connect(path)
+    other.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    other.close()
+    with pytest.raises(StoreError, match="newer mobium-server"):
+        opened(path)
+
+
+def test_a_migration_is_one_transaction_after_a_copy(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    storage = opened(path)
+    storage.apply([message(1)], [], 100)
+    storage.close()
+    broken = (
+        *MIGRATIONS,
+        "ALTER TABLE messages ADD COLUMN size INTEGER; CREATE TABLE messages (again TEXT);",
+    )
+    with pytest.raises(StoreError, match="already exists"):
+        SqliteStorage(path, 1000, migrations=broken).open()
+    better = (
+        *MIGRATIONS,
+        "ALTER TABLE messages ADD COLUMN size INTEGER; UPDATE messages SET size = length(payload);",
+    )
+    storage = SqliteStorage(path, 1000, migrations=better)
+    storage.open()
+    assert storage.connection.execute("SELECT size FROM messages").fetchall() == [(7,)]
+    assert storage.connection.execute("PRAGMA user_version").fetchone() == (len(better),)
+    storage.close()
+    copy = sqlite3.connect(tmp_path / f"m.db.before-{len(better)}")
+    assert copy.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+    assert copy.execute("SELECT payload FROM messages").fetchall() == [(b"payload",)]
+    copy.close()
+    assert not list(tmp_path.glob("*.partial"))

@@ -16,7 +16,7 @@ from mobium.client.events import from_ms
 from mobium.client.maintenance import forget_peer
 from mobium.client.store import incoming, messages, peers
 from mobium.client.store.database import Tx
-from mobium.client.store.peers import Peer, Relation, Trust
+from mobium.client.store.peers import Peer, Trust
 from mobium.crypto.identity import Identity
 from mobium.crypto.safety import format_groups, safety_number
 from mobium.errors import InvalidInput
@@ -60,12 +60,12 @@ class Contacts:
         return await self._run(_add, self._core.identity, peer, nickname, self._core.now())
 
     async def list(self) -> list[Contact]:
-        """Every contact, in the order in which they were added, with those who are blocked."""
-        return await self._core.store.run(_list, "contact")
+        """Every contact, in the order in which they were met, and whoever is blocked."""
+        return await self._core.store.run(_contacts)
 
     async def requests(self) -> builtins.list[Contact]:
         """The strangers who wrote and were not answered; what they wrote is in the history."""
-        return await self._core.store.run(_list, "request")
+        return await self._core.store.run(_requests)
 
     async def get(self, peer: bytes | str) -> Contact:
         """One contact, or somebody who waits as a request. Raises InvalidInput if there is none."""
@@ -190,8 +190,13 @@ def _name(tx: Tx, peer: Peer, nickname: str | None) -> Peer:
     return peers.update(tx, peer, nickname=name, nickname_key=key)
 
 
-def _list(tx: Tx, relation: Relation) -> list[Contact]:
-    return [_contact(peer) for peer in peers.every(tx, relation)]
+def _contacts(tx: Tx) -> list[Contact]:
+    met = peers.every(tx, "contact", "request")
+    return [_contact(peer) for peer in met if peer.blocked or peer.relation == "contact"]
+
+
+def _requests(tx: Tx) -> list[Contact]:
+    return [_contact(peer) for peer in peers.every(tx, "request") if not peer.blocked]
 
 
 def _get(tx: Tx, peer: bytes | str) -> Contact:

@@ -80,7 +80,7 @@ def begin(tx: Tx, identity: Identity, peer: Peer, bundle: Bundle, now: int) -> H
 def open_payload(
     tx: Tx, identity: Identity, sender: bytes, peer: Peer | None, payload: bytes, now: int
 ) -> Opened:
-    """Open what `sender` (32 bytes) sent. A sender not met before becomes a peer that waits as a request.
+    """Open what `sender` (32 bytes) sent. A sender not met before becomes a peer of no relation yet.
 
     Raises IdentityChanged for a validly bound other X25519 key, or a CryptoError: then nothing has changed.
     """
@@ -138,7 +138,7 @@ def _open_prekey_message(
         identity, prekeys.StoredPrekeys(tx), payload, sender=sender, pinned_x=pinned, now=now
     )
     if peer is None:
-        peer = peers.add(tx, sender, "request", now)
+        peer = peers.add(tx, sender, "unknown", now)
     if peer.x is None:
         peer = peers.update(tx, peer, x=header.x)
     prekeys.delete_used(tx, used)

@@ -33,6 +33,7 @@ def maintain(tx: Tx, now: int) -> None:
     incoming.forget(tx, now)
     outgoing.forget(tx, now)
     _end_sessions(tx, now)
+    peers.forget_unknown(tx)
     _end_prekeys(tx, now)
     _expire_messages(tx, now)
 

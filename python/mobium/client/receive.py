@@ -54,7 +54,7 @@ def _receive_one(tx: Tx, identity: Identity, sender: bytes, payload: bytes, now_
             peers.offer_x(tx, peer, error.x_public)
             incoming.note_unopened(tx, digest, peer.id, "the identity key has changed", now)
     except CryptoError as error:
-        known = _recovering(tx, sender, peer, payload, now)
+        known = _recovering(tx, identity, sender, peer, now)
         incoming.note_unopened(tx, digest, None if known is None else known.id, str(error), now)
     else:
         incoming.note_opened(tx, digest, now)
@@ -64,30 +64,30 @@ def _receive_one(tx: Tx, identity: Identity, sender: bytes, payload: bytes, now_
 def _stranger_limit(tx: Tx, peer: Peer | None) -> str:
     """Why a stranger's message is not taken, or nothing."""
     if peer is None or peer.relation == "unknown":
-        if peers.requests(tx) >= peers.MAX_REQUESTS:
+        if peers.waiting(tx, "request") >= peers.MAX_REQUESTS:
             return "too many requests wait already"
+        if peer is None and peers.waiting(tx, "unknown") >= peers.MAX_UNKNOWN:
+            return "too many strangers that wrote no text"
     elif peer.relation == "request" and messages.count(tx, peer.id) >= _MAX_OF_REQUEST:
         return "too many messages of a request"
     return ""
 
 
-def _recovering(tx: Tx, sender: bytes, peer: Peer | None, payload: bytes, now: int) -> Peer | None:
+def _recovering(tx: Tx, identity: Identity, sender: bytes, peer: Peer | None, now: int) -> Peer | None:
     """The peer to note an unopened payload for.
 
-    An identity recovered on an empty machine knows nobody, and old peers go on in sessions that are lost: for
-    30 days such a sender is noted as one who may be asked once to send again.
+    An identity recovered on an empty machine knows nobody, while old peers go on in sessions, and with
+    prekeys, that are lost: for 30 days such a sender is noted as one who may be asked once to send again.
     """
-    if peer is not None or payload[:1] != b"\x01" or now >= meta.get(tx, "recovered_at", 0) + RECOVERY_TIME:
+    if peer is not None or now >= meta.get(tx, "recovered_at", 0) + RECOVERY_TIME:
         return peer
-    if len(sender) != 32 or len(peers.every(tx, "unknown")) >= peers.MAX_REQUESTS:
+    if sender == identity.public or peers.waiting(tx, "unknown") >= peers.MAX_UNKNOWN:
         return None
     return peers.add(tx, sender, "unknown", now)
 
 
 def _dispatch(tx: Tx, opened: Opened, now_ms: int) -> None:
     peer = opened.peer
-    if peer.relation == "unknown":
-        peer = peers.update(tx, peer, relation="request")
     try:
         received = content.decode(opened.plaintext, "message")
     except ProtocolError:
@@ -105,6 +105,8 @@ def _dispatch(tx: Tx, opened: Opened, now_ms: int) -> None:
 def _show(tx: Tx, peer: Peer, content_id: bytes, kind: str, text: str, sent_ms: int, now_ms: int) -> None:
     if not incoming.first_time(tx, peer.id, content_id, now_ms // 1000):
         return
+    if peer.relation == "unknown":
+        peer = peers.update(tx, peer, relation="request")
     messages.add_incoming(tx, peer.id, content_id, kind, text, sent_ms, now_ms)
     request = peer.relation != "contact"
     if not request and kind == "text":
@@ -122,14 +124,12 @@ def _take_receipt(tx: Tx, peer: Peer, receipt: Receipt) -> None:
 
 def _send_again(tx: Tx, peer: Peer, retry: Retry, opened: Opened, now: int) -> None:
     """Queue the contents of payloads that the peer could not open, under their old content ids."""
-    named = set()
-    for digest in retry.hashes:
-        sent = outgoing.take_sent(tx, digest, peer.id, now)
-        if sent is None:
-            continue
-        named.add(sent.session)
+    found = [outgoing.take_sent(tx, digest, peer.id, now) for digest in retry.hashes]
+    asked = [sent for sent in found if sent is not None]
+    for sent in sorted(asked, key=lambda sent: sent.message or 0):  # as they were written
         plaintext = sent.plaintext if sent.message is None else messages.plaintext(tx, sent.message)
         if plaintext is not None:
             outgoing.add(tx, peer.id, plaintext, sent.message, now)
+    named = {sent.session for sent in asked}
     if named:
         direct.retire(tx, peer, named, opened.held)

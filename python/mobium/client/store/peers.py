@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_REQUESTS",
+    "MAX_UNKNOWN",
     "Peer",
     "Relation",
     "Trust",
@@ -24,14 +25,17 @@ __all__ = [
     "by_key",
     "by_nickname",
     "every",
+    "forget_unknown",
     "offer_x",
     "update",
+    "waiting",
 ]
 
 Trust = Literal["unverified", "verified", "changed"]
 Relation = Literal["contact", "request", "unknown"]
 
 MAX_REQUESTS: Final = 50  # strangers who wait for an answer; a flood of identities cannot fill the profile
+MAX_UNKNOWN: Final = 200  # strangers who sent something else than a text, or whom a recovery must ask again
 
 _COLUMNS: Final = "id, ed, x, offered_x, trust, relation, blocked, nickname, added_at, retry_at, read_to"
 _CHANGEABLE: Final = frozenset(
@@ -127,6 +131,15 @@ def offer_x(tx: Tx, peer: Peer, x: bytes) -> Peer:
     return update(tx, peer, trust="changed", offered_x=x)
 
 
-def requests(tx: Tx) -> int:
-    """How many strangers wait for an answer."""
-    return int(tx.value("SELECT count(*) FROM peer WHERE relation = 'request'"))
+def waiting(tx: Tx, relation: Relation) -> int:
+    """How many peers of a relation there are that are not blocked."""
+    return int(tx.value("SELECT count(*) FROM peer WHERE relation = ? AND NOT blocked", relation))
+
+
+def forget_unknown(tx: Tx) -> None:
+    """Delete the rows of strangers of whom nothing is kept any more."""
+    tx.execute(
+        "DELETE FROM peer WHERE relation = 'unknown' AND NOT blocked AND nickname IS NULL"
+        " AND id NOT IN (SELECT peer FROM session) AND id NOT IN (SELECT peer FROM outbox)"
+        " AND id NOT IN (SELECT peer FROM unopened WHERE peer IS NOT NULL)"
+    )

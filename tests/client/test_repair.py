@@ -1,0 +1,150 @@
+"""What cannot be opened: lost state, recovery on an empty machine, retries and their limits."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from mobium.client import Engine
+from mobium.client.store import incoming
+from mobium.client.store.database import Tx
+from tests.support.engines import PASSWORD, Ear, World, inside, settle, tx, until
+from tests.support.hostile import HostileServer
+
+
+def _unopened(tx: Tx) -> list[str]:
+    return [row[0] for row in tx.all("SELECT reason FROM unopened ORDER BY at")]
+
+
+async def in_order(world: World, first_is_smaller: bool) -> tuple[str, str]:
+    """Names of two profiles, the first of which has the bytewise smaller key or the larger one."""
+    keys = {}
+    for name in ("one", "two"):
+        async with world.opened(name) as engine:
+            await settle(engine)
+            keys[name] = engine.me
+    smaller, larger = sorted(keys, key=lambda name: keys[name])
+    return (smaller, larger) if first_is_smaller else (larger, smaller)
+
+
+async def recover(world: World, name: str, words: str) -> Engine:
+    shutil.rmtree(world.path(name))
+    await Engine.recover(world.path(name), PASSWORD, words)
+    engine = await world.engine(name)
+    await settle(engine)
+    return engine
+
+
+@pytest.mark.parametrize("who_writes", ["old peer", "recovered"])
+async def test_an_identity_recovered_on_an_empty_machine_talks_on(world: World, who_writes: str) -> None:
+    words = await world.create("bob")
+    alice = await world.engine("alice")
+    async with world.opened("bob") as bob:
+        await settle(bob, alice)
+        key = bob.me
+        await alice.contacts.add(key)
+        await bob.contacts.add(alice.me)
+        ear = Ear(alice)
+        await bob.wait(await bob.send(alice.me, "before"), "delivered", 5)
+        await ear.text("before")
+        await alice.wait(await alice.send(key, "answer"), "delivered", 5)
+    bob = await recover(world, "bob", words)
+    assert bob.me == key
+    hears, ear = Ear(bob), Ear(alice)
+    if who_writes == "old peer":
+        # In the old session, which bob has lost; bob knows nobody, and still gets it.
+        await alice.send(key, "are you there?")
+        assert (await hears.text()).text == "are you there?"
+    await bob.send(alice.me, "here I am")
+    assert (await ear.text()).text == "here I am"
+    await alice.send(key, "good")
+    assert (await hears.text()).text == "good"
+    assert [line.text for line in await alice.history(key)] == (
+        ["before", "answer", "are you there?", "here I am", "good"]
+        if who_writes == "old peer"
+        else ["before", "answer", "here I am", "good"]
+    )
+
+
+@pytest.mark.parametrize("smaller_writes", [True, False])
+async def test_a_first_message_that_a_recovered_peer_cannot_open_arrives_all_the_same(
+    world: World, server: HostileServer, smaller_writes: bool
+) -> None:
+    """The session of the smaller key would stay for ever if a retry did not end it."""
+    writer_name, loser_name = await in_order(world, smaller_writes)
+    writer = await world.engine(writer_name)
+    async with world.opened(loser_name) as loser:
+        key = loser.me
+    await writer.wait(await writer.send(key, "first"), "sent", 5)
+    # The loser loses its database, prekeys and all, but not its vault.
+    for file in world.path(loser_name).glob("mobium.db*"):
+        file.unlink()
+    loser = await world.engine(loser_name)
+    await settle(loser)
+    ear, hears = Ear(loser), Ear(writer)
+    assert (await ear.text()).text == "first"
+    await loser.send(writer.me, "second")
+    assert (await hears.text()).text == "second"
+    await writer.send(key, "third")
+    assert (await ear.text()).text == "third"
+    await server.drained(bytes.fromhex(key))
+    assert [line.text for line in await loser.history(writer.me)] == ["first", "second", "third"]
+
+
+async def test_garbage_is_recorded_acknowledged_and_blocks_nothing(
+    world: World, server: HostileServer
+) -> None:
+    alice, bob = await world.pair()
+    keys = bytes.fromhex(alice.me), bytes.fromhex(bob.me)
+    for payload in (b"", b"\0", b"plain text", b"\x01" * 569, b"\x02" * 2311, os.urandom(569)):
+        await server.forge(keys[1], keys[0], payload)
+    ear = Ear(alice)
+    await bob.send(alice.me, "real")
+    assert (await ear.text()).text == "real"
+    await server.drained(keys[0])
+    assert len(await tx(alice, _unopened)) == 6
+    assert [line.text for line in await alice.history(bob.me)] == ["real"]
+
+
+async def test_one_retry_session_an_hour(world: World, server: HostileServer) -> None:
+    alice, bob = await world.pair()
+    await alice.wait(await alice.send("Bob", "hello"), "delivered", 5)
+    await bob.wait(await bob.send("Alice", "hello"), "delivered", 5)
+    keys = bytes.fromhex(alice.me), bytes.fromhex(bob.me)
+
+    async def forge_and_count(count: int) -> int:
+        before = len([each for each in server.sent_by(keys[0]) if each.payload[0] == 2])
+        for _ in range(count):
+            await server.forge(keys[1], keys[0], b"\x01" + os.urandom(568))
+        await server.drained(keys[0])
+        await until(lambda: tx(alice, _nothing_due, inside(alice).now()))
+        after = [each for each in server.sent_by(keys[0]) if each.payload[0] == 2]
+        return len(after) - before
+
+    assert await forge_and_count(1) == 1
+    assert await forge_and_count(3) == 0
+    world.clock.offset += 3_700
+    await forge_and_count(1)
+    assert await tx(alice, _unasked) == 0, "after an hour, one retry names all of them"
+
+
+def _nothing_due(tx: Tx, now: int) -> bool:
+    return all(at > now for _, at in incoming.due_retries(tx, now, 0)) and not tx.all("SELECT 1 FROM outbox")
+
+
+def _unasked(tx: Tx) -> int:
+    return int(tx.value("SELECT count(*) FROM unopened WHERE NOT retried"))
+
+
+async def test_nobody_but_contacts_is_asked(world: World, server: HostileServer) -> None:
+    alice, bob = await world.pair()
+    stranger = await world.engine("stranger")
+    await settle(stranger)
+    keys = [bytes.fromhex(engine.me) for engine in (alice, bob, stranger)]
+    await server.forge(keys[2], keys[0], b"\x01" + os.urandom(568))
+    await server.drained(keys[0])
+    await bob.wait(await bob.send("Alice", "hello"), "delivered", 5)
+    assert [each.recipient for each in server.sent_by(keys[0])] == [keys[1]]
+    assert await alice.contacts.requests() == []

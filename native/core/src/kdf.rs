@@ -49,9 +49,11 @@ impl Drop for MessageKeys {
 
 /// The next root key and a new chain key, from the root key and a DH result.
 pub(crate) fn root_step(root: &Secret, shared: &[u8; HASH]) -> (Secret, Secret) {
-    let mut out = Zeroizing::new([[0; HASH]; 2]);
-    hkdf(shared, root.bytes(), ROOT_LABEL, out.as_flattened_mut());
-    let [root, chain] = &mut *out;
+    let mut out = Zeroizing::new([0; 2 * HASH]);
+    hkdf(shared, root.bytes(), ROOT_LABEL, &mut out);
+    let mut halves = Zeroizing::new([[0; HASH]; 2]);
+    halves.as_flattened_mut().copy_from_slice(out.as_slice());
+    let [root, chain] = &mut *halves;
     (Secret::take(root), Secret::take(chain))
 }
 
@@ -60,7 +62,7 @@ pub(crate) fn chain_step(chain: &Secret) -> (MessageKey, Secret) {
     let keyed = Hmac::new(chain.bytes());
     let mut message = MessageKey([0; HASH]);
     let mut next = [0; HASH];
-    keyed.mac(&[&[1]], &mut message.0);
-    keyed.mac(&[&[2]], &mut next);
+    keyed.mac(&[1], &mut message.0);
+    keyed.mac(&[2], &mut next);
     (message, Secret::take(&mut next))
 }

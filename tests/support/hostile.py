@@ -246,6 +246,8 @@ class HostileServer:
         if isinstance(event, Refusal):
             await line.outgoing.put(event.frame)
             if event.close is not None:
+                while not line.outgoing.empty():  # what was said before the close arrives
+                    await line.end.send(line.outgoing.get_nowait())
                 await line.end.close(event.close)
         elif isinstance(event, LoggedIn):
             await self._log_in(line, event)

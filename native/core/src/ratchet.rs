@@ -408,3 +408,85 @@ fn skip(chain: &Chain, until: u32, public: &[u8; KEY], now: u64, stored: &mut Ve
     }
     chain
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SALT_OF_ONES: [u8; SALT] = [1; SALT];
+
+    fn seal(ratchet: &Ratchet) -> (Vec<u8>, Ratchet) {
+        let mut message = vec![0; ratchet.message_size(4).unwrap()];
+        let next = ratchet.encrypt(b"text", &SALT_OF_ONES, &mut message).unwrap();
+        (message, next)
+    }
+
+    fn pair() -> (Ratchet, Ratchet) {
+        let b = Ratchet::accept(&[1; KEY], &[2; KEY], &[3; KEY]).unwrap();
+        let a = Ratchet::initiate(&[1; KEY], b.state.own.public(), &[3; KEY], &[4; KEY]).unwrap();
+        let (message, a) = seal(&a);
+        let (_, b) = b.decrypt(&message, Some(&[5; KEY]), 0).unwrap();
+        (a, b)
+    }
+
+    /// With 2,000 keys held, neither direction copies one: the next state has the same set in the same place.
+    #[test]
+    fn steps_that_skip_nothing_share_every_key() {
+        let (mut a, mut b) = pair();
+        for _ in 0..2 {
+            for _ in 0..1000 {
+                a = seal(&a).1;
+            }
+            let (message, next) = seal(&a);
+            (a, b) = (next, b.decrypt(&message, None, 0).unwrap().1);
+        }
+        assert_eq!(b.state.skipped.len(), 2000);
+        let (answer, sent) = seal(&b);
+        let (message, _) = seal(&a);
+        let (_, received) = b.decrypt(&message, None, 0).unwrap();
+        let (_, a) = a.decrypt(&answer, Some(&[6; KEY]), 0).unwrap();
+        let (message, _) = seal(&a);
+        let (_, turned) = sent.decrypt(&message, Some(&[7; KEY]), 0).unwrap();
+        for next in [&sent, &received, &turned] {
+            assert!(next.state.skipped.is(&b.state.skipped));
+        }
+        for next in [&sent, &received] {
+            assert!(next.state.root.is(&b.state.root));
+            assert!(next.state.own.private().is(b.state.own.private()));
+        }
+    }
+
+    #[test]
+    fn nothing_shows() {
+        let (a, b) = pair();
+        assert_eq!(format!("{a:?} {b:?}"), "<Ratchet: redacted> <Ratchet: redacted>");
+        let (message, _) = seal(&a);
+        let (plaintext, _) = b.decrypt(&message, None, 0).unwrap();
+        assert_eq!(format!("{plaintext:?}"), "Plaintext(redacted)");
+        let shown = format!("{:?}", a.state);
+        assert!(shown.contains("Secret(redacted)") && shown.contains("KeyPair(redacted)"));
+        assert!(!shown.contains(&format!("{:?}", a.state.root.bytes())));
+    }
+
+    #[test]
+    fn a_place_of_another_size_is_refused() {
+        let (a, _) = pair();
+        let size = a.message_size(4).unwrap();
+        for wrong in [0, size - 1, size + 1] {
+            assert!(a.encrypt(b"text", &SALT_OF_ONES, &mut vec![0; wrong]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_stored_head_is_what_the_sizes_say() {
+        for ratchet in [pair().0, pair().1, Ratchet::accept(&[1; KEY], &[2; KEY], b"").unwrap()] {
+            let mut data = vec![0; ratchet.size()];
+            ratchet.write(&mut data);
+            let again = Ratchet::read(&data).unwrap();
+            assert_eq!((again.size(), again.head_size()), (ratchet.size(), ratchet.head_size()));
+            for size in 0..data.len() {
+                assert!(matches!(Ratchet::read(&data[..size]), Err(Error::State(_))));
+            }
+        }
+    }
+}

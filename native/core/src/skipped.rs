@@ -97,6 +97,12 @@ impl Skipped {
         self.len
     }
 
+    /// Whether both are the same set in the same place.
+    #[cfg(test)]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.chunks, &other.chunks)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Record> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
@@ -310,5 +316,114 @@ impl Joiner {
             }
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A small generator, so that the test's course is the same each time.
+    struct Steps(u64);
+
+    impl Steps {
+        fn below(&mut self, end: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(self.0 >> 33).unwrap() % end
+        }
+    }
+
+    fn record(public: u8, n: u32, stored_at: u64) -> Record {
+        Record::new([public; KEY], n, Secret::copy_of(&[public ^ n.to_le_bytes()[0]; KEY]), stored_at)
+    }
+
+    fn ids(set: &Skipped) -> Vec<[u8; ID]> {
+        set.iter().map(Record::id).collect()
+    }
+
+    fn few_chunks(set: &Skipped) {
+        assert!(set.chunks.iter().all(|chunk| !chunk.is_empty() && chunk.len() <= CHUNK));
+        assert_eq!(set.iter().count(), set.len());
+        assert!(
+            set.chunks.len() <= 2 * set.len().div_ceil(CHUNK) + 2,
+            "{} in {}",
+            set.len(),
+            set.chunks.len()
+        );
+    }
+
+    /// Random steps on the set and on a plain list of what it should hold.
+    #[test]
+    fn equals_a_list() {
+        let mut steps = Steps(1);
+        let mut set = Skipped::default();
+        let mut list: Vec<Record> = Vec::new();
+        let (mut public, mut n) = (0_u8, 0_u32);
+        for time in 0..3000 {
+            let before = (set.clone(), list.clone());
+            match steps.below(10) {
+                0 => {
+                    (public, n) = (public.wrapping_add(1), 0);
+                    if set.holds_any(&[public; KEY]) {
+                        break;
+                    }
+                }
+                1..=3 => {
+                    let count = [1, 1, 2, 40, 300][steps.below(5)];
+                    let added: Vec<_> = (n..n + count).map(|n| record(public, n, time)).collect();
+                    n += count;
+                    list.extend(added.iter().cloned());
+                    list.drain(..list.len().saturating_sub(MAX_STORED));
+                    set = set.hold(added);
+                }
+                4..=8 if !list.is_empty() => {
+                    let gone = list.remove(steps.below(list.len()));
+                    let (place, key) = set.find(&gone.public, gone.n).unwrap();
+                    assert!(key.is(&gone.key));
+                    set = set.without(&place);
+                    assert!(set.find(&gone.public, gone.n).is_none());
+                }
+                _ => {
+                    let limit = time.saturating_sub(200);
+                    list.retain(|record| record.stored_at >= limit);
+                    set = set.without_older(limit);
+                }
+            }
+            few_chunks(&set);
+            assert_eq!(ids(&set), list.iter().map(Record::id).collect::<Vec<_>>());
+            // The old set is what it was, and the changes lead from it to the new one.
+            assert_eq!(ids(&before.0), before.1.iter().map(Record::id).collect::<Vec<_>>());
+            let (added, removed) = set.changes(&before.0);
+            let mut replayed = ids(&before.0);
+            replayed.retain(|id| !removed.contains(id));
+            replayed.extend(added.iter().map(|record| record.id()));
+            assert_eq!(replayed, ids(&set));
+            assert!(
+                set.holds_any(&[public; KEY]) == list.iter().any(|record| record.public == [public; KEY])
+            );
+        }
+    }
+
+    #[test]
+    fn a_change_shares_the_rest() {
+        let full = Skipped::default().hold((0..2000).map(|n| record(1, n, 0)).collect());
+        let shared = |a: &Skipped, b: &Skipped| {
+            a.chunks.iter().filter(|&chunk| b.chunks.iter().any(|other| Arc::ptr_eq(chunk, other))).count()
+        };
+        assert_eq!(full.chunks.len(), 63);
+        assert!(Arc::ptr_eq(&full.hold(Vec::new()).chunks, &full.chunks));
+        assert!(Arc::ptr_eq(&full.without_older(0).chunks, &full.chunks));
+        let (place, _) = full.find(&[1; KEY], 1000).unwrap();
+        assert_eq!(shared(&full.without(&place), &full), 62);
+        let next = full.hold(vec![record(2, 0, 0)]);
+        assert_eq!((next.len(), shared(&next, &full)), (MAX_STORED, 61));
+        assert_eq!(next.changes(&full).0.len(), 1);
+        assert_eq!(next.changes(&full).1, [record(1, 0, 0).id()]);
+    }
+
+    #[test]
+    fn keys_never_show() {
+        let set = Skipped::default().hold(vec![record(1, 2, 3)]);
+        assert!(format!("{set:?}").contains("Secret(redacted)"));
     }
 }

@@ -1,0 +1,161 @@
+//! Follows the frozen vectors in tests/vectors step by step: the same bytes, the same errors, the same stored states.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use mobium_core::{Error, Ratchet, padding};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+fn load(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors").join(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap()
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    let text = value.as_str().unwrap();
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+fn array<const N: usize>(value: &Value) -> [u8; N] {
+    bytes(value).try_into().unwrap()
+}
+
+fn size(value: &Value) -> usize {
+    usize::try_from(value.as_u64().unwrap()).unwrap()
+}
+
+fn hash(data: &[u8]) -> Vec<u8> {
+    Sha256::digest(data).to_vec()
+}
+
+fn text(size: usize) -> Vec<u8> {
+    (0..251).cycle().take(size).collect()
+}
+
+fn class(error: Error) -> &'static str {
+    match error {
+        Error::Duplicate(_) => "Duplicate",
+        Error::TooFar(_) => "TooFar",
+        Error::Invalid(_) => "Invalid",
+        Error::Padding(_) => "PaddingError",
+        Error::State(_) => "StateError",
+        Error::Input(_) => "InvalidInput",
+        _ => "CryptoError",
+    }
+}
+
+#[test]
+fn padding_vectors() {
+    let vectors = load("padding.json");
+    assert_eq!(size(&vectors["largest"]), padding::LARGEST);
+    let good = vectors["pad"].as_array().unwrap();
+    for vector in good {
+        let plaintext = text(size(&vector["size"]));
+        let mut padded = vec![0xFF; padding::padded_size(plaintext.len()).unwrap()];
+        assert_eq!(padded.len(), size(&vector["padded_size"]));
+        padding::pad(&plaintext, &mut padded).unwrap();
+        assert_eq!(hash(&padded), bytes(&vector["sha256"]));
+        assert_eq!(padding::unpad(&padded).unwrap(), plaintext);
+    }
+    let bad = vectors["unpad_refuses"].as_array().unwrap();
+    for vector in bad {
+        let mut padded = bytes(&vector["start"]);
+        padded.resize(size(&vector["size"]), 0);
+        assert_eq!(class(padding::unpad(&padded).unwrap_err()), vector["error"].as_str().unwrap());
+    }
+    assert!(good.len() > 28 && bad.len() == 8);
+}
+
+fn head(ratchet: &Ratchet) -> Vec<u8> {
+    let mut head = vec![0; ratchet.head_size()];
+    ratchet.write_head(&mut head);
+    head
+}
+
+fn state(ratchet: &Ratchet) -> Vec<u8> {
+    let mut state = vec![0; ratchet.size()];
+    ratchet.write(&mut state);
+    state
+}
+
+fn seal(ratchet: &Ratchet, plaintext: &[u8], salt: &[u8; 16]) -> (Vec<u8>, Ratchet) {
+    let mut message = vec![0xFF; ratchet.message_size(plaintext.len()).unwrap()];
+    let next = ratchet.encrypt(plaintext, salt, &mut message).unwrap();
+    (message, next)
+}
+
+/// Takes one step and returns the next state.
+fn step(step: &Value, ratchet: &Ratchet, messages: &mut Vec<Vec<u8>>) -> Ratchet {
+    match step["do"].as_str().unwrap() {
+        "encrypt" => {
+            let (message, next) = seal(ratchet, &text(size(&step["size"])), &array(&step["salt"]));
+            let expected = &step["message"];
+            if expected["hex"].is_string() {
+                assert_eq!(message, bytes(&expected["hex"]));
+            } else {
+                assert_eq!(message.len(), size(&expected["size"]));
+                assert_eq!(message[..57], bytes(&expected["start"]));
+                assert_eq!(hash(&message), bytes(&expected["sha256"]));
+            }
+            messages.push(message);
+            next
+        }
+        "burn" => (0..size(&step["count"])).fold(ratchet.clone(), |next, _| seal(&next, b"", &[0; 16]).1),
+        "decrypt" => {
+            let mut message = messages[size(&step["message"])].clone();
+            if step["start"].is_string() {
+                message[..57].copy_from_slice(&bytes(&step["start"]));
+            }
+            assert_eq!(ratchet.knows(&message), step["knows"].as_bool().unwrap());
+            let private = array(&step["ratchet_private"]);
+            match ratchet.decrypt(&message, Some(&private), step["now"].as_u64().unwrap()) {
+                Ok((plaintext, next)) => {
+                    assert_eq!(*plaintext, text(size(&step["opens"])));
+                    next
+                }
+                Err(error) => {
+                    assert_eq!(class(error), step["error"].as_str().unwrap());
+                    ratchet.clone()
+                }
+            }
+        }
+        "expire" => ratchet.expire(step["before"].as_u64().unwrap()),
+        other => panic!("no step {other}"),
+    }
+}
+
+#[test]
+fn ratchet_vectors() {
+    let vectors = load("ratchet.json");
+    let conversations = vectors["conversations"].as_array().unwrap();
+    assert_eq!(conversations.len(), 5);
+    for story in conversations {
+        let associated_data = bytes(&story["associated_data"]);
+        let shared_secret = array(&story["shared_secret"]);
+        let a = Ratchet::initiate(
+            &shared_secret,
+            &array(&story["responder_public"]),
+            &associated_data,
+            &array(&story["initiator_private"]),
+        );
+        let b = Ratchet::accept(&shared_secret, &array(&story["responder_private"]), &associated_data);
+        let mut ends = HashMap::from([("a", a.unwrap()), ("b", b.unwrap())]);
+        let mut messages = Vec::new();
+        for (at, vector) in story["steps"].as_array().unwrap().iter().enumerate() {
+            let who = vector["who"].as_str().unwrap();
+            let next = step(vector, &ends[who], &mut messages);
+            let place = format!("{} step {at}", story["name"]);
+            assert_eq!(head(&next), bytes(&vector["head"]), "{place}");
+            assert_eq!(next.skipped().count(), size(&vector["skipped"]), "{place}");
+            assert_eq!(hash(&state(&next)), bytes(&vector["state_sha256"]), "{place}");
+            // Every state goes through its stored form before it is used again.
+            let stored = Ratchet::read(&state(&next)).unwrap();
+            assert_eq!(state(&stored), state(&next), "{place}");
+            ends.insert(who, stored);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+"""Twin, extension and stub say the same: names, order and kinds of arguments, types."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mobium._pure import padding, ratchet
+from tests.kernels.kernels import NATIVE, PURE
+
+PACKAGE = Path(padding.__file__).parents[1]
+STUB = ast.parse((PACKAGE / "_native.pyi").read_text())
+
+
+def _functions(body: list[ast.stmt]) -> dict[str, ast.FunctionDef]:
+    return {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
+
+
+def _class(tree: ast.Module) -> ast.ClassDef:
+    (found,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Ratchet")
+    return found
+
+
+def _signature(function: ast.FunctionDef) -> str:
+    """Arguments with their types, result, static or not."""
+    kinds = [ast.unparse(decorator) for decorator in function.decorator_list]
+    returns = ast.unparse(function.returns) if function.returns else ""
+    return f"{kinds} ({ast.unparse(function.args)}) -> {returns}"
+
+
+def test_the_stub_is_that_of_the_extension() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "mypy.stubtest", "mobium._native"],
+        cwd=PACKAGE.parent,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_stub_has_the_types_of_the_twins() -> None:
+    twin = _functions(_class(ast.parse(inspect.getsource(ratchet))).body)
+    public = {name: _signature(node) for name, node in twin.items() if not name.startswith("_")}
+    stub = {name: _signature(node) for name, node in _functions(_class(STUB).body).items()}
+    assert list(stub) == list(public)
+    assert stub == public
+    twin = _functions(ast.parse(inspect.getsource(padding)).body)
+    assert {name: _signature(node) for name, node in _functions(STUB.body).items()} == {
+        name: _signature(node) for name, node in twin.items()
+    }
+
+
+def test_the_extension_has_what_the_stub_has() -> None:
+    names = [name for name in vars(NATIVE.Ratchet) if not name.startswith("_")]
+    assert sorted(names) == sorted(_functions(_class(STUB).body))
+
+
+@pytest.mark.parametrize("name", list(_functions(_class(STUB).body)))
+def test_arguments_have_the_names_of_the_twins(name: str) -> None:
+    native, pure = (
+        [
+            (parameter.name, parameter.kind, parameter.default)
+            for parameter in inspect.signature(getattr(kernels.Ratchet, name)).parameters.values()
+            if parameter.name != "self"
+        ]
+        for kernels in (NATIVE, PURE)
+    )
+    assert native == pure
+
+
+def test_the_module_lists_what_it_has() -> None:
+    import mobium._native
+
+    assert sorted(mobium._native.__all__) == ["BUCKETS", "KERNEL_VERSION", "Ratchet", "pad", "unpad"]

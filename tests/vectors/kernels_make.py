@@ -1,0 +1,269 @@
+"""Makes padding.json and ratchet.json: `python -m tests.vectors.kernels_make native` (or pure) writes them
+anew.
+
+The files are frozen: a difference is a change of what is on the wire or on disk. pytest has both back ends
+make them again and compares every byte; cargo test follows their steps by itself
+(native/core/tests/vectors.rs). Entropy is SHA-256 of a counter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mobium.errors import MobiumError
+from tests.kernels.kernels import BOTH, Kernels
+
+HERE = Path(__file__).parent
+NOW = 1_800_000_000
+
+Json = dict[str, Any]
+
+
+class _Entropy:
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._count = 0
+
+    def __call__(self, size: int) -> bytes:
+        self._count += 1
+        return hashlib.sha256(f"mobium vectors {self._label} {self._count}".encode()).digest()[:size]
+
+
+def _text(size: int) -> bytes:
+    """`size` bytes that count: 0, 1, ... 250, 0, 1 ..."""
+    return bytes(i % 251 for i in range(size))
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def padding(kernels: Kernels) -> Json:
+    """Sizes around every bucket by the hash of what `pad` gives, and what `unpad` refuses."""
+    sizes = [0, 1, 200, *(size for bucket in kernels.BUCKETS for size in (bucket - 24, bucket - 23))][:-1]
+    good = [
+        {
+            "size": size,
+            "padded_size": len(kernels.pad(_text(size))),
+            "sha256": _hash(kernels.pad(_text(size))),
+        }
+        for size in sizes
+    ]
+    bad = []
+    for what, start, size in (
+        ("too short", "", 495),
+        ("too long", "", 497),
+        ("between two buckets", "", 1000),
+        ("empty", "", 0),
+        ("length one too large", "000001e9", 496),
+        ("length far too large", "ffffffff", 496),
+        ("first reserved byte", "0000000001", 496),
+        ("last reserved byte", "0000000000000001", 496),
+    ):
+        padded = bytes.fromhex(start).ljust(size, b"\0")
+        try:
+            kernels.unpad(padded)
+        except MobiumError as error:
+            bad.append({"what": what, "start": start, "size": size, "error": type(error).__name__})
+    return {
+        "plaintext": "byte i is i mod 251",
+        "largest": 4 * 1024 * 1024 - 24,
+        "pad": good,
+        "unpad_refuses": bad,
+    }
+
+
+class _Story:
+    """Writes down a conversation while it happens."""
+
+    def __init__(self, kernels: Kernels, name: str, associated_data: bytes) -> None:
+        self.entropy = _Entropy(name)
+        self._kernels = kernels
+        shared, private, own = self.entropy(32), self.entropy(32), self.entropy(32)
+        responder = kernels.Ratchet.accept(shared, private, associated_data)
+        remote = responder.head()[66:98]
+        self.ends = {
+            "a": kernels.Ratchet.initiate(shared, remote, associated_data, own),
+            "b": responder,
+        }
+        self.messages: list[bytes] = []
+        self.steps: list[Json] = []
+        self.json: Json = {
+            "name": name,
+            "shared_secret": shared.hex(),
+            "responder_private": private.hex(),
+            "responder_public": remote.hex(),
+            "initiator_private": own.hex(),
+            "associated_data": associated_data.hex(),
+            "steps": self.steps,
+        }
+
+    def _note(self, who: str, do: str, **more: object) -> None:
+        end = self.ends[who]
+        self.steps.append(
+            {
+                "who": who,
+                "do": do,
+                **more,
+                "head": end.head().hex(),
+                "skipped": len(end.skipped()),
+                "state_sha256": _hash(end.to_bytes()),
+            }
+        )
+
+    def encrypt(self, who: str, size: int) -> int:
+        """Notes the message and returns its index."""
+        salt = self.entropy(16)
+        message, self.ends[who] = self.ends[who].encrypt(_text(size), salt)
+        self.messages.append(message)
+        self._note(who, "encrypt", size=size, salt=salt.hex(), message=self._message(message))
+        return len(self.messages) - 1
+
+    @staticmethod
+    def _message(message: bytes) -> Json:
+        if len(message) == 569:
+            return {"hex": message.hex()}
+        return {"start": message[:57].hex(), "size": len(message), "sha256": _hash(message)}
+
+    def burn(self, who: str, count: int) -> None:
+        """Messages of no text and a salt of zeros that nobody gets."""
+        for _ in range(count):
+            _, self.ends[who] = self.ends[who].encrypt(b"", bytes(16))
+        self._note(who, "burn", count=count)
+
+    def decrypt(
+        self, who: str, index: int, *, now: int = NOW, edit: Callable[[bytes], bytes] | None = None
+    ) -> None:
+        """Opens a message, or notes the error; `edit` changes its header first."""
+        message, private = self.messages[index], self.entropy(32)
+        more: Json = {"message": index, "ratchet_private": private.hex(), "now": now}
+        if edit is not None:
+            message = edit(message)
+            assert message[57:] == self.messages[index][57:]
+            more["start"] = message[:57].hex()
+        more["knows"] = self.ends[who].knows(message)
+        try:
+            plaintext, self.ends[who] = self.ends[who].decrypt(message, private, now)
+        except MobiumError as error:
+            more["error"] = type(error).__name__
+        else:
+            more["opens"] = len(plaintext)
+            assert plaintext == _text(len(plaintext))
+        self._note(who, "decrypt", **more)
+
+    def expire(self, who: str, before: int) -> None:
+        self.ends[who] = self.ends[who].expire(before)
+        self._note(who, "expire", before=before)
+
+
+def _put(at: int, value: bytes) -> Callable[[bytes], bytes]:
+    return lambda message: message[:at] + value + message[at + len(value) :]
+
+
+def _counter(at: int, value: int) -> Callable[[bytes], bytes]:
+    return _put(at, value.to_bytes(4, "big"))
+
+
+def _turns(kernels: Kernels) -> Json:
+    story = _Story(kernels, "turns", bytes(range(32)))
+    for turn in range(6):
+        writer, reader = ("a", "b") if turn % 2 == 0 else ("b", "a")
+        for index in [story.encrypt(writer, size) for size in (5, 0, 200)[: turn % 3 + 1]]:
+            story.decrypt(reader, index)
+    return story.json
+
+
+def _sizes(kernels: Kernels) -> Json:
+    story = _Story(kernels, "sizes", b"")
+    for size in (488, 489, 1000, 65_512, 65_513, 4 * 1024 * 1024 - 24):
+        story.decrypt("b", story.encrypt("a", size))
+    return story.json
+
+
+def _disorder(kernels: Kernels) -> Json:
+    story = _Story(kernels, "disorder", b"associated data of another length than a session's")
+    first = [story.encrypt("a", size) for size in range(6)]
+    for at, index in enumerate((4, 1, 4, 1)):
+        story.decrypt("b", first[index], now=NOW + at)
+    answers = [story.encrypt("b", size) for size in range(3)]
+    story.decrypt("a", answers[2])
+    second = [story.encrypt("a", size) for size in range(3)]
+    story.decrypt("b", second[2], now=NOW + 10)
+    for index in (first[5], first[0], first[4], second[0], second[0]):
+        story.decrypt("b", index, now=NOW + 11)
+    story.expire("b", NOW + 10)
+    for index in (first[2], first[3], second[1]):
+        story.decrypt("b", index, now=NOW + 12)
+    story.decrypt("a", answers[0])
+    return story.json
+
+
+def _forgeries(kernels: Kernels) -> Json:
+    story = _Story(kernels, "forgeries", bytes(32))
+    story.decrypt("b", story.encrypt("a", 3))
+    story.decrypt("a", story.encrypt("b", 3))
+    index = story.encrypt("a", 3)
+    own, other = story.ends["b"].head()[66:98], story.entropy(32)
+    edits = [
+        _put(0, b"\x00"),
+        _put(0, b"\x02"),
+        _put(1, own),
+        _put(1, other),
+        _put(1, bytes(32)),
+        _put(1, b"\x01" + bytes(31)),
+        _put(1, story.ends["a"].head()[98:130]),
+        _put(41, bytes(16)),
+        *(_counter(at, value) for at in (33, 37) for value in (1, 1000, 1001, 2**32 - 2, 2**32 - 1)),
+    ]
+    for edit in edits:
+        story.decrypt("b", index, edit=edit)
+    story.decrypt("b", index)
+    story.decrypt("b", index)
+    story.decrypt("b", index, edit=_counter(37, 1000))
+    story.decrypt("b", index, edit=_counter(37, 1002))
+    return story.json
+
+
+def _limits(kernels: Kernels) -> Json:
+    story = _Story(kernels, "limits", bytes(32))
+    story.decrypt("b", story.encrypt("a", 1))
+    story.decrypt("a", story.encrypt("b", 1))
+    oldest = story.encrypt("a", 2)
+    story.burn("a", 999)
+    allowed, beyond = story.encrypt("a", 3), story.encrypt("a", 4)
+    story.decrypt("b", beyond)
+    story.decrypt("b", allowed)
+    story.decrypt("a", story.encrypt("b", 5))
+    story.burn("a", 1000)
+    last, after = story.encrypt("a", 6), story.encrypt("a", 7)
+    story.decrypt("b", after)
+    story.decrypt("b", last)
+    story.decrypt("b", oldest)
+    story.decrypt("b", beyond)
+    story.decrypt("b", after)
+    return story.json
+
+
+def ratchet(kernels: Kernels) -> Json:
+    """The conversations."""
+    stories = [make(kernels) for make in (_turns, _sizes, _disorder, _forgeries, _limits)]
+    return {"plaintext": "byte i is i mod 251", "conversations": stories}
+
+
+FILES = {"padding.json": padding, "ratchet.json": ratchet}
+
+
+def text_of(made: Json) -> str:
+    """The file."""
+    return json.dumps(made, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    (chosen,) = (kernels for kernels in BOTH if [kernels.name] == sys.argv[1:])
+    for name, make in FILES.items():
+        (HERE / name).write_text(text_of(make(chosen)))

@@ -13,6 +13,8 @@ from mobium.errors import RecoveryError
 
 __all__ = ["PASSWORD_LENGTH", "WORD_COUNT", "check_password", "check_word", "check_words"]
 
+_SUGGESTIONS = 3  # equally near words that are named, until all 24 are there and the checksum can choose
+
 
 def check_word(position: int, word: str) -> str:
     """The recovery word that is meant by `word`, the `position`th one counted from 1.
@@ -21,6 +23,7 @@ def check_word(position: int, word: str) -> str:
     """
     clean = unicodedata.normalize("NFKD", word).lower().strip()
     meant = nearest(clean)
-    if meant != clean:
-        raise RecoveryError(f'Word {position} is not one of the recovery words; did you mean "{meant}"?')
+    if clean not in meant:
+        choice = " or ".join(f'"{other}"' for other in meant[:_SUGGESTIONS])
+        raise RecoveryError(f"Word {position} is not one of the recovery words; did you mean {choice}?")
     return clean

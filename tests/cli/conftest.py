@@ -1,0 +1,77 @@
+"""Two people with profiles, made once a session and copied for each test, and a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import Desk
+from tests.support.server import ServerProcess
+
+
+@dataclass(frozen=True)
+class Made:
+    """A profile as it was created: never opened since."""
+
+    folder: Path
+    words: str
+    key: str
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Made]:
+    """The profiles `anna` and `bob`."""
+    desk = Desk(tmp_path_factory.mktemp("made"))
+    found = {}
+    for name in ("anna", "bob"):
+        words = desk.run("profile", "create", name).out.strip()
+        key = desk.run("whoami", "--profile", name).out.splitlines()[0]
+        found[name] = Made(desk.profile(name), words, key)
+    return found
+
+
+@pytest.fixture
+def desk_of(made: dict[str, Made], tmp_path: Path) -> Callable[[str], Desk]:
+    """Makes the machine of anna or bob."""
+
+    def make(name: str) -> Desk:
+        desk = Desk(tmp_path / name)
+        desk.take(made[name].folder, name)
+        return desk
+
+    return make
+
+
+@pytest.fixture
+def anna(desk_of: Callable[[str], Desk]) -> Desk:
+    return desk_of("anna")
+
+
+@pytest.fixture
+def bob(desk_of: Callable[[str], Desk]) -> Desk:
+    return desk_of("bob")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path / "server") as one:
+        yield one
+
+
+@pytest.fixture
+def talking(
+    anna: Desk, bob: Desk, made: dict[str, Made], server: ServerProcess
+) -> tuple[Desk, Desk, ServerProcess]:
+    """Anna and bob know each other and the server, and can be written to."""
+    for desk, other in ((anna, "bob"), (bob, "anna")):
+        desk.run("contact", "add", made[other].key, other)
+        log_in(desk, server.url)
+    return anna, bob, server
+
+
+def log_in(desk: Desk, url: str) -> None:
+    """Connect once, so that prekeys are published and the server is remembered."""
+    desk.run("--server", url, "trust-server")

@@ -1,6 +1,6 @@
 """The engine: one open profile, the way in for every program (docs/ARCHITECTURE.md).
 
-    async with Engine.open(directory, password) as engine:
+    async with Engine.open(dir, password) as engine:
         await engine.connect("chat.example")
         async for event in engine.events():
             if isinstance(event, MessageReceived):
@@ -79,30 +79,30 @@ class Engine:
     # ------------------------------------------------------------ profiles
 
     @staticmethod
-    async def create(directory: str | os.PathLike[str], password: str) -> str:
-        """Make a new identity in `directory` and return its 24 recovery words: show them once, they are
+    async def create(dir: str | os.PathLike[str], password: str) -> str:
+        """Make a new identity in `dir` and return its 24 recovery words: show them once, they are
         stored nowhere.
 
         Raises InvalidInput for a weak password, StoreError if there is a profile already or the folder cannot
         be written.
         """
-        return await profile_files.create(Path(directory), password)
+        return await profile_files.create(Path(dir), password)
 
     @staticmethod
     async def recover(
-        directory: str | os.PathLike[str], password: str, words: str, passphrase: str = ""
+        dir: str | os.PathLike[str], password: str, words: str, passphrase: str = ""
     ) -> None:
-        """Bring the identity of 24 recovery words back, in `directory`.
+        """Bring the identity of 24 recovery words back, in `dir`.
 
         Raises RecoveryError for words that cannot be right, and what `create` raises.
         """
-        await profile_files.recover(Path(directory), password, words, passphrase, int(time.time()))
+        await profile_files.recover(Path(dir), password, words, passphrase, int(time.time()))
 
     @classmethod
     @asynccontextmanager
     async def open(
         cls,
-        directory: str | os.PathLike[str],
+        dir: str | os.PathLike[str],
         password: str,
         *,
         clock: Callable[[], float] = time.time,
@@ -118,9 +118,9 @@ class Engine:
         WrongPassword, and StoreError for a profile that is missing, damaged, or open elsewhere.
         """
         hub = EventHub()
-        opened = await profile_files.open_profile(Path(directory), password, hub.tell, int(clock()))
+        opened = await profile_files.open_profile(Path(dir), password, hub.tell, int(clock()))
         core = Core(opened.identity, opened.store, clock, entropy, uniform)
-        engine = cls(Path(directory), core, hub, connector, receipt_delay)
+        engine = cls(Path(dir), core, hub, connector, receipt_delay)
         failure: Exception | None = None
         try:
             async with asyncio.TaskGroup() as group:
@@ -268,7 +268,7 @@ class Engine:
 
     async def wait(
         self,
-        message_id: str,
+        id: str,
         state: Literal["sent", "delivered", "read"] = "sent",
         timeout: float | None = None,  # noqa: ASYNC109 - a caller's word for it
     ) -> MessageState:
@@ -277,11 +277,11 @@ class Engine:
         Raises TimeoutError after `timeout` seconds, InvalidInput if there is no such message, ServerRefused
         or MobiumError with the reason if it failed.
         """
-        with self._hub.watch(message_id) as changed:
+        with self._hub.watch(id) as changed:
             async with asyncio.timeout(timeout):
                 while True:
                     changed.clear()
-                    message = await self._core.store.run(_outgoing, message_id)
+                    message = await self._core.store.run(_outgoing, id)
                     if _RANK[message.state] >= _RANK[state]:
                         return message.state
                     if message.state in {"failed", "expired"}:

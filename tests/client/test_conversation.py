@@ -115,7 +115,7 @@ async def test_a_lost_connection_resends_the_same_bytes(world: World, server: Ho
     await server.cut(bytes.fromhex(alice.me))
 
     async def sent_again() -> bool:
-        # Not `wait`: the receipt of the copy that arrived makes the message delivered before it is sent again.
+        # Not `wait`: the receipt of what arrived makes it delivered before it is sent again.
         return len(copies()) >= 2
 
     def copies() -> list[Envelope]:

@@ -98,7 +98,7 @@ async def test_both_write_first_at_the_same_moment(world: World, server: Hostile
         assert (await hears_alice.text()).text == f"a{number}"
         await bob.send(alice.me, f"b{number}")
         assert (await hears_bob.text()).text == f"b{number}"
-    # One conversation is left: after an exchange, both send in the same session, without handshake headers.
+    # One conversation is left: both send in the same session, without handshake headers.
     payloads = [envelope.payload[0] for envelope in server.sent[-2:]]
     assert payloads == [1, 1]
 

@@ -6,25 +6,43 @@ Not its concern: the network (`mobium.client.online`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mobium.client.store.database import Store
 from mobium.crypto.identity import Identity
+from mobium.errors import StoreError
 
 __all__ = ["Core"]
 
 
-@dataclass(frozen=True, slots=True)
 class Core:
-    """`clock` gives unix seconds, `entropy` that many random bytes, `uniform` a random float between two
-    bounds.
-    """
+    """`clock` gives unix seconds, `entropy` that many random bytes, `uniform` a random float in bounds."""
 
-    identity: Identity
-    store: Store
-    clock: Callable[[], float]
-    entropy: Callable[[int], bytes]
-    uniform: Callable[[float, float], float]
+    __slots__ = ("_identity", "clock", "entropy", "store", "uniform")
+
+    def __init__(
+        self,
+        identity: Identity,
+        store: Store,
+        clock: Callable[[], float],
+        entropy: Callable[[int], bytes],
+        uniform: Callable[[float, float], float],
+    ) -> None:
+        self._identity: Identity | None = identity
+        self.store = store
+        self.clock = clock
+        self.entropy = entropy
+        self.uniform = uniform
+
+    @property
+    def identity(self) -> Identity:
+        """The identity. Raises StoreError once it was let go."""
+        if self._identity is None:
+            raise StoreError("The profile is locked.")
+        return self._identity
+
+    def forget(self) -> None:
+        """Let the identity go: the profile is locked."""
+        self._identity = None
 
     def now(self) -> int:
         """Unix seconds."""

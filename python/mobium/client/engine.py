@@ -63,13 +63,22 @@ class Engine:
     """An open profile. Made by `Engine.open`; all methods belong to the event loop that opened it."""
 
     def __init__(
-        self, directory: Path, core: Core, hub: EventHub, connector: Connector, receipt_delay: float
+        self,
+        directory: Path,
+        core: Core,
+        hub: EventHub,
+        connector: Connector,
+        receipt_delay: float,
+        release: Callable[[], None],
     ) -> None:
         self._directory = directory
         self._core = core
         self._hub = hub
         self._connector = connector
         self._receipt_delay = receipt_delay
+        self._release = release
+        self._me = core.identity.public.hex()
+        self._upkeep: asyncio.Task[None] | None = None
         self._group: asyncio.TaskGroup | None = None
         self._online: Online | None = None
         self._task: asyncio.Task[None] | None = None
@@ -89,9 +98,7 @@ class Engine:
         return await profile_files.create(Path(dir), password)
 
     @staticmethod
-    async def recover(
-        dir: str | os.PathLike[str], password: str, words: str, passphrase: str = ""
-    ) -> None:
+    async def recover(dir: str | os.PathLike[str], password: str, words: str, passphrase: str = "") -> None:
         """Bring the identity of 24 recovery words back, in `dir`.
 
         Raises RecoveryError for words that cannot be right, and what `create` raises.
@@ -120,26 +127,20 @@ class Engine:
         hub = EventHub()
         opened = await profile_files.open_profile(Path(dir), password, hub.tell, int(clock()))
         core = Core(opened.identity, opened.store, clock, entropy, uniform)
-        engine = cls(Path(dir), core, hub, connector, receipt_delay)
+        engine = cls(Path(dir), core, hub, connector, receipt_delay, opened.lock.release)
         failure: Exception | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 engine._group = group
-                upkeep = group.create_task(engine._maintain())
+                engine._upkeep = group.create_task(engine._maintain())
                 try:
                     yield engine
                 except Exception as error:  # noqa: BLE001 - it is raised again, as it was, outside the group
                     failure = error
                 finally:
-                    upkeep.cancel()
-                    await engine.disconnect()
+                    await engine.lock()
         except* MobiumError as errors:
             failure = failure or _leaf(errors)
-        finally:
-            engine._group = None
-            hub.close()
-            await core.store.close()
-            opened.lock.release()
         if failure is not None:
             raise failure
 
@@ -148,9 +149,16 @@ class Engine:
 
         What Python has held in `str` and `bytes` may remain in this process's memory until it ends.
         """
-        await self.disconnect()
-        self._hub.close()
-        await self._core.store.close()
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+        try:
+            await self.disconnect()
+        finally:
+            self._group = None
+            self._hub.close()
+            await self._core.store.close()
+            self._core.forget()
+            self._release()
 
     lock_profile = lock
 
@@ -166,7 +174,7 @@ class Engine:
     @property
     def me(self) -> str:
         """This identity's public key, 64 hexadecimal digits: what others send to."""
-        return self._core.identity.public.hex()
+        return self._me
 
     @property
     def identity(self) -> Identity:

@@ -28,7 +28,6 @@ from mobium.errors import (
     ProtocolError,
     ServerKeyChanged,
     ServerRefused,
-    StoreError,
 )
 from mobium.protocol.connection import Welcome
 from mobium.protocol.messages import Accepted, Delivery, Error, ServerMessage
@@ -88,12 +87,10 @@ class Online:
                     group.create_task(part.run())
         except* MobiumError as errors:
             failure = _leaf(errors)
-        if failure is None:
-            return
-        if isinstance(failure, ServerKeyChanged):
-            self.offered_key = failure.offered
-        if isinstance(failure, StoreError) or self.state != "offline":
-            self._on_state("offline", failure, None)
+        finally:
+            if isinstance(failure, ServerKeyChanged):
+                self.offered_key = failure.offered
+            self._change("offline", failure, None)
 
     async def first(self) -> None:
         """Wait for the outcome of the first try. Raises what it ended with."""
@@ -106,17 +103,19 @@ class Online:
         self.repair.wake()
 
     def _on_state(self, state: LinkState, error: MobiumError | None, retry_in: float | None) -> None:
+        if state != "offline":  # the end is told once, when every part has ended, with the reason
+            self._change(state, error, retry_in)
+
+    def _change(self, state: LinkState, error: MobiumError | None, retry_in: float | None) -> None:
         self.state = state
         self._noted_drained = False
         self.inbox.reset()
         self.outbox.go_offline()
         if state == "online":
             return  # told when the login's outcome is stored
-        if error is not None and not self._first.done():
-            self._first.set_exception(error)
+        if not self._first.done() and (error is not None or state == "offline"):
+            self._first.set_exception(error or NotConnected("The connection was given up."))
             self._first.exception()  # nobody need ask
-        elif state == "offline" and not self._first.done():
-            self._first.cancel()
         self._tell([ConnectionChanged(state, "" if error is None else str(error), retry_in)])
 
     async def _on_open(self, welcome: Welcome) -> None:

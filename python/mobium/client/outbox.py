@@ -155,8 +155,8 @@ class Outbox:
     async def _send_waiting(self, group: asyncio.TaskGroup) -> None:
         core = self._core
         while self._online and (room := _UNDER_WAY - len(self._under_way)) > 0:
-            connection, now = self._connection, self._time()
-            held = {peer for peer, hold in self._holds.items() if hold.until > now} | self._beginning
+            connection = self._connection
+            held = {peer for peer in self._holds if not self._may_send(peer)} | self._beginning
             rows = {flight.row for flight in self._under_way.values()}
             prepared = await core.store.run(_prepare, rows, held, min(room, _BATCH), core.now(), core.entropy)
             for peer in prepared.without_session:
@@ -168,10 +168,19 @@ class Outbox:
                 await self._pace.take()
                 if connection != self._connection:
                     return
-                if self._holds.get(ready.peer, _Hold(0, 0)).until > self._time():
+                if not self._may_send(ready.peer):
                     continue  # refused meanwhile: it follows those before it
                 self._under_way[ready.message.id] = _UnderWay(ready.row, ready.peer, self._time())
                 await self._send(ready.message)
+
+    def _may_send(self, peer: int) -> bool:
+        """Whether something may go to a peer now: after a refusal one message at a time, or order would be
+        lost, until one is taken.
+        """
+        hold = self._holds.get(peer)
+        if hold is None:
+            return True
+        return hold.until <= self._time() and all(flight.peer != peer for flight in self._under_way.values())
 
     async def _settle(self) -> None:
         while True:
@@ -192,7 +201,9 @@ class Outbox:
         if error is None:
             self._holds.pop(peer, None)
         elif error.code == ErrorCode.RATE_LIMITED:
-            self._pace.pause(min(error.retry_after or 1.0, _LONGEST_HOLD))
+            seconds = min(error.retry_after or 1.0, _LONGEST_HOLD)
+            self._pace.pause(seconds)
+            self._holds[peer] = _Hold(self._time() + seconds, seconds)
         elif error.code in _PASSING:
             self._hold(peer, error.retry_after)
 

@@ -1,10 +1,10 @@
 //! AES-256-GCM with a 16-byte tag, one key and nonce for each message. Internal; it has no twin beyond the call in `_pure/ratchet.py`.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use zeroize::Zeroizing;
 
 use crate::kdf::MessageKeys;
 use crate::padding::TAG;
+use crate::secret::WipedBytes;
 
 /// What follows is a key(32) and a nonce(12).
 const KEY: usize = 32;
@@ -28,10 +28,10 @@ pub(crate) fn seal(keys: &MessageKeys, aad: &[u8], in_out: &mut [u8]) -> Result<
 }
 
 /// Decrypts `sealed`, whose last 16 bytes are the tag. Nothing is given out unless the tag is right; it is wiped when dropped.
-pub(crate) fn open(keys: &MessageKeys, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refused> {
+pub(crate) fn open(keys: &MessageKeys, aad: &[u8], sealed: &[u8]) -> Result<WipedBytes, Refused> {
     let (key, nonce) = prepare(keys)?;
     let (text, tag) = sealed.split_at(sealed.len().checked_sub(TAG).ok_or(Refused)?);
-    let mut out = Zeroizing::new(vec![0; text.len()]);
-    key.open_separate_gather(nonce, Aad::from(aad), text, tag, &mut out).map_err(|_| Refused)?;
+    let mut out = WipedBytes(vec![0; text.len()]);
+    key.open_separate_gather(nonce, Aad::from(aad), text, tag, &mut out.0).map_err(|_| Refused)?;
     Ok(out)
 }

@@ -14,13 +14,11 @@ use core::fmt;
 use core::ops::Deref;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
 use crate::Error;
 use crate::aead;
 use crate::kdf::{MessageKey, chain_step, root_step};
 use crate::padding::{TAG, is_bucket, pad, padded_size, unpad};
-use crate::secret::Secret;
+use crate::secret::{Secret, WipedBytes};
 use crate::skipped::{COUNTER_END, ID, KEY, Record, Skipped};
 use crate::state::{Chain, Stage, State};
 use crate::x25519::KeyPair;
@@ -49,7 +47,7 @@ pub struct Ratchet {
 
 /// An opened message's plaintext. Wiped when dropped.
 pub struct Plaintext {
-    padded: Zeroizing<Vec<u8>>,
+    padded: WipedBytes,
     from: usize,
     to: usize,
 }
@@ -58,7 +56,7 @@ impl Deref for Plaintext {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.padded.get(self.from..self.to).unwrap_or_default()
+        self.padded.0.get(self.from..self.to).unwrap_or_default()
     }
 }
 
@@ -306,7 +304,7 @@ impl Ratchet {
         let padded = self
             .with_aad(header.bytes, |aad| aead::open(&key.expand(salt), aad, sealed))
             .map_err(|_| NOT_AUTHENTIC)?;
-        let size = unpad(&padded).map_err(|_| Error::Invalid("The message's padding does not fit."))?.len();
+        let size = unpad(&padded.0).map_err(|_| Error::Invalid("The message's padding does not fit."))?.len();
         Ok(Plaintext { padded, from: 8, to: 8 + size })
     }
 

@@ -1,4 +1,4 @@
-//! 32 secret bytes: shared instead of copied, wiped when the last owner goes, never shown.
+//! Secret bytes: shared instead of copied, wiped when the last owner goes, never shown.
 
 use core::fmt;
 use std::sync::Arc;
@@ -45,5 +45,14 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Secret(redacted)")
+    }
+}
+
+/// Bytes of any number that are wiped when dropped. `Zeroizing<Vec<u8>>` wipes byte by byte, which took a third of opening a megabyte.
+pub(crate) struct WipedBytes(pub(crate) Vec<u8>);
+
+impl Drop for WipedBytes {
+    fn drop(&mut self) {
+        self.0.as_mut_slice().zeroize();
     }
 }

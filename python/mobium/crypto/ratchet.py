@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import urandom
-from time import time
+from time import time_ns
 
 from mobium._backend import Ratchet
 
@@ -61,7 +61,7 @@ class DoubleRatchet:
         ratchet = self._ratchet
         # Entropy is the dearest part of opening a message in a known chain, where it is not used.
         fresh = None if ratchet.knows(message) else urandom(32)
-        plaintext, following = ratchet.decrypt(message, fresh, int(time()))
+        plaintext, following = ratchet.decrypt(message, fresh, time_ns() // 1_000_000_000)
         return plaintext, DoubleRatchet(following)
 
     def knows(self, message: bytes) -> bool:

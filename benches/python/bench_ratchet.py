@@ -1,0 +1,369 @@
+"""B2, B3, B4, B6, B7: the ratchet and the padding, both back ends, beside vodozemac, the `DoubleRatchet`
+package and Rust alone.
+
+Run as a module from the root: `python -m benches.python.bench_ratchet [--quick] [--batches N] [--number N]`.
+Subjects of one row take turns, batch by batch, so that all see the same machine; a figure is the median of
+its batches. B7 subtracts two figures and therefore takes the fastest batch of each: what disturbs a batch
+only adds to it. Not its concern: sessions, storage, the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import vodozemac
+
+from mobium._pure.ratchet import Ratchet
+from mobium.crypto import DoubleRatchet
+from tests.kernels.kernels import NATIVE, NOW, PURE, Kernels
+from tests.kernels.oracle import Oracle
+
+ROOT = Path(__file__).parents[2]
+TEXT = b"a" * 200
+SIZES = (60, 1_000, 60_000, 1_000_000)
+BINDING_MARK = 0.3  # us that a call from Python may cost above Rust alone
+BUILD_LIMIT = 900  # seconds for building the criterion bench on a small machine
+
+Row = dict[str, Any]
+Batch = Callable[[], object]
+Subject = Callable[[int], Batch]
+"""Prepares a batch of so many operations, untimed, and returns what is timed."""
+
+
+def measure(subjects: Sequence[Subject], number: int, batches: int) -> list[list[float]]:
+    """Microseconds of one operation in each batch of each subject. The first batch of each is not counted."""
+    times: list[list[float]] = [[] for _ in subjects]
+    for batch in range(batches + 1):
+        for subject, found in zip(subjects, times, strict=True):
+            run = subject(number)
+            start = time.perf_counter()
+            run()
+            elapsed = time.perf_counter() - start
+            if batch:
+                found.append(elapsed / number * 1e6)
+    return times
+
+
+def medians(subjects: Sequence[Subject], number: int, batches: int) -> list[float]:
+    return [statistics.median(found) for found in measure(subjects, number, batches)]
+
+
+class Ours:
+    """Two `DoubleRatchet`s on one back end, both of which have sent and received."""
+
+    def __init__(self, kernels: Kernels) -> None:
+        shared, private, associated_data = os.urandom(32), os.urandom(32), os.urandom(32)
+        responder = kernels.Ratchet.accept(shared, private, associated_data)
+        initiator = kernels.Ratchet.initiate(shared, responder.head()[66:98], associated_data, os.urandom(32))
+        self.a, self.b = DoubleRatchet(initiator), DoubleRatchet(responder)
+        self.ping_pong(2)()
+        self.turn()
+
+    def turn(self) -> None:
+        message, self.a = self.a.encrypt(TEXT)
+        self.b = self.b.decrypt(message)[1]
+
+    def hold_2000(self) -> Ours:
+        """`b` skipped 2,000 messages of `a`."""
+        for _ in range(2):
+            for _ in range(1_000):
+                self.a = self.a.encrypt(b"")[1]
+            self.turn()
+        if len(self.b.skipped()) != 2_000:
+            raise RuntimeError("the peer was to hold 2,000 skipped keys")
+        return self
+
+    def encrypt(self, number: int) -> Batch:
+        """The side that holds the skipped keys, if there are any, writes."""
+
+        def run() -> None:
+            sender = self.b
+            for _ in range(number):
+                _, sender = sender.encrypt(TEXT)
+
+        return run
+
+    def decrypt(self, number: int) -> Batch:
+        messages = []
+        for _ in range(number):
+            message, self.a = self.a.encrypt(TEXT)
+            messages.append(message)
+
+        def run() -> None:
+            receiver = self.b
+            for message in messages:
+                _, receiver = receiver.decrypt(message)
+            self.b = receiver
+
+        return run
+
+    def ping_pong(self, number: int) -> Batch:
+        def run() -> None:
+            a, b = self.a, self.b
+            for _ in range(number):
+                message, a = a.encrypt(TEXT)
+                _, b = b.decrypt(message)
+                message, b = b.encrypt(TEXT)
+                _, a = a.decrypt(message)
+            self.a, self.b = a, b
+
+        return run
+
+
+class Olm:
+    """Two vodozemac sessions, both of which have sent and received."""
+
+    def __init__(self) -> None:
+        a, b = vodozemac.Account(), vodozemac.Account()
+        b.generate_one_time_keys(1)
+        (key,) = b.one_time_keys.values()
+        self.a = a.create_outbound_session(b.curve25519_key, key)
+        first = self.a.encrypt(TEXT).to_pre_key()
+        if first is None:
+            raise RuntimeError("the first message of an Olm session is a prekey message")
+        self.b, _ = b.create_inbound_session(a.curve25519_key, first)
+        self.ping_pong(2)()
+        self.b.decrypt(self.a.encrypt(TEXT))
+
+    def encrypt(self, number: int) -> Batch:
+        def run() -> None:
+            sender = self.b
+            for _ in range(number):
+                sender.encrypt(TEXT)
+
+        return run
+
+    def decrypt(self, number: int) -> Batch:
+        messages = [self.a.encrypt(TEXT) for _ in range(number)]
+
+        def run() -> None:
+            receiver = self.b
+            for message in messages:
+                receiver.decrypt(message)
+
+        return run
+
+    def ping_pong(self, number: int) -> Batch:
+        def run() -> None:
+            a, b = self.a, self.b
+            for _ in range(number):
+                b.decrypt(a.encrypt(TEXT))
+                a.decrypt(b.encrypt(TEXT))
+
+        return run
+
+
+class Package:
+    """Two sessions of the `DoubleRatchet` package with our constructions."""
+
+    def __init__(self) -> None:
+        shared, private, associated_data = os.urandom(32), os.urandom(32), os.urandom(32)
+        public = PURE.Ratchet.accept(shared, private, associated_data).head()[66:98]
+        self.a = Oracle(shared, associated_data, os.urandom, remote=public)
+        self.b = Oracle(shared, associated_data, os.urandom, own=private)
+        self.ping_pong(2)()
+
+    def ping_pong(self, number: int) -> Batch:
+        def run() -> None:
+            for _ in range(number):
+                self.b.decrypt(self.a.encrypt(TEXT))
+                self.a.decrypt(self.b.encrypt(TEXT))
+
+        return run
+
+
+def _against(
+    identifier: str, what: str, figures: tuple[float, float], name: str, mark: tuple[str, float] | None
+) -> Row:
+    ours, peer = figures
+    return {
+        "id": identifier,
+        "what": what,
+        "ours": ours,
+        "peer": peer,
+        "peer_name": name,
+        "unit": "us",
+        "ratio": peer / ours,
+        "mark": mark[0] if mark else "",
+        "met": peer / ours >= mark[1] if mark else None,
+    }
+
+
+def against_peers(number: int, batches: int) -> list[Row]:
+    """B2, B3 and B4. Each row has a peer of its own: Olm opens nothing that lies 2,000 messages ahead."""
+    names = ("native", "pure")
+    free = [Ours(NATIVE), Ours(PURE)]
+    full = [Ours(NATIVE).hold_2000(), Ours(PURE).hold_2000()]
+    found = []
+    subjects = [Olm().encrypt, *(ours.encrypt for ours in (*free, *full))]
+    peer, *figures = medians(subjects, number, batches)
+    for held, pair in (("", figures[:2]), (", 2,000 skipped keys held", figures[2:])):
+        for name, figure in zip(names, pair, strict=True):
+            what = f"DM encrypt, 200 B in the 512 B bucket, {name}{held}"
+            mark = ("4x", 4.0) if name == "native" else None
+            found.append(_against("B2", what, (figure, peer), "vodozemac Olm", mark))
+    peer, *figures = medians([Olm().decrypt, *(ours.decrypt for ours in free)], number, batches)
+    for name, figure in zip(names, figures, strict=True):
+        mark = ("not slower", 1.0) if name == "native" else None
+        found.append(
+            _against("B3", f"DM decrypt in the same chain, {name}", (figure, peer), "vodozemac Olm", mark)
+        )
+    subjects = [Olm().ping_pong, Package().ping_pong, *(ours.ping_pong for ours in free)]
+    peer, package, *figures = medians(subjects, max(1, number // 20), batches)
+    for name, figure in zip(names, figures, strict=True):
+        what = f"DM ping-pong round trip, {name}"
+        native = name == "native"
+        found.append(_against("B4", what, (figure, peer), "vodozemac Olm", ("2x", 2.0) if native else None))
+        found.append(
+            _against("B4", what, (figure, package), "DoubleRatchet", ("10x", 10.0) if native else None)
+        )
+    return found
+
+
+def _repeat(call: Callable[[], object]) -> Subject:
+    def prepare(number: int) -> Batch:
+        def run() -> None:
+            for _ in range(number):
+                call()
+
+        return run
+
+    return prepare
+
+
+def _calls(kernels: Kernels, size: int) -> dict[str, Callable[[], object]]:
+    """Every kernel on one back end, for a plaintext of this size."""
+    sender, receiver = _established(kernels)
+    text, salt = b"a" * size, os.urandom(16)
+    padded, (message, _) = kernels.pad(text), sender.encrypt(text, salt)
+    return {
+        "pad": lambda: kernels.pad(text),
+        "unpad": lambda: kernels.unpad(padded),
+        "ratchet encrypt": lambda: sender.encrypt(text, salt),
+        "ratchet decrypt": lambda: receiver.decrypt(message, None, NOW),
+    }
+
+
+def _established(kernels: Kernels) -> tuple[Ratchet, Ratchet]:
+    ours = Ours(kernels)
+    return ours.a._ratchet, ours.b._ratchet
+
+
+def against_the_twin(number: int, batches: int) -> list[Row]:
+    """B6."""
+    found = []
+    for size in SIZES:
+        native, pure = _calls(NATIVE, size), _calls(PURE, size)
+        repeats = max(3, min(number, number * 2_000 // size))
+        for name, call in native.items():
+            ours, peer = medians([_repeat(call), _repeat(pure[name])], repeats, batches)
+            found.append(_against("B6", f"{name}, {size:,} B, native", (ours, peer), "pure twin", None))
+    return found
+
+
+def _criterion() -> Path:
+    """The criterion bench, built."""
+    built = subprocess.run(
+        ["cargo", "bench", "-p", "mobium-benches", "--bench", "ratchet", "--no-run", "--message-format=json"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=BUILD_LIMIT,
+    )
+    messages = [json.loads(line) for line in built.stdout.splitlines()]
+    (found,) = (
+        message["executable"]
+        for message in messages
+        if message.get("executable") and message["target"]["name"] == "ratchet"
+    )
+    return Path(found)
+
+
+_UNITS = {"ns": 1e-3, "µs": 1.0, "ms": 1e3}
+
+
+def _in_rust(bench: Path, name: str, seconds: float) -> float:
+    """Microseconds of one operation as criterion estimates them in a short run."""
+    done = subprocess.run(
+        [
+            bench,
+            "--bench",
+            "--noplot",
+            "--warm-up-time",
+            "0.1",
+            "--measurement-time",
+            str(seconds),
+            f"^{name}$",
+        ],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    (found,) = re.findall(r"time:\s+\[\S+ \S+ (\S+) (\S+) \S+ \S+\]", done.stdout)
+    return float(found[0]) * _UNITS[found[1]]
+
+
+def against_rust(number: int, batches: int) -> list[Row]:
+    """B7."""
+    bench = _criterion()
+    calls = _calls(NATIVE, len(TEXT))
+    found = []
+    for call in ("encrypt", "decrypt"):
+        python, rust = [], []
+        for _ in range(max(3, batches // 2)):
+            rust.append(_in_rust(bench, f"ratchet/{call} 200 B", 0.3))
+            python += measure([_repeat(calls[f"ratchet {call}"])], number, 3)[0]
+        ours, alone = min(python), min(rust)
+        found.append(
+            {
+                "id": "B7",
+                "what": f"ratchet {call}, 200 B, native kernel called from Python",
+                "ours": ours,
+                "peer": alone,
+                "peer_name": "Rust alone",
+                "unit": "us",
+                "ratio": alone / ours,
+                "mark": f"binding under {BINDING_MARK} us",
+                "met": ours - alone < BINDING_MARK,
+            }
+        )
+    return found
+
+
+def rows(quick: bool = False, number: int = 0, batches: int = 0) -> list[Row]:
+    """All rows.
+
+    `number` is the operations in a batch, `batches` the counted batches of each subject; 0 is the usual.
+    """
+    number, batches = number or (200 if quick else 500), batches or (9 if quick else 41)
+    found = against_peers(number, batches)
+    found += against_the_twin(number, 5 if quick else 15)
+    return found + against_rust(number, 6 if quick else 20)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--number", type=int, default=0, help="operations in a batch")
+    parser.add_argument("--batches", type=int, default=0, help="batches of each subject")
+    options = parser.parse_args()
+    for row in rows(options.quick, options.number, options.batches):
+        met = {True: "met", False: "MISSED", None: ""}[row["met"]]
+        figures = f"{row['ours']:9.2f} us  {row['peer_name']:14} {row['peer']:10.2f} us  {row['ratio']:7.2f}"
+        print(f"{row['id']:3} {row['what']:66} {figures}  {row['mark']:20} {met}")
+
+
+if __name__ == "__main__":
+    main()

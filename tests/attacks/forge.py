@@ -9,8 +9,9 @@ import os
 from typing import NamedTuple
 
 from mobium._pure.ratchet import Ratchet
-from mobium.crypto import Bundle, Identity, PrekeyKind, SignedPrekey
+from mobium.crypto import Bundle, Identity, PrekeyKind, Session, SignedPrekey
 from mobium.crypto._primitives import x25519_public
+from mobium.protocol import content
 from mobium.protocol import messages as m
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Impostor",
     "Pair",
     "as_wire",
+    "first_message",
     "flipped",
     "message",
     "pair",
@@ -100,3 +102,11 @@ def wire_bundle(bundle: Bundle, rid: int | None) -> m.PrekeyBundle:
         None if bundle.one_time is None else as_wire(bundle.one_time),
         rid,
     )
+
+
+def first_message(sender: Identity, bundle: Bundle, text: str) -> bytes:
+    """A text in the first message of a new session."""
+    payload, _ = Session.initiate(sender, bundle).encrypt(
+        content.encode(content.Text(os.urandom(16), 0, text))
+    )
+    return payload

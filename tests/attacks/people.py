@@ -13,10 +13,12 @@ from typing import Any, Self
 
 from mobium.client import Engine, MessageReceived
 from mobium.client.store.database import Row, Tx
+from mobium.crypto import Bundle, PrekeyKind, SignedPrekey
+from mobium.protocol import messages as m
 from tests.support.engines import Clock, Ear, World, inside, settle, tx
 from tests.support.hostile import HostileServer
 
-__all__ = ["Person", "Scene", "State", "acquainted", "state"]
+__all__ = ["Person", "Scene", "State", "acquainted", "bundle_of", "state"]
 
 # What a person has: everything but the records of what was opened and of what could not be.
 _STATE = (
@@ -85,6 +87,26 @@ async def state(person: Person) -> State:
         return {table: sorted(tx.all(f"SELECT * FROM {table}"), key=repr) for table in _STATE}
 
     return await tx(person.engine, read)
+
+
+def bundle_of(person: Person) -> Bundle:
+    """What the server holds of somebody, with the last-resort key."""
+    account = person.scene.server.accounts[person.key]
+    assert account.signed is not None
+    assert account.last_resort is not None
+
+    def read(key: m.WirePrekey) -> SignedPrekey:
+        return SignedPrekey(key.id, key.expires, key.public, key.signature)
+
+    return Bundle(
+        person.key,
+        account.x_public,
+        account.binding,
+        read(account.signed),
+        read(account.last_resort),
+        PrekeyKind.KEM_LAST_RESORT,
+        None,
+    )
 
 
 class Scene:

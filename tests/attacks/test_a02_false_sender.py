@@ -11,39 +11,9 @@ from pathlib import Path
 import pytest
 
 from mobium.client import ContactKeyChanged
-from mobium.crypto import Bundle, Identity, PrekeyKind, Session, SignedPrekey
-from mobium.protocol import content
-from mobium.protocol import messages as m
-from tests.attacks.forge import Impostor
-from tests.attacks.people import Person, Scene, state
-
-
-def bundle_of(person: Person) -> Bundle:
-    """What the server holds of somebody, with the last-resort key."""
-    account = person.scene.server.accounts[person.key]
-    assert account.signed is not None
-    assert account.last_resort is not None
-
-    def read(key: m.WirePrekey) -> SignedPrekey:
-        return SignedPrekey(key.id, key.expires, key.public, key.signature)
-
-    return Bundle(
-        person.key,
-        account.x_public,
-        account.binding,
-        read(account.signed),
-        read(account.last_resort),
-        PrekeyKind.KEM_LAST_RESORT,
-        None,
-    )
-
-
-def first_message(sender: Identity, bundle: Bundle, text: str) -> bytes:
-    payload, _ = Session.initiate(sender, bundle).encrypt(
-        content.encode(content.Text(os.urandom(16), 0, text))
-    )
-    return payload
-
+from mobium.crypto import Identity
+from tests.attacks.forge import Impostor, first_message
+from tests.attacks.people import Person, Scene, bundle_of, state
 
 BINDINGS: dict[str, Callable[[Person, Identity], bytes]] = {
     "the one of the other key": lambda alice, _: alice.engine.identity.binding,

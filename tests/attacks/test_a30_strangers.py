@@ -1,0 +1,183 @@
+"""A30: a stranger fills a mailbox, floods requests, or probes by receipts whether somebody is there: bounded,
+and friends still get through. (Ringing and candidates come with calls.)
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mobium.client import receive
+from mobium.client.store import peers
+from mobium.client.store.database import Tx
+from mobium.client.store.peers import Peer, Relation
+from mobium.crypto import Identity, Session
+from mobium.protocol import content
+from mobium.protocol import messages as m
+from mobium_server.storage import sqlite
+from tests.attacks.forge import first_message
+from tests.attacks.people import Person, Scene, bundle_of, state
+from tests.support.server import Client, client, server
+
+SIZE = 40  # of a mailbox
+SHARE = 4
+
+
+# ---------------------------------------------------------------- the mailbox
+
+
+async def fill(sender: Client, recipient: bytes, count: int) -> list[m.Accepted | m.Error]:
+    """The server's answers to so many messages."""
+    ids = [await sender.post(recipient) for _ in range(count)]
+    answers: dict[bytes | None, m.Accepted | m.Error] = {}
+    while len(answers) < count:
+        answer = await sender.receive()
+        assert isinstance(answer, m.Accepted | m.Error)
+        answers[answer.id] = answer
+    return [answers[each] for each in ids]
+
+
+async def besiege(folder: Path, strangers: int) -> tuple[int, bool]:
+    """So many strangers fill the mailbox of somebody who is away; then a friend writes.
+
+    Returns how many messages of strangers were taken, and whether the friend's was.
+    """
+    async with server(folder, max_offline_messages=SIZE) as running:
+        async with client(running.url) as target:
+            person = target.person
+        taken = 0
+        for _ in range(strangers):
+            async with client(running.url, publish=False) as stranger:
+                answers = await fill(stranger, person.public, SIZE)
+                taken += sum(isinstance(answer, m.Accepted) for answer in answers)
+                refused = [answer for answer in answers if isinstance(answer, m.Error)]
+                assert {answer.code for answer in refused} <= {"queue_full"}
+        async with client(running.url) as friend:
+            [answer] = await fill(friend, person.public, 1)
+        async with client(running.url, person, publish=False) as target:
+            for _ in range(taken):
+                await target.take()
+            if isinstance(answer, m.Accepted):
+                assert (await target.take()).sender == friend.public
+        return taken, isinstance(answer, m.Accepted)
+
+
+async def test_a_stranger_fills_a_tenth_of_a_mailbox(tmp_path: Path) -> None:
+    assert await besiege(tmp_path, 1) == (SHARE, True)
+
+
+async def test_nine_strangers_leave_room_for_a_friend(tmp_path: Path) -> None:
+    assert await besiege(tmp_path, 9) == (9 * SHARE, True)
+
+
+async def test_without_the_share_one_stranger_locks_all_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "sender_share", lambda most: most)  # the defence, off
+    assert await besiege(tmp_path, 1) == (SIZE, False)
+
+
+# ---------------------------------------------------------------- requests
+
+
+async def knock(scene: Scene, bob: Person, count: int) -> list[Identity]:
+    """So many strangers write to Bob, each once; returns when he has taken it."""
+    bundle = bundle_of(bob)
+    strangers = [Identity.from_seed(os.urandom(64)) for _ in range(count)]
+    for stranger in strangers:
+        await scene.server.forge(stranger.public, bob.key, first_message(stranger, bundle, "buy this"))
+    await scene.server.drained(bob.key)
+    return strangers
+
+
+async def test_requests_are_fifty_at_most_and_friends_get_through(folder: Path) -> None:
+    async with Scene(folder) as scene:
+        alice, bob = await scene.pair()
+        strangers = await knock(scene, bob, 60)
+        requests = await bob.engine.contacts.requests()
+        assert [request.key for request in requests] == [one.public.hex() for one in strangers[:50]]
+        assert len((await state(bob))["session"]) == 50
+        assert (await bob.unopened()) == ["too many requests wait already"] * 10
+        await alice.says(bob, "hello", "delivered")
+        assert await bob.history(alice) == ["hello"]
+        # Who is declined makes room.
+        await bob.engine.contacts.decline(strangers[0].public)
+        [welcome] = await knock(scene, bob, 1)
+        assert (await bob.engine.contacts.get(welcome.public)).request
+
+
+async def test_without_the_limit_requests_have_no_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "MAX_REQUESTS", 2**32)  # the defence, off
+    async with Scene(folder) as scene:
+        bob = await scene.person("bob")
+        await knock(scene, bob, 60)
+        assert len(await bob.engine.contacts.requests()) == 60
+
+
+async def flood(scene: Scene, bob: Person, count: int) -> Identity:
+    """One stranger writes so many texts before he is answered."""
+    stranger = Identity.from_seed(os.urandom(64))
+    session = Session.initiate(stranger, bundle_of(bob))
+    for number in range(count):
+        text = content.encode(content.Text(os.urandom(16), 0, f"text {number}"))
+        payload, session = session.encrypt(text)
+        await scene.server.forge(stranger.public, bob.key, payload)
+    await scene.server.drained(bob.key)
+    return stranger
+
+
+async def test_one_stranger_writes_two_hundred_texts_at_most(folder: Path) -> None:
+    async with Scene(folder) as scene:
+        alice, bob = await scene.pair()
+        stranger = await flood(scene, bob, 230)
+        assert len(await bob.engine.history(stranger.public, limit=500)) == 200
+        await alice.says(bob, "hello", "delivered")
+        assert await bob.history(alice) == ["hello"]
+
+
+async def test_without_the_limit_one_stranger_writes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receive, "_MAX_OF_REQUEST", 2**32)  # the defence, off
+    async with Scene(folder) as scene:
+        bob = await scene.person("bob")
+        stranger = await flood(scene, bob, 230)
+        assert len(await bob.engine.history(stranger.public, limit=500)) == 230
+
+
+# ---------------------------------------------------------------- presence
+
+
+async def test_a_stranger_gets_no_receipt_and_no_sign_of_life(folder: Path) -> None:
+    async with Scene(folder) as scene:
+        bob, stranger = await scene.person("bob"), await scene.person("stranger")
+        texts = [await stranger.says(bob, f"text {number}") for number in range(3)]
+        await bob.hears("text 0", "text 1", "text 2")
+        await scene.server.drained(bob.key)
+        await bob.engine.mark_read(stranger.key, tell=True)
+        # A friend's receipt is queued after those that a stranger would have got.
+        friend = await scene.person("friend")
+        await bob.engine.contacts.add(friend.key)
+        await friend.says(bob, "hello", "delivered")
+        assert {each.recipient for each in scene.server.sent_by(bob.key)} == {friend.key}
+        assert [(await stranger.engine.message(text)).state for text in texts] == ["sent"] * 3
+        # With consent, and not before, the stranger learns that they arrived.
+        await bob.engine.contacts.accept(stranger.key)
+        for text in texts:
+            assert await stranger.engine.wait(text, "delivered", timeout=10) == "delivered"
+
+
+async def test_without_consent_a_stranger_learns_who_is_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = peers.add
+
+    def friend_at_once(tx: Tx, ed: bytes, _relation: Relation, now: int) -> Peer:
+        return add(tx, ed, "contact", now)
+
+    async with Scene(folder) as scene:
+        bob, stranger = await scene.person("bob"), await scene.person("stranger")
+        monkeypatch.setattr(peers, "add", friend_at_once)  # the defence, off
+        assert await stranger.says(bob, "are you there?", "delivered")

@@ -8,7 +8,7 @@ keys that were used (`mobium.client.direct`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 from mobium.client.bundles import to_wire
@@ -31,7 +31,8 @@ from mobium.protocol.messages import (
 __all__ = ["Upkeep"]
 
 _WEEK: Final = 7 * 86_400  # a signed and a last-resort key serve so long
-_KEPT: Final = 14 * 86_400  # and their private halves so much longer, for messages that are under way
+_STOCK_LIFE: Final = 45 * 86_400  # initiators refuse keys after 60 days, so a stock is replaced before
+_MOST_HELD: Final = 10_000  # one-time keys; a server that denies its stock must not fill the disk
 _FRAME_SHARE: Final = 2_048  # bytes of a publication that are no one-time keys
 
 Request = Callable[[ClientMessage], Awaitable[ServerMessage]]
@@ -57,7 +58,8 @@ class Upkeep:
             return
         for part in _parts(publication, message_size):
             count = _counted(await self._request(part))
-            await core.store.run(_published, self._host, count, core.now())
+            fresh = publication.one_time + publication.kem_one_time if part.reset else []
+            await core.store.run(_published, self._host, count, core.now(), fresh)
 
 
 def _counted(answer: ServerMessage) -> PrekeyCount:
@@ -69,16 +71,20 @@ def _counted(answer: ServerMessage) -> PrekeyCount:
 def _plan(tx: Tx, identity: Identity, host: str, count: PrekeyCount, now: int) -> PublishPrekeys | None:
     """Make and store what is to be published, or nothing if all is well."""
     server = meta.server(tx, host)
-    reset = server is None or not server.published
-    if not reset:
+    known = server is not None and server.published
+    if known:
         _published(tx, host, count, now)  # a publication whose answer was lost
+    reset = not known or prekeys.stale_stock(tx, host, now - _STOCK_LIFE, now + SLACK)
+    if reset:
+        count = PrekeyCount(0, 0, 0, 0)
     signed = _renew(tx, identity, PrekeyKind.SIGNED, host, count.signed_id, now)
     last_resort = _renew(tx, identity, PrekeyKind.KEM_LAST_RESORT, host, count.last_resort_id, now)
     one_time = kem_one_time = 0
-    if reset or count.one_time < limits.REFILL_BELOW:
-        one_time = limits.ONE_TIME_STOCK - (0 if reset else count.one_time)
-    if reset or count.kem_one_time < limits.REFILL_BELOW:
-        kem_one_time = limits.KEM_ONE_TIME_STOCK - (0 if reset else count.kem_one_time)
+    if prekeys.held(tx) < _MOST_HELD:
+        if count.one_time < limits.REFILL_BELOW:
+            one_time = limits.ONE_TIME_STOCK - count.one_time
+        if count.kem_one_time < limits.REFILL_BELOW:
+            kem_one_time = limits.KEM_ONE_TIME_STOCK - count.kem_one_time
     if not (signed or last_resort or one_time or kem_one_time):
         return None
     return PublishPrekeys(
@@ -116,8 +122,10 @@ def _in_time(prekey: SignedPrekey, now: int) -> bool:
     return now < prekey.expires <= now + LIFETIME + SLACK
 
 
-def _published(tx: Tx, host: str, count: PrekeyCount, now: int) -> None:
-    """The server says which keys are in force."""
+def _published(tx: Tx, host: str, count: PrekeyCount, now: int, fresh: Sequence[WirePrekey] = ()) -> None:
+    """The server says which keys are in force; if there are `fresh` ones, they are all that it has left."""
+    if fresh:
+        prekeys.replace_stock(tx, host, [prekey.id for prekey in fresh], now)
     tx.execute("UPDATE server SET published = 1 WHERE host = ? AND ? != 0", host, count.signed_id)
     for kind, prekey_id in (
         (PrekeyKind.SIGNED, count.signed_id),

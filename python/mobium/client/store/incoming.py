@@ -85,8 +85,8 @@ def due_retries(tx: Tx, now: int, recovered_until: int) -> list[tuple[int, int]]
     due = []
     for peer, retry_at, relation in rows:
         if relation == "contact":
-            # A clock that was set back must not silence a contact for longer than the pause.
-            due.append((peer, min(retry_at, now) + RETRY_PAUSE if retry_at else 0))
+            # A moment in the future comes from a clock that was wrong.
+            due.append((peer, retry_at + RETRY_PAUSE if 0 < retry_at <= now else 0))
         elif relation == "unknown" and now < recovered_until and not retry_at and asked < _RECOVERY_PEERS:
             asked += 1
             due.append((peer, 0))

@@ -17,16 +17,20 @@ __all__ = [
     "add",
     "delete_used",
     "forget_seen",
+    "held",
     "is_mine",
     "is_seen",
     "newest",
     "note_seen",
     "published",
+    "replace_stock",
+    "stale_stock",
 ]
 
 _COLUMNS: Final = "id, expires, public, signature, private"
 # Every handshake uses a signed key, and the last-resort one may serve many.
 _KEPT: Final = f"kind IN ('{PrekeyKind.SIGNED.value}', '{PrekeyKind.KEM_LAST_RESORT.value}')"
+_ONE_TIME: Final = f"kind IN ('{PrekeyKind.ONE_TIME.value}', '{PrekeyKind.KEM_ONE_TIME.value}')"
 
 
 class StoredPrekeys:
@@ -80,6 +84,32 @@ def published(tx: Tx, kind: PrekeyKind, prekey_id: int, host: str, now: int) -> 
         "UPDATE prekey SET replaced_at = ? WHERE kind = ? AND id != ? AND host = ? AND replaced_at IS NULL",
         now, kind.value, prekey_id, host,
     )  # fmt: skip
+
+
+def stale_stock(tx: Tx, host: str, before: int, after: int) -> bool:
+    """Whether a server may hand out one-time keys made before one moment, or after another one that is yet
+    to come.
+    """
+    row = tx.one(
+        f"SELECT 1 FROM prekey WHERE {_ONE_TIME} AND host = ? AND replaced_at IS NULL"  # noqa: S608
+        " AND (made_at < ? OR made_at > ?)",
+        host, before, after,
+    )  # fmt: skip
+    return row is not None
+
+
+def replace_stock(tx: Tx, host: str, fresh: list[int], now: int) -> None:
+    """The server has dropped every one-time key but the fresh ones, named by their ids."""
+    tx.execute(
+        f"UPDATE prekey SET replaced_at = ? WHERE {_ONE_TIME} AND host = ? AND replaced_at IS NULL"  # noqa: S608
+        f" AND id NOT IN ({','.join(map(str, fresh))})",
+        now, host,
+    )  # fmt: skip
+
+
+def held(tx: Tx) -> int:
+    """How many one-time keys are held."""
+    return int(tx.value(f"SELECT count(*) FROM prekey WHERE {_ONE_TIME}"))  # noqa: S608
 
 
 def delete_used(tx: Tx, used: UsedPrekeys) -> None:

@@ -28,8 +28,8 @@ from typing import Protocol
 
 from mobium.protocol import codec, limits
 from mobium.protocol.codes import ErrorCode, sentence
-from mobium.protocol.messages import Accepted, Error
-from mobium_server.storage.base import Gone, Mailbox, NewMessage, Page, Refused, Storage, Unavailable
+from mobium.protocol.messages import Error
+from mobium_server.storage.base import Gone, Mailbox, NewMessage, Page, Refused, Storage, Taken, Unavailable
 from mobium_server.storage.worker import Jobs
 
 __all__ = ["Cancel", "Desk", "Envelope", "Later", "Outlet", "PostOffice", "Recent", "accepted"]
@@ -92,6 +92,7 @@ class Envelope:
         "answers",
         "delivery",
         "desk",
+        "digest",
         "key",
         "payload",
         "recipient",
@@ -101,11 +102,12 @@ class Envelope:
         "state",
     )
 
-    def __init__(self, sender: bytes, recipient: bytes, delivery: bytes, payload: bytes) -> None:
+    def __init__(self, sender: bytes, recipient: bytes, delivery: bytes, payload: bytes, key: bytes) -> None:
         self.sender = sender
         self.recipient = recipient
         self.delivery = delivery
-        self.key = sender + recipient + delivery
+        self.key = key
+        self.digest: bytes | None = None
         self.payload = payload
         self.size = len(payload)
         self.seq = 0
@@ -186,27 +188,29 @@ class Recent:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, key: bytes) -> None:
-        """Remember that the delivery with this key was acknowledged."""
+    def add(self, digest: bytes) -> None:
+        """Remember that the delivery with this digest was acknowledged."""
         began, newest = self._steps[-1]
         if self._steady() - began >= MEMORY / MEMORY_STEPS:
             newest = self._turn()
-        digest = self._hash(key)
         if digest not in newest:
             newest.add(digest)
             self._count += 1
             if self._count > MEMORY_MOST:
                 self._drop()
 
-    def __contains__(self, key: bytes) -> bool:
+    def __contains__(self, digest: bytes) -> bool:
         if not self._count:
             return False
         if self._steady() - self._steps[-1][0] >= MEMORY / MEMORY_STEPS:
             self._turn()
-        digest = self._hash(key)
-        return any(digest in step for _, step in self._steps)
+        for _, step in self._steps:  # noqa: SIM110 - a generator costs more than what it looks up
+            if digest in step:
+                return True
+        return False
 
-    def _hash(self, key: bytes) -> bytes:
+    def digest(self, key: bytes) -> bytes:
+        """What is remembered of a sender, recipient and delivery id: 16 bytes that say nothing."""
         return blake2b(key, digest_size=16, key=self._secret).digest()
 
     def _turn(self) -> set[bytes]:
@@ -248,7 +252,8 @@ class PostOffice:
         self._live: dict[bytes, Envelope] = {}
         self._waiting: dict[bytes, Envelope] = {}
         self._committing: list[Envelope] = []
-        self._acknowledged: set[int] = set()  # rows to be deleted, those in the running transaction included
+        # Rows to be deleted, those in the running transaction included.
+        self._acknowledged: dict[int, Taken] = {}
         self._recent = Recent(steady)
         self._answers: list[tuple[Desk, bytes]] = []
         self._tick: Cancel | None = None
@@ -322,10 +327,12 @@ class PostOffice:
         key = desk.identity + recipient + delivery
         envelope = self._live.get(key)
         if envelope is None:
-            if key in self._recent:
+            digest = self._recent.digest(key)
+            if digest in self._recent:
                 self._answer(desk, accepted(delivery, rid))
                 return
-            envelope = Envelope(desk.identity, recipient, delivery, payload)
+            envelope = Envelope(desk.identity, recipient, delivery, payload, key)
+            envelope.digest = digest
             self._live[key] = envelope
             self._wait(envelope, desk, rid)
             to = self._desks.get(recipient)
@@ -395,15 +402,15 @@ class PostOffice:
         envelope.desk = None
         envelope.state = State.DONE
         self._live.pop(envelope.key, None)
-        self._recent.add(envelope.key)
+        self._recent.add(envelope.digest or self._recent.digest(envelope.key))
         if state is State.STORED:
-            self._delete(envelope.seq)
+            self._delete(envelope)
         elif state is State.WAITING:
             del self._waiting[envelope.key]
         self._answer_all(envelope)
 
-    def _delete(self, seq: int) -> None:
-        self._acknowledged.add(seq)
+    def _delete(self, envelope: Envelope) -> None:
+        self._acknowledged[envelope.seq] = Taken(envelope.seq, envelope.recipient, envelope.sender)
         self._arm_tidy()
 
     def _arm_tidy(self) -> None:
@@ -497,10 +504,10 @@ class PostOffice:
 
     def _row(self, desk: Desk, seq: int, sender: bytes, delivery: bytes, payload: bytes) -> Envelope:
         """The envelope of a row: the one that is here already if its sender sends it again just now."""
-        envelope = self._live.get(sender + desk.identity + delivery)
+        key = sender + desk.identity + delivery
+        envelope = self._live.get(key)
         if envelope is None:
-            envelope = Envelope(sender, desk.identity, delivery, payload)
-            self._live[envelope.key] = envelope
+            envelope = self._live[key] = Envelope(sender, desk.identity, delivery, payload, key)
         elif envelope.state is State.COMMITTING:
             return envelope  # the commit finds the row, and answers
         elif envelope.state is State.WAITING:
@@ -546,7 +553,7 @@ class PostOffice:
                 break
             batch.append(envelope)
             size += envelope.size
-        deletes = list(self._acknowledged)
+        deletes = list(self._acknowledged.values())
         if not batch and not deletes:
             self._report_idle()
             return
@@ -564,7 +571,8 @@ class PostOffice:
                 self._not_committed(batch, error)
             else:
                 self._works()
-                self._acknowledged.difference_update(deletes)
+                for taken in deletes:
+                    del self._acknowledged[taken.seq]
                 self._committed(batch, outcome)
             self._flush_answers()
             self._go_on()
@@ -579,10 +587,10 @@ class PostOffice:
                 self._refuse(envelope, code, 60.0 if result is Refused.FULL else None)
                 continue
             self.stored += 1
-            if envelope.state is State.DONE:
-                self._delete(result)  # acknowledged while it was being written
-                continue
             envelope.seq = result
+            if envelope.state is State.DONE:
+                self._delete(envelope)  # acknowledged while it was being written
+                continue
             envelope.state = State.STORED
             envelope.payload = b""
             if envelope.desk is None:
@@ -669,7 +677,7 @@ class PostOffice:
     def forget(self, gone: list[Gone]) -> None:
         """Messages expired: their delivery ids stay answered for a while."""
         for recipient, sender, delivery in gone:
-            self._recent.add(sender + recipient + delivery)
+            self._recent.add(self._recent.digest(sender + recipient + delivery))
 
     def drain(self, done: Callable[[], None]) -> None:
         """Commit and answer everything that waits, without waiting for a tick, then call `done`."""
@@ -691,4 +699,4 @@ class PostOffice:
 
 def accepted(delivery: bytes, rid: int | None) -> bytes:
     """The frame that answers a sender."""
-    return codec.encode(Accepted(delivery, rid))
+    return codec.encode_accepted(delivery, rid)

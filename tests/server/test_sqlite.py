@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mobium.errors import StoreError
-from mobium_server.storage.base import NewMessage, Prekey, Publication, Row, Unavailable
+from mobium_server.storage.base import NewMessage, Prekey, Publication, Row, Taken, Unavailable
 from mobium_server.storage.schema import MIGRATIONS
 from mobium_server.storage.sqlite import SqliteStorage, connect
 from tests.support.vfs import Disk, disk
@@ -28,6 +28,10 @@ PUBLICATION = Publication(b"x" * 32, b"y" * 64, KEY, KEY)
 
 def message(number: int, content: bytes = b"payload") -> NewMessage:
     return NewMessage(BEN, ANNA, number.to_bytes(16, "big"), content)
+
+
+def taken(seq: int) -> Taken:
+    return Taken(seq, BEN, ANNA)
 
 
 @pytest.fixture
@@ -67,11 +71,11 @@ def test_a_full_disk_refuses_and_recovers(tmp_path: Path, watched: Disk) -> None
     storage.apply([message(1)], [], 100)
     watched.full = True
     with pytest.raises(Unavailable):
-        storage.apply([message(2)], [1], 100)
+        storage.apply([message(2)], [taken(1)], 100)
     assert [row.delivery[-1] for row in storage.page(BEN, 0, 10, 10**6).rows] == [1]
     assert storage.mailbox(BEN).waiting == 1
     watched.full = False
-    assert storage.apply([message(3)], [1], 100) == [2]
+    assert storage.apply([message(3)], [taken(1)], 100) == [2]
     assert storage.mailbox(BEN).waiting == 1
     storage.close()
 
@@ -93,7 +97,7 @@ def test_a_locked_database_refuses_and_recovers(tmp_path: Path) -> None:
 def test_numbers_are_never_used_again(tmp_path: Path) -> None:
     storage = opened(tmp_path / "m.db")
     assert storage.apply([message(1), message(2)], [], 100) == [1, 2]
-    storage.apply([], [1, 2], 100)
+    storage.apply([], [taken(1), taken(2)], 100)
     storage.close()
     storage = opened(tmp_path / "m.db")
     assert storage.apply([message(3)], [], 100) == [3]
@@ -146,7 +150,7 @@ def test_delivered_messages_leave_nothing_in_the_file(tmp_path: Path) -> None:
     storage = opened(path)
     secret = b"who wrote this to whom" * 100
     storage.apply([message(number, secret) for number in range(50)], [], 100)
-    storage.apply([], list(range(1, 51)), 100)
+    storage.apply([], [taken(seq) for seq in range(1, 51)], 100)
     storage.close()
     content = path.read_bytes()
     assert secret[:22] not in content

@@ -19,6 +19,7 @@ from mobium_server.storage.base import (
     Refused,
     Stock,
     Storage,
+    Taken,
 )
 from mobium_server.storage.memory import MemoryStorage
 from mobium_server.storage.sqlite import SqliteStorage
@@ -113,7 +114,7 @@ def test_a_mailbox_fills_up_and_a_sender_takes_a_tenth(storage: Storage) -> None
     # What is stored already needs no room, and room that was made is room.
     first = storage.page(BEN, 0, 1, 1).rows[0].seq
     assert storage.apply([message(0)], [], LATER) == [first]
-    assert storage.apply([message(77)], [first], LATER)[0] not in (Refused.FULL, first)
+    assert storage.apply([message(77)], [Taken(first, BEN, ANNA)], LATER)[0] not in (Refused.FULL, first)
     assert storage.apply([message(78)], [], LATER) == [Refused.FULL]
     assert storage.apply([message(1, CARL)], [], LATER) != [Refused.FULL]
 
@@ -121,11 +122,29 @@ def test_a_mailbox_fills_up_and_a_sender_takes_a_tenth(storage: Storage) -> None
 def test_deletes_come_before_inserts_and_forgive_what_is_gone(storage: Storage) -> None:
     (seq,) = storage.apply([message(1)], [], LATER)
     assert isinstance(seq, int)
-    (again,) = storage.apply([message(1)], [seq, seq, 999], LATER)
+    gone = [Taken(seq, BEN, ANNA), Taken(seq, BEN, ANNA), Taken(999, BEN, CARL), Taken(998, NOBODY, CARL)]
+    (again,) = storage.apply([message(1)], gone, LATER)
     assert isinstance(again, int)
     assert again > seq
-    storage.apply([], [seq], LATER)
+    storage.apply([], gone, LATER)
     assert numbers(storage) == [1]
+    assert storage.mailbox(BEN).waiting == 1
+
+
+def test_any_number_of_rows_at_once(storage: Storage) -> None:
+    for number in (1, 3, 64, 100, 200):
+        senders = [i.to_bytes(32, "big") for i in range(number)]
+        mixed = [message(i, (BEN, CARL)[i % 2], sender) for i, sender in enumerate(senders)]
+        seqs = storage.apply(mixed, [], LATER)
+        stored = [seq for seq in seqs if seq is not Refused.FULL]
+        assert len(stored) == min(number, 2 * MOST)
+        assert numbers(storage) == list(range(0, min(number, 2 * MOST), 2))
+        rows = storage.page(BEN, 0, 1_000, 10**9).rows + storage.page(CARL, 0, 1_000, 10**9).rows
+        assert sorted(row.seq for row in rows) == stored
+        taken = [Taken(row.seq, (BEN, CARL)[row.delivery[-1] % 2], row.sender) for row in rows]
+        storage.apply([], taken, LATER)
+        assert (numbers(storage), numbers(storage, CARL)) == ([], [])
+        assert (storage.mailbox(BEN).waiting, storage.mailbox(CARL).waiting) == (0, 0)
 
 
 def test_messages_expire(storage: Storage) -> None:

@@ -21,7 +21,8 @@ def early_commit(commit: Callable[[PostOffice], None]) -> Callable[[PostOffice],
     def early(office: PostOffice) -> None:
         for envelope in office._waiting.values():
             for desk, rid in envelope.answers:
-                desk.outlet.send(accepted(envelope.delivery, rid))
+                if desk.open:
+                    desk.outlet.send(accepted(envelope.delivery, rid))
                 office._release(desk, envelope.size)
             envelope.answers.clear()
         commit(office)

@@ -18,7 +18,7 @@ from mobium.protocol import limits
 from mobium.protocol.codes import ErrorCode
 from mobium.protocol.messages import ClientMessage, ServerMessage
 
-__all__ = ["decode_client", "decode_server", "encode", "encode_delivery", "unpack_map"]
+__all__ = ["decode_client", "decode_server", "encode", "encode_accepted", "encode_delivery", "unpack_map"]
 
 
 def encode(message: ClientMessage | ServerMessage) -> bytes:
@@ -32,6 +32,15 @@ def encode_delivery(tag: int, delivery: bytes, sender: bytes, payload: bytes) ->
     packed: bytes = msgpack.packb(
         {"type": "message", "tag": tag, "id": delivery, "sender": sender, "payload": payload}
     )
+    return packed
+
+
+def encode_accepted(delivery: bytes, rid: int | None) -> bytes:
+    """The frame of `messages.Accepted` with these values, without the struct: a server's hot path."""
+    fields: dict[str, object] = {"type": "ack", "id": delivery}
+    if rid is not None:
+        fields["rid"] = rid
+    packed: bytes = msgpack.packb(fields)
     return packed
 
 
@@ -50,6 +59,9 @@ def unpack_map(data: bytes) -> dict[str, Any]:
 
     Raises ProtocolError with code `malformed`.
     """
+    flat = _unpack_flat(data)
+    if flat is not None:
+        return flat
     tree = _Tree()
     try:
         value = msgpack.unpackb(
@@ -66,6 +78,26 @@ def unpack_map(data: bytes) -> dict[str, Any]:
         raise ProtocolError("The frame is not one well-formed MessagePack map.") from error
     if type(value) is not dict:
         raise ProtocolError("The frame is not a MessagePack map.")
+    return value
+
+
+def _unpack_flat(data: bytes) -> dict[str, Any] | None:
+    """The map of a small frame that holds no other containers, as most do, or None: look again, strictly.
+
+    The same rules without a call into Python for each container: a map that came out as long as its first byte
+    says has no repeated keys.
+    """
+    if len(data) > _SMALL:
+        return None
+    try:
+        value = msgpack.unpackb(data, raw=False, strict_map_key=True, ext_hook=_refuse_ext)
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException):
+        return None
+    if type(value) is not dict or len(value) ^ 0x80 != data[0]:
+        return None
+    for field in value.values():
+        if type(field) not in _PLAIN:
+            return None
     return value
 
 
@@ -91,6 +123,11 @@ class _Tree:
         if msgpack.Timestamp in map(type, items):  # the one ext type that never reaches ext_hook
             raise ValueError("ext type")
         return items
+
+
+# So few bytes cannot become many objects, even where nothing counts them.
+_SMALL = 8_192
+_PLAIN = frozenset({bytes, str, int, float, bool, type(None)})
 
 
 def _refuse_ext(_code: int, _data: bytes) -> NoReturn:

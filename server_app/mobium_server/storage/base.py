@@ -32,6 +32,7 @@ __all__ = [
     "Row",
     "Stock",
     "Storage",
+    "Taken",
     "Unavailable",
     "sender_share",
 ]
@@ -65,6 +66,14 @@ class NewMessage(NamedTuple):
     sender: bytes
     delivery: bytes
     payload: bytes
+
+
+class Taken(NamedTuple):
+    """A stored message that its recipient has acknowledged."""
+
+    seq: int
+    recipient: bytes
+    sender: bytes
 
 
 class Row(NamedTuple):
@@ -176,10 +185,10 @@ class Storage(Protocol):
         """Keep a value of the server itself."""
 
     def apply(
-        self, inserts: Sequence[NewMessage], deletes: Sequence[int], expires: int
+        self, inserts: Sequence[NewMessage], deletes: Sequence[Taken], expires: int
     ) -> list[int | Refused]:
-        """Delete rows, then store messages that expire at `expires` on the server's clock: one transaction,
-        durable on return.
+        """Delete rows, then store messages (each recipient, sender and delivery id once) that expire at
+        `expires` on the server's clock: one transaction, durable on return.
 
         For each message its row number, or why it was refused. A message whose recipient, sender and delivery
         id are stored already gets the number of that row.

@@ -20,6 +20,7 @@ from mobium_server.storage.base import (
     Refused,
     Row,
     Stock,
+    Taken,
     sender_share,
 )
 
@@ -59,10 +60,10 @@ class MemoryStorage:
         self._values[name] = value
 
     def apply(
-        self, inserts: Sequence[NewMessage], deletes: Sequence[int], expires: int
+        self, inserts: Sequence[NewMessage], deletes: Sequence[Taken], expires: int
     ) -> list[int | Refused]:
-        for seq in deletes:
-            self._rows.pop(seq, None)
+        for taken in deletes:
+            self._rows.pop(taken.seq, None)
         return [self._insert(message, expires) for message in inserts]
 
     def _insert(self, message: NewMessage, expires: int) -> int | Refused:

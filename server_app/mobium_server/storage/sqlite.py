@@ -32,6 +32,7 @@ from mobium_server.storage.base import (
     Refused,
     Row,
     Stock,
+    Taken,
     Unavailable,
     sender_share,
 )
@@ -42,6 +43,7 @@ __all__ = ["SqliteStorage", "connect"]
 
 # how long to wait for another program's lock, such as a backup's, before a sender is told to come again
 BUSY_MS = 2_000
+AT_ONCE = 64  # rows in one statement, a power of two
 COUNTED = 4_096  # mailboxes whose counts are kept in memory; others are counted again when they are needed
 OLDEST_SQLITE = (3, 35, 0)  # DELETE ... RETURNING, by which a one-time key is handed out once
 
@@ -194,35 +196,78 @@ class SqliteStorage:
     # ------------------------------------------------------------ messages
 
     def apply(
-        self, inserts: Sequence[NewMessage], deletes: Sequence[int], expires: int
+        self, inserts: Sequence[NewMessage], deletes: Sequence[Taken], expires: int
     ) -> list[int | Refused]:
         with self._transaction() as connection:
-            for seq in deletes:
-                row = connection.execute(
-                    "DELETE FROM messages WHERE seq = ? RETURNING mailbox, sender", (seq,)
-                ).fetchone()
-                if row is not None:
-                    self._forget(*row)
-            return [self._insert(connection, message, expires) for message in inserts]
+            for start, end in _pieces(len(deletes)):
+                self._delete(connection, deletes[start:end])
+            results: list[int | Refused] = [Refused.UNKNOWN] * len(inserts)
+            chosen: list[tuple[int, int, NewMessage]] = []
+            for place, message in enumerate(inserts):
+                refused = self._admit(connection, message)
+                if isinstance(refused, tuple):
+                    results[place] = refused[0]
+                else:
+                    chosen.append((place, refused, message))
+            for start, end in _pieces(len(chosen)):
+                self._insert(connection, chosen[start:end], expires, results)
+            return results
 
-    def _insert(self, connection: sqlite3.Connection, message: NewMessage, expires: int) -> int | Refused:
+    # Many rows in one statement: each step of a statement gives up the interpreter's lock, and while the loop
+    # is busy
+    # it takes milliseconds to get it back.
+
+    def _delete(self, connection: sqlite3.Connection, taken: Sequence[Taken]) -> None:
+        cursor = connection.execute(
+            f"DELETE FROM messages WHERE seq IN ({', '.join('?' * len(taken))})",  # noqa: S608 - marks only
+            [one.seq for one in taken],
+        )
+        exact = cursor.rowcount == len(taken)
+        for one in taken:
+            mailbox = self._ids.get(one.recipient)
+            if exact and mailbox is not None:
+                self._forget(mailbox, one.sender)
+            elif mailbox is not None:
+                self._counts.pop(mailbox, None)  # some had expired: count again when it is needed
+
+    def _admit(self, connection: sqlite3.Connection, message: NewMessage) -> int | tuple[int | Refused]:
+        """The mailbox that has room for a message, where it counts from now on; or what it comes to instead."""
         mailbox = self._id(connection, message.recipient)
         if mailbox is None:
-            return Refused.UNKNOWN
+            return (Refused.UNKNOWN,)
         counts = self._count(connection, mailbox)
         if counts.total >= self._max_messages or counts.senders.get(message.sender, 0) >= self._share:
             # Only now, because it is rare: what is stored already needs no room.
             seq = self._find(connection, mailbox, message)
-            return Refused.FULL if seq is None else seq
-        cursor = connection.execute(
-            "INSERT INTO messages (mailbox, sender, delivery, expires, payload) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT (mailbox, sender, delivery) DO NOTHING",
-            (mailbox, message.sender, message.delivery, expires, message.payload),
-        )
-        if cursor.rowcount == 0:
-            return self._find(connection, mailbox, message) or Refused.FULL
+            return (Refused.FULL if seq is None else seq,)
         counts.add(message.sender, 1)
-        return cursor.lastrowid or 0
+        return mailbox
+
+    def _insert(
+        self,
+        connection: sqlite3.Connection,
+        chosen: Sequence[tuple[int, int, NewMessage]],
+        expires: int,
+        results: list[int | Refused],
+    ) -> None:
+        values: list[int | bytes] = []
+        for _, mailbox, message in chosen:
+            values += (mailbox, message.sender, message.delivery, expires, message.payload)
+        cursor = connection.execute(
+            "INSERT INTO messages (mailbox, sender, delivery, expires, payload)"  # noqa: S608 - marks only
+            f" VALUES {', '.join(['(?, ?, ?, ?, ?)'] * len(chosen))}"
+            " ON CONFLICT (mailbox, sender, delivery) DO NOTHING",
+            values,
+        )
+        if cursor.rowcount == len(chosen):
+            # One statement of the only writer: AUTOINCREMENT numbers its rows one after the other.
+            last = cursor.lastrowid or 0
+            for back, (place, _, _) in enumerate(reversed(chosen)):
+                results[place] = last - back
+            return
+        for place, mailbox, message in chosen:  # some were there already
+            results[place] = self._find(connection, mailbox, message) or Refused.FULL
+            self._counts.pop(mailbox, None)
 
     @staticmethod
     def _find(connection: sqlite3.Connection, mailbox: int, message: NewMessage) -> int | None:
@@ -423,6 +468,15 @@ class SqliteStorage:
             "SELECT signed_id, resort_id FROM devices WHERE id = ?", (owner,)
         ).fetchone()
         return Stock(counts.get(Kind.ONE_TIME, 0), counts.get(Kind.KEM_ONE_TIME, 0), signed, resort)
+
+
+def _pieces(number: int) -> Iterator[tuple[int, int]]:
+    """Cut `number` rows into as few statements as possible, of which there are few kinds to keep prepared."""
+    start = 0
+    while start < number:
+        size = min(AT_ONCE, 1 << ((number - start).bit_length() - 1))
+        yield start, start + size
+        start += size
 
 
 def _lock(path: Path) -> IO[bytes]:

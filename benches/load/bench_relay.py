@@ -1,0 +1,180 @@
+"""B8: what one direct message costs the server's CPU, online to online, against a bare relay on the same
+library.
+
+Ours does more: it reads the message strictly, tags it, takes the recipient's acknowledgement and answers the
+sender. Both relays get the same load in turns, on a core of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benches.load.floor_relay import __file__ as floor_relay
+from benches.load.harness import (
+    PATIENCE,
+    Cheap,
+    ask,
+    cpu,
+    kind,
+    log_in,
+    mobium_server,
+    open_socket,
+    pin,
+    started,
+)
+from mobium.protocol import codec
+from mobium.protocol.messages import Accepted, AckDeliveries, Delivery, SendMessage
+from tests.support.server import payload, publication
+
+MARK = 1.6
+PAIRS = 50
+IN_FLIGHT = 4  # of each sender
+
+
+class Load:
+    """Senders that keep `IN_FLIGHT` messages on their way until each has sent `each`."""
+
+    def __init__(self, each: int) -> None:
+        self.left = dict.fromkeys(range(PAIRS), each)
+        self.open = PAIRS
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def next(self, pair: int) -> bool:
+        """Whether the pair sends another."""
+        self.left[pair] -= 1
+        return self.left[pair] >= 0
+
+    def arrived(self, pair: int) -> None:
+        """One message of the pair is through; the last one ends the run."""
+        if self.left[pair] == -IN_FLIGHT:
+            self.open -= 1
+            if not self.open:
+                self.done.set_result(None)
+
+
+async def ours(url: str, process: psutil.Process, each: int) -> float:
+    """CPU seconds for each message."""
+    senders: list[Cheap] = []
+    recipients: list[tuple[Cheap, bytes]] = []
+    for _ in range(PAIRS):
+        senders.append((await log_in(url))[0])
+        recipient, person = await log_in(url)
+        await ask(recipient, codec.encode(publication()))
+        recipients.append((recipient, person.public))
+    load = Load(each)
+
+    def wire(pair: int) -> None:
+        sender, (recipient, public) = senders[pair], recipients[pair]
+
+        def send() -> None:
+            if load.next(pair):
+                sender.send(codec.encode(SendMessage(os.urandom(16), public, payload())))
+
+        def at_recipient(frames: list[bytes]) -> None:
+            tags = [message.tag for message in map(kind, frames) if isinstance(message, Delivery)]
+            recipient.send(codec.encode(AckDeliveries(tags[-1])))
+
+        def at_sender(frames: list[bytes]) -> None:
+            for one in frames:
+                assert isinstance(kind(one), Accepted), kind(one)
+                send()
+                load.arrived(pair)
+
+        sender.on_frames, recipient.on_frames = at_sender, at_recipient
+        for _ in range(IN_FLIGHT):
+            send()
+
+    return await run(load, wire, process, each, [*senders, *(one for one, _ in recipients)])
+
+
+async def floor(url: str, process: psutil.Process, each: int) -> float:
+    """The same of the bare relay; its recipients start the next message, since nobody answers its senders."""
+    sockets: list[tuple[Cheap, Cheap, bytes]] = []
+    for _ in range(PAIRS):
+        sender, recipient = await open_socket(url), await open_socket(url)
+        name = os.urandom(32)
+        await asyncio.gather(sender.ready, recipient.ready)
+        await ask(sender, os.urandom(32))
+        await ask(recipient, name)
+        sockets.append((sender, recipient, name))
+    load = Load(each)
+
+    def wire(pair: int) -> None:
+        sender, recipient, name = sockets[pair]
+
+        def send() -> None:
+            if load.next(pair):
+                sender.send(codec.encode(SendMessage(os.urandom(16), name, payload())))
+
+        def at_recipient(frames: list[bytes]) -> None:
+            for _ in frames:
+                send()
+                load.arrived(pair)
+
+        recipient.on_frames = at_recipient
+        for _ in range(IN_FLIGHT):
+            send()
+
+    return await run(load, wire, process, each, [one for pair in sockets for one in pair[:2]])
+
+
+async def run(load: Load, wire: Any, process: psutil.Process, each: int, sockets: list[Cheap]) -> float:
+    before = cpu(process)
+    for pair in range(PAIRS):
+        wire(pair)
+    async with asyncio.timeout(PATIENCE):
+        await load.done
+    spent = cpu(process) - before
+    for one in sockets:
+        one.transport.abort()
+    return spent / (each * PAIRS)
+
+
+def rows(quick: bool) -> list[dict[str, Any]]:
+    """One row."""
+    each, rounds = (100, 3) if quick else (400, 5)
+    pin(0, last=False)
+    our_costs, floor_costs = [], []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mobium_server(Path(folder)) as (process, url),
+        started([floor_relay]) as (floor_process, floor_url),
+    ):
+        for _ in range(rounds):
+            our_costs.append(asyncio.run(ours(url, process, each)))
+            floor_costs.append(asyncio.run(floor(floor_url, floor_process, each)))
+    mine, theirs = statistics.median(our_costs) * 1e6, statistics.median(floor_costs) * 1e6
+    ratio = mine / theirs
+    return [
+        {
+            "id": "B8",
+            "what": "DM relay online to online: server CPU for each message (ours acknowledges and answers)",
+            "ours": round(mine, 1),
+            "peer": round(theirs, 1),
+            "peer_name": "bare websockets relay",
+            "unit": "us",
+            "ratio": round(ratio, 2),
+            "mark": f"at most {MARK}x",
+            "met": ratio <= MARK,
+        }
+    ]
+
+
+def main() -> None:
+    """Print the rows."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    for row in rows(parser.parse_args().quick):
+        print(row)
+
+
+if __name__ == "__main__":
+    main()

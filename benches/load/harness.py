@@ -1,0 +1,234 @@
+"""What the load benches share: server processes on a core of their own, their CPU and memory, and a client
+that costs little.
+
+Not its concern: what is measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import ssl
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+
+from mobium.protocol import codec
+from mobium.protocol.connection import Answer, ClientConnection, Welcome
+from mobium.protocol.host import canonical_host
+from tests.support.server import Person
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 120.0  # seconds that any step of a bench may take
+
+
+# ---------------------------------------------------------------- processes
+
+
+@contextlib.contextmanager
+def started(
+    arguments: list[str], environment: dict[str, str] | None = None
+) -> Iterator[tuple[psutil.Process, str]]:
+    """A process on the last core, and the URL at the end of its first line. It ends with the block."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SC_")}
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**clean, "PYTHONPATH": str(ROOT), **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        pin(process.pid, last=True)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError("the process did not start")
+        yield psutil.Process(process.pid), line.split()[-1]
+    finally:
+        process.terminate()
+        process.wait(20)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+@contextlib.contextmanager
+def mobium_server(folder: Path, **settings: str) -> Iterator[tuple[psutil.Process, str]]:
+    """Our server without limits of rate and number. `settings` are SC_* variables without the prefix."""
+    environment = {
+        "SC_HOST": "127.0.0.1",
+        "SC_PORT": "0",
+        "SC_REQUIRE_TLS": "false",
+        "SC_DATABASE_URL": f"sqlite://{folder / 'mobium.db'}",
+        "SC_MAX_CONNECTIONS": "0",
+        "SC_MAX_CONNECTIONS_PER_IP": "0",
+        "SC_RATE_GENERAL": "0",
+        **{f"SC_{name.upper()}": value for name, value in settings.items()},
+    }
+    with started(["-m", "mobium_server"], environment) as found:
+        yield found
+
+
+def pin(pid: int, *, last: bool) -> None:
+    """Keep a process on the last core, or on all others."""
+    if not hasattr(os, "sched_setaffinity"):
+        return
+    cores = sorted(os.sched_getaffinity(0)) if pid == 0 else sorted(os.sched_getaffinity(pid))
+    if len(cores) > 1:
+        os.sched_setaffinity(pid, {cores[-1]} if last else set(cores[:-1]))
+
+
+def cpu(process: psutil.Process) -> float:
+    """CPU seconds that a process has used, all threads."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def memory(process: psutil.Process) -> int:
+    """Resident bytes."""
+    return int(process.memory_info().rss)
+
+
+# ---------------------------------------------------------------- a cheap client
+
+
+def frame(payload: bytes) -> bytes:
+    """A binary WebSocket frame of a client. Its mask is zero, which costs nothing and is still a mask."""
+    size = len(payload)
+    if size < 126:
+        return struct.pack("!BBI", 0x82, 0x80 | size, 0) + payload
+    if size < 65_536:
+        return struct.pack("!BBHI", 0x82, 0x80 | 126, size, 0) + payload
+    return struct.pack("!BBQI", 0x82, 0x80 | 127, size, 0) + payload
+
+
+class Cheap(asyncio.Protocol):
+    """A WebSocket client that does the least it can: frames in, frames out, pings answered."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._data = bytearray()
+        self._open = False
+        self.transport: asyncio.Transport
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.on_frames: Callable[[list[bytes]], None] = lambda _frames: None
+        self.lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.write(
+            f"GET /ws HTTP/1.1\r\nHost: {self._host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self.lost = True
+        if not self.ready.done():
+            self.ready.set_exception(ConnectionError("refused"))
+
+    def data_received(self, data: bytes) -> None:
+        buffer = self._data
+        buffer += data
+        if not self._open:
+            end = buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            if not buffer.startswith(b"HTTP/1.1 101"):
+                self.transport.close()
+                return
+            del buffer[: end + 4]
+            self._open = True
+            self.ready.set_result(None)
+        frames = []
+        at = 0
+        have = len(buffer)
+        while have - at >= 2:
+            size = buffer[at + 1]
+            begin = at + 2
+            if size == 126:
+                if have - at < 4:
+                    break
+                (size,) = struct.unpack_from("!H", buffer, at + 2)
+                begin = at + 4
+            elif size == 127:
+                if have - at < 10:
+                    break
+                (size,) = struct.unpack_from("!Q", buffer, at + 2)
+                begin = at + 10
+            if have < begin + size:
+                break
+            if buffer[at] == 0x82:
+                frames.append(bytes(buffer[begin : begin + size]))
+            elif buffer[at] == 0x89:
+                self.transport.write(b"\x8a\x80\0\0\0\0")
+            at = begin + size
+        del buffer[:at]
+        if frames:
+            self.on_frames(frames)
+
+    def send(self, payload: bytes) -> None:
+        self.transport.write(frame(payload))
+
+
+async def open_socket(url: str, context: ssl.SSLContext | None = None) -> Cheap:
+    """A WebSocket to `url`."""
+    split = urlsplit(url)
+    loop = asyncio.get_running_loop()
+    assert split.hostname is not None
+    assert split.port is not None
+    _, protocol = await loop.create_connection(
+        lambda: Cheap(split.netloc), split.hostname, split.port, ssl=context
+    )
+    return protocol
+
+
+async def log_in(
+    url: str, person: Person | None = None, context: ssl.SSLContext | None = None
+) -> tuple[Cheap, Person]:
+    """A logged-in connection to our server."""
+    split = urlsplit(url)
+    person = person or Person()
+    machine = ClientConnection(person, canonical_host(split.hostname or "", split.port or 0))
+    protocol = await open_socket(url, context)
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def on_frames(frames: list[bytes]) -> None:
+        for one in frames:
+            event = machine.receive(one)
+            if isinstance(event, Answer):
+                protocol.send(event.frame)
+            elif isinstance(event, Welcome) and not done.done():
+                done.set_result(None)
+
+    protocol.on_frames = on_frames
+    async with asyncio.timeout(PATIENCE):
+        await protocol.ready
+        await done
+    return protocol, person
+
+
+async def ask(protocol: Cheap, request: bytes) -> None:
+    """Send a request and wait for its answer."""
+    answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def on_frames(_frames: list[bytes]) -> None:
+        if not answered.done():
+            answered.set_result(None)
+
+    protocol.on_frames = on_frames
+    protocol.send(request)
+    async with asyncio.timeout(PATIENCE):
+        await answered
+
+
+def kind(data: bytes) -> object:
+    """The message of a frame from the server."""
+    return codec.decode_server(data)

@@ -1,0 +1,298 @@
+"""A19: huge frames before the login, deep or huge MessagePack, slow and half-open sockets, a reader that
+never reads: memory is bounded and others are unaffected (docs/PROTOCOL.md, Framing and Limits).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import psutil
+import pytest
+
+from mobium.errors import ProtocolError, ServerRefused
+from mobium.protocol import codec, limits
+from mobium.protocol import messages as m
+from mobium_server import gateway
+from mobium_server.delivery import PostOffice
+from mobium_server.gateway import Gateway, Wire
+from tests.support.server import ServerProcess, client, log_in, server
+
+MIB = 1 << 20
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+def frame_header(size: int, *, final: bool = True, opcode: int = 2) -> bytes:
+    """The header of a masked frame that says it has so many bytes; the mask is zero."""
+    return struct.pack("!BBQ", (0x80 if final else 0) | opcode, 0xFF, size) + bytes(4)
+
+
+@contextlib.asynccontextmanager
+async def raw(
+    port: int, *, upgraded: bool = True
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A socket of one's own, with the WebSocket handshake done and the challenge still to be read."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        if upgraded:
+            writer.write(UPGRADE)
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+async def ends(reader: asyncio.StreamReader, within: float = 5.0) -> bool:
+    """Whether the server ends this connection."""
+    try:
+        async with asyncio.timeout(within):
+            while await reader.read(65_536):
+                pass
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+    return True
+
+
+async def others_are_fine(url: str) -> None:
+    """Two honest clients log in and exchange a message."""
+    async with client(url) as alice, client(url) as bob:
+        await alice.post(bob.public, b"hello")
+        assert (await bob.take()).payload[1:6] == b"hello"
+        await alice.expect(m.Accepted)
+
+
+# ---------------------------------------------------------------- before the login
+
+
+async def pour(port: int, header: bytes, total: int) -> tuple[bool, int]:
+    """Send a header and then zeros. Returns whether the server ended it, and the bytes that went."""
+    async with raw(port) as (reader, writer):
+        writer.write(header)
+        sent = 0
+        ended = asyncio.ensure_future(ends(reader, 20))
+        with contextlib.suppress(ConnectionError):
+            while sent < total and not ended.done():
+                writer.write(bytes(65_536))
+                sent += 65_536
+                await writer.drain()
+                await asyncio.sleep(0)
+        if sent >= total:
+            ended.cancel()
+            return False, sent
+        return await ended, sent
+
+
+async def test_a_huge_frame_before_the_login_is_not_taken(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as running:
+        await others_are_fine(running.url)
+        memory = psutil.Process(running.pid).memory_info().rss
+        for header in (frame_header(64 * MIB), frame_header(2**62), frame_header(4_097)):
+            ended, sent = await pour(running.port, header, 64 * MIB)
+            assert ended
+            assert sent < 16 * MIB  # what fits into the buffers of two sockets
+        # In pieces: each is small enough, together they are not.
+        async with raw(running.port) as (reader, writer):
+            writer.write(frame_header(4_000, final=False) + bytes(4_000))
+            for _ in range(100):
+                writer.write(frame_header(4_000, final=False, opcode=0) + bytes(4_000))
+            assert await ends(reader)
+        await others_are_fine(running.url)
+        assert psutil.Process(running.pid).memory_info().rss - memory < 16 * MIB
+
+
+async def test_without_the_limit_a_stranger_fills_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "PREAUTH_FRAME", 2**32)  # the defence, off
+    async with server(tmp_path) as running:
+        ended, sent = await pour(running.port, frame_header(2**31), 24 * MIB)
+        assert not ended
+        assert sent == 24 * MIB
+
+
+# ---------------------------------------------------------------- MessagePack
+
+BOMBS: dict[str, bytes] = {
+    "deep lists": b"\x91" * 900_000,
+    "deep maps": b"\x81\xa1a" * 300_000,
+    "a list that says it is huge": b"\xdd\xff\xff\xff\xff",
+    "a map that says it is huge": b"\xdf\xff\xff\xff\xff",
+    "bytes that say they are huge": b"\xc6\xff\xff\xff\xff",
+    "many small lists": b"\xdc\x04\x00" + b"\xdc\x04\x00".join([b"\x90" * 1_000] * 900),
+    "a list too long": b"\xdd\x00\x01\x00\x00" + b"\x00" * 65_536,
+    "a map too large": msgpack.packb({str(n): 0 for n in range(1_000)}),
+    "one key a thousand times": b"\xde\x00\x40" + b"\xa1a\x00" * 64,
+    "a timestamp": msgpack.packb({"type": msgpack.Timestamp(0)}),
+    "an extension": msgpack.packb({"type": msgpack.ExtType(7, b"x" * 900_000)}),
+    "a frame and another": codec.encode(m.Ping()) * 2,
+    "text that is none": b"\x81\xa4type\xa4\xff\xff\xff\xff",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_bomb_is_refused_in_little_time(bomb: str) -> None:
+    began = time.process_time()
+    with pytest.raises(ProtocolError):
+        codec.decode_client(BOMBS[bomb])
+    assert time.process_time() - began < 0.25
+
+
+async def test_bombs_end_a_connection_and_nothing_else(tmp_path: Path) -> None:
+    async with server(tmp_path) as running:
+        for bombs in (list(BOMBS.values())[at : at + 3] for at in range(0, len(BOMBS), 3)):
+            one = await log_in(running.url)
+            for number, bomb in enumerate(bombs, 1):
+                await one.send_raw(bomb)
+                if number < limits.MALFORMED_LIMIT:
+                    error = await one.receive()
+                    assert isinstance(error, m.Error)
+                    assert error.code == "malformed"
+            if len(bombs) == limits.MALFORMED_LIMIT:
+                assert await one.closed() == 4400
+            await one.close()
+        await others_are_fine(running.url)
+
+
+def test_without_the_count_a_small_frame_becomes_a_large_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 200 lists of 1,024 lists: few bytes that would become very many objects.
+    tree = b"\x81\xa1a\xdc\x00\xc8" + (b"\xdc\x04\x00" + b"\x90" * 1_024) * 200
+    with pytest.raises(ProtocolError):
+        codec.unpack_map(tree)
+    monkeypatch.setattr(limits, "MAX_CONTAINERS", 2**32)  # the defence, off
+    assert sum(map(len, codec.unpack_map(tree)["a"])) == 200 * 1_024
+
+
+# ---------------------------------------------------------------- slow and silent
+
+
+LOITERERS: dict[str, tuple[bytes, float]] = {
+    "says nothing": (b"", 0),
+    "says its request a byte at a time": (b"G" + b"E" * 60, 0.05),
+    "upgrades and says nothing": (UPGRADE, 0),
+    "upgrades and says its login a byte at a time": (UPGRADE + frame_header(1_000) + bytes(60), 0.05),
+}
+
+
+async def loiter(port: int, what: bytes, pause: float, within: float) -> bool:
+    """Whether the server ends a connection that comes to no login."""
+    async with raw(port, upgraded=False) as (reader, writer):
+        ended = asyncio.ensure_future(ends(reader, within))
+        if not pause:
+            writer.write(what)
+        head = what[: len(UPGRADE)] if what.startswith(UPGRADE) else b""
+        if pause:
+            writer.write(head)
+            for byte in what[len(head) :]:
+                writer.write(bytes((byte,)))
+                await asyncio.sleep(pause)
+                if ended.done():
+                    break
+        return await ended
+
+
+async def test_who_does_not_log_in_in_time_is_gone(tmp_path: Path) -> None:
+    async with server(tmp_path, auth_timeout=1.0) as running:
+        began = time.monotonic()
+        gone = await asyncio.gather(
+            *(loiter(running.port, what, pause, 10) for what, pause in LOITERERS.values())
+        )
+        assert gone == [True] * len(LOITERERS)
+        assert time.monotonic() - began < 6
+        await others_are_fine(running.url)
+
+
+async def test_without_the_timer_they_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Wire, "_on_time", lambda _wire: None)  # the defence, off
+    async with server(tmp_path, auth_timeout=1.0) as running:
+        gone = await asyncio.gather(*(loiter(running.port, what, 0, 1.5) for what, _ in LOITERERS.values()))
+        assert gone == [False] * len(LOITERERS)
+
+
+@contextlib.asynccontextmanager
+async def crowd(port: int, size: int) -> AsyncIterator[list[asyncio.StreamReader]]:
+    """So many sockets that are open and silent."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield [(await stack.enter_async_context(raw(port, upgraded=False)))[0] for _ in range(size)]
+
+
+async def test_a_crowd_of_silent_sockets_keeps_nobody_out(tmp_path: Path) -> None:
+    """Ten times as many as there are places: those who say nothing for longest make way."""
+    async with server(tmp_path, max_connections=50) as running, crowd(running.port, 500):
+        assert running.gateway.places <= 50
+        assert len(running.gateway.lines) <= 50 + gateway.COURTESY
+        await others_are_fine(running.url)
+
+
+async def test_without_giving_way_a_crowd_keeps_people_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter = Gateway.enter
+
+    def stubborn(door: Gateway, wire: Wire) -> bool:
+        door.strangers.clear()
+        return enter(door, wire)
+
+    monkeypatch.setattr(Gateway, "enter", stubborn)  # the defence, off
+    async with server(tmp_path, max_connections=50) as running, crowd(running.port, 60):
+        with pytest.raises(ServerRefused) as refused:
+            await others_are_fine(running.url)
+        assert refused.value.code == "too_many_connections"
+
+
+async def test_an_address_holds_so_many_connections_and_no_more(tmp_path: Path) -> None:
+    async with (
+        server(tmp_path, max_connections_per_ip=4, trusted_proxies=()) as running,
+        crowd(running.port, 40),
+    ):
+        assert running.gateway.places <= 4
+
+
+# ---------------------------------------------------------------- a reader that never reads
+
+
+async def flood(running: Any, bucket: int, count: int) -> tuple[int, int, list[str]]:
+    """Somebody logs in and reads nothing while much is sent to him.
+
+    Returns the bytes that wait in the server's memory for his socket, those in his window, and how the sender
+    was answered.
+    """
+    async with client(running.url) as lazy, client(running.url) as sender:
+        lazy.socket.transport.pause_reading()
+        ids = [await sender.post(lazy.public, bucket=bucket) for _ in range(count)]
+        answers: list[str] = []
+        while len(answers) < len(ids):
+            answer = await sender.receive()
+            if isinstance(answer, m.Accepted | m.Error):
+                answers.append(answer.code if isinstance(answer, m.Error) else "ack")
+        await others_are_fine(running.url)
+        session = running.hub.sessions[lazy.public]
+        unsent = session.line._transport.get_write_buffer_size()
+        lazy.socket.transport.abort()
+        return unsent, session.desk.window_bytes, answers
+
+
+async def test_a_reader_that_never_reads_delays_nobody(tmp_path: Path) -> None:
+    async with server(tmp_path, max_offline_messages=5_000) as running:
+        unsent, window, answers = await flood(running, 65_536, 400)
+        assert set(answers) == {"ack"}  # it is on the disk, and his whenever he reads
+        assert unsent <= limits.WINDOW_BYTES + 2 * gateway.WRITE_HIGH
+        assert window <= limits.WINDOW_BYTES + 65_536
+
+
+async def test_without_the_window_he_fills_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PostOffice, "_offer", PostOffice._hand_over)  # the defence, off
+    async with server(tmp_path, max_offline_messages=5_000) as running:
+        unsent, _, _ = await flood(running, 65_536, 400)
+        assert unsent > 8 * MIB

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from mobium.client import names
 from mobium.client.core import Core
@@ -24,8 +25,7 @@ from mobium.errors import InvalidInput
 __all__ = ["Contact", "Contacts", "accept_peer", "resolve"]
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(msgspec.Struct, frozen=True):
     """Somebody this profile knows. `key` is the identity in hex.
 
     `trust` is "unverified", "verified" after the safety numbers were compared, or "changed" while another key

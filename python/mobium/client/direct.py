@@ -8,8 +8,9 @@ it commits the next state together with what was decided. Not its concern: what 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
 
 from mobium.client.store import messages, peers, prekeys
 from mobium.client.store.cache import Held
@@ -29,8 +30,7 @@ _MAX_SESSIONS: Final = 5  # with one peer
 _UNANSWERED_LIFE: Final = 10 * 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True):
     """A payload's plaintext, and the session that opened it."""
 
     plaintext: bytes
@@ -57,7 +57,7 @@ def active(tx: Tx, peer: Peer, now: int) -> Held | None:
 def encrypt(tx: Tx, held: Held, plaintext: bytes, now: int) -> bytes:
     """The payload for a plaintext in that session. Raises PaddingError above the largest bucket."""
     payload, session = held.session.encrypt(plaintext)
-    tx.sessions.change(replace(held, session=session, used_at=now))
+    tx.sessions.change(msgspec.structs.replace(held, session=session, used_at=now))
     return payload
 
 
@@ -115,7 +115,7 @@ def _open_in(tx: Tx, peer: Peer, held: Held, payload: bytes, now: int) -> Opened
             tx.sessions.place(held, record, after)
     highest = max(other.rank for other in tx.sessions.of(tx, peer.id).values())
     rank = held.rank if held.receive_only or held.rank == highest else highest + 1
-    advanced = replace(held, session=session, rank=rank, used_at=now)
+    advanced = msgspec.structs.replace(held, session=session, rank=rank, used_at=now)
     tx.sessions.change(advanced)
     return Opened(plaintext, peer, advanced)
 
@@ -156,7 +156,7 @@ def _admit(tx: Tx, identity: Identity, peer: Peer, session: Session, now: int) -
     stays_mine = bool(mine) and identity.public < peer.ed
     if not stays_mine:
         for held in mine:
-            tx.sessions.change(replace(held, receive_only=True))
+            tx.sessions.change(msgspec.structs.replace(held, receive_only=True))
     held = tx.sessions.add(
         tx,
         peer.id,
@@ -180,9 +180,9 @@ def retire(tx: Tx, peer: Peer, named: set[int], came_in: Held) -> None:
     held_sessions = tx.sessions.of(tx, peer.id)
     for held in list(held_sessions.values()):
         if held.id in named and held.id != came_in.id and not held.receive_only:
-            tx.sessions.change(replace(held, receive_only=True))
+            tx.sessions.change(msgspec.structs.replace(held, receive_only=True))
     if all(held.receive_only for held in held_sessions.values()):
-        tx.sessions.change(replace(held_sessions[came_in.id], receive_only=False))
+        tx.sessions.change(msgspec.structs.replace(held_sessions[came_in.id], receive_only=False))
 
 
 def _next_rank(tx: Tx, peer: Peer) -> int:

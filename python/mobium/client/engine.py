@@ -18,9 +18,10 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
+
+import msgspec
 
 from mobium.client import names, profile_files
 from mobium.client.address import parse
@@ -45,8 +46,7 @@ __all__ = ["Engine", "ServerInfo"]
 _RANK: Final[dict[str, int]] = {"queued": 0, "failed": 0, "expired": 0, "sent": 1, "delivered": 2, "read": 3}
 
 
-@dataclass(frozen=True, slots=True)
-class ServerInfo:
+class ServerInfo(msgspec.Struct, frozen=True):
     """The server of a profile.
 
     `key` is its pinned public key in hex, empty before the first connection; `offered_key` another one that

@@ -11,9 +11,10 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
+
+import msgspec
 
 __all__ = [
     "ConnectionChanged",
@@ -37,8 +38,7 @@ _KEPT_EVENTS: Final = 10_000
 _LAST_MS: Final = 253_402_300_799_000  # the end of the year 9999, the last that `datetime` can show
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionChanged:
+class ConnectionChanged(msgspec.Struct, frozen=True):
     """The connection is in another state.
 
     `reason` is a sentence about what went wrong, or empty; `retry_in` the seconds until the next try, if
@@ -50,8 +50,7 @@ class ConnectionChanged:
     retry_in: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MessageReceived:
+class MessageReceived(msgspec.Struct, frozen=True):
     """A message was received and stored. `id` and `peer` are hex, `channel` is None in a direct conversation.
 
     `text` is None if a newer version of mobium is needed to show it. `request` is true for somebody who is no
@@ -66,8 +65,7 @@ class MessageReceived:
     request: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MessageStateChanged:
+class MessageStateChanged(msgspec.Struct, frozen=True):
     """A message of one's own is in another state. `reason` is a sentence where there is one to say."""
 
     id: str
@@ -75,8 +73,7 @@ class MessageStateChanged:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ContactKeyChanged:
+class ContactKeyChanged(msgspec.Struct, frozen=True):
     """A contact's identity carries another X25519 key than the one first seen:
 
     nothing is sent to it until that is accepted.

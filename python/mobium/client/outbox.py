@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from mobium.client import direct
 from mobium.client.bundles import fetch_bundle
@@ -56,28 +57,24 @@ _PASSING: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
+class _Ready(msgspec.Struct, frozen=True):
     row: int
     peer: int
     message: SendMessage
 
 
-@dataclass(slots=True)
-class _Prepared:
-    ready: list[_Ready] = field(default_factory=list)
-    without_session: list[Peer] = field(default_factory=list)
+class _Prepared(msgspec.Struct):
+    ready: list[_Ready] = []
+    without_session: list[Peer] = []
 
 
-@dataclass(frozen=True, slots=True)
-class _UnderWay:
+class _UnderWay(msgspec.Struct, frozen=True):
     row: int
     peer: int
     since: float
 
 
-@dataclass(slots=True)
-class _Hold:
+class _Hold(msgspec.Struct):
     until: float
     seconds: float
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from mobium.client.events import Event
 from mobium.client.profile_lock import ProfileLock
@@ -26,8 +27,7 @@ VAULT: Final = "vault"
 DATABASE: Final = "mobium.db"
 
 
-@dataclass(frozen=True, slots=True)
-class OpenProfile:
+class OpenProfile(msgspec.Struct, frozen=True):
     """What `open_profile` gives: close the store first, then release the lock."""
 
     identity: Identity

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
-
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mobium.client.address import Address
 from mobium.errors import NotConnected
+
+if TYPE_CHECKING:  # websockets takes a fifth of the time to import the engine, and is wanted when one dials
+    from websockets.asyncio.client import ClientConnection
+    from websockets.exceptions import ConnectionClosed
 
 __all__ = ["Connector", "MemoryTransport", "Transport", "TransportClosed", "dial", "memory_pair"]
 
@@ -57,19 +58,20 @@ Connector = Callable[[Address], Awaitable[Transport]]
 
 
 class _WebSocket:
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, closed: type[ConnectionClosed]) -> None:
         self._socket = socket
+        self._closed = closed
 
     async def send(self, data: bytes) -> None:
         try:
             await self._socket.send(data)
-        except ConnectionClosed as error:
+        except self._closed as error:
             raise _closed(error) from None
 
     async def receive(self) -> bytes:
         try:
             data = await self._socket.recv()
-        except ConnectionClosed as error:
+        except self._closed as error:
             raise _closed(error) from None
         if isinstance(data, str):
             await self.close()
@@ -98,6 +100,9 @@ async def dial(address: Address, context: ssl.SSLContext | None = None) -> Trans
     No proxy is taken from the environment: where traffic goes is never decided by a variable. Raises
     NotConnected with a sentence.
     """
+    from websockets.asyncio.client import connect
+    from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
+
     tls = (context or ssl.create_default_context()) if address.secure else None
     try:
         socket = await connect(
@@ -136,7 +141,7 @@ async def dial(address: Address, context: ssl.SSLContext | None = None) -> Trans
             f"The server at {address.host} cannot be reached; "
             "check the address, the network, and that the server runs."
         ) from error
-    return _WebSocket(socket)
+    return _WebSocket(socket, ConnectionClosed)
 
 
 class MemoryTransport:

@@ -7,8 +7,9 @@ Not its concern: which session is used for what (`mobium.client.direct`).
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from mobium.crypto.session import Session
 
@@ -21,8 +22,7 @@ __all__ = ["Held", "SessionCache"]
 _KEPT_PEERS: Final = 128
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """A session as it is stored.
 
     `rank` grows; the highest one that is not `receive_only` is the active one.

@@ -5,9 +5,10 @@ Not its concern: ciphertext and delivery ids (`outgoing`), and which contents we
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from mobium.client.events import MessageState, MessageStateChanged, from_ms
 from mobium.protocol import content
@@ -48,8 +49,7 @@ _GAP_PATIENCE: Final = 600  # seconds that a missing number may still be on its 
 _COLUMNS: Final = "message.id, content, ed, outgoing, kind, text, sent_ms, at_ms, state, reason, code"
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One line of a conversation.
 
     `kind` is "text"; "unknown" for what a newer version of mobium can show; or "missing", where `missing`
@@ -71,8 +71,7 @@ class Message:
     missing: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(msgspec.Struct, frozen=True):
     """A peer with whom there are messages: the last one, and how many were not read."""
 
     peer: str

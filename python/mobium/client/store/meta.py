@@ -5,8 +5,9 @@ Not its concern: connecting (`mobium.client.online`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 if TYPE_CHECKING:
     from mobium.client.store.database import Tx
@@ -30,8 +31,7 @@ MESSAGE_SIZE: Final = 4 << 20
 MESSAGE_TTL: Final = 30 * 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(msgspec.Struct, frozen=True):
     """A server as it is remembered. `key` is its pinned public key (32 bytes) once it has been reached."""
 
     host: str

@@ -7,8 +7,9 @@ Not its concern: when something goes out (`mobium.client.outbox`) and what a per
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 if TYPE_CHECKING:
     from mobium.client.store.database import Tx
@@ -31,8 +32,7 @@ __all__ = [
 SENT_MEMORY: Final = 7 * 86_400  # seconds for which a retry is honoured
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(msgspec.Struct, frozen=True):
     """A row:
 
     either `plaintext` waits to be encrypted, or `payload` goes out under `delivery` (16 bytes) until
@@ -47,8 +47,7 @@ class Queued:
     payload: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(msgspec.Struct, frozen=True):
     """What a payload held: the message at that position, or the plaintext of something else."""
 
     peer: int

@@ -6,8 +6,9 @@ Not its concern: which nicknames are allowed (`mobium.client.names`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
 
 from mobium.client.events import ContactKeyChanged
 
@@ -43,8 +44,7 @@ _CHANGEABLE: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(msgspec.Struct, frozen=True):
     """A row:
 
     `ed` is the identity (32 bytes), `x` its pinned X25519 key, `offered_x` the one that came instead.

@@ -39,6 +39,7 @@ __all__ = ["chat"]
 
 _EARLIER = 20  # messages shown at the beginning
 _PATIENCE = 30.0  # seconds that a pipe waits at its end until all is sent
+_PATIENCE_OFFLINE = 3.0  # and if there is no connection then
 
 
 def chat(run: Run, peer: str, *, tell_read: bool) -> None:
@@ -258,8 +259,9 @@ class _Pipe:
             raise NotConnected(f"{self._said or 'The server did not answer in time.'} {what} queued.")
 
     async def _until_sent(self) -> None:
+        offline = self._engine.connection in {"waiting", "offline"}
         with suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_PATIENCE_OFFLINE if offline else _PATIENCE):
                 while self._unsent and not self._lost:
                     self._progress.clear()
                     # the state may have come before the id was known

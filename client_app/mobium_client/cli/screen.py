@@ -64,8 +64,8 @@ class Screen:
             self._out.print()
 
     def remark(self, text: str, style: str = "") -> None:
-        """A sentence beside the results. It may hold text from outside."""
-        self._err.print(Text(harmless(text), style))
+        """A sentence beside the results, folded for a person only. It may hold text from outside."""
+        self._err.print(Text(harmless(text), style), soft_wrap=not sys.stderr.isatty())
 
     def ask(self, prompt: str) -> str:
         """A line that a person types. Raises InvalidInput at the end of the input."""

@@ -14,11 +14,14 @@ import pytest
 
 from mobium._pure.ratchet import Ratchet
 from tests.support.engines import fast_folder, fast_vault
+from tests.support.needs import require_extension
 
 
 @pytest.fixture(params=["pure", "native"])
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[Ratchet]:
     """The ratchet of each back end in turn, which sessions made in the test use too."""
+    if request.param == "native":
+        require_extension()
     name = "mobium._pure.ratchet" if request.param == "pure" else "mobium._native"
     ratchet: type[Ratchet] = importlib.import_module(name).Ratchet
     for facade in ("mobium.crypto.session", "mobium.crypto.ratchet"):

@@ -6,15 +6,13 @@ Not its concern: fixtures of one subject, which stand beside their tests or in t
 import json
 import os
 import random
-import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from mobium import _backend
-
-NEEDS = "needs of the system: "
+from tests.support.needs import COMMANDS, require_commands
 
 settings.register_profile(
     "default", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
@@ -55,13 +53,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    wanted = [name for mark in item.iter_markers("needs") for name in mark.args]
-    missing = [name for name in wanted if shutil.which(name) is None]
-    if missing:
-        text = f"{NEEDS}{', '.join(missing)}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(text, pytrace=False)
-        pytest.skip(text)
+    for mark in item.iter_markers("needs"):
+        require_commands(*mark.args)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -69,7 +62,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     missing = [
         f"{report.nodeid}: {report.longrepr[2].removeprefix('Skipped: ')}"
         for report in stats.get("skipped", [])
-        if isinstance(report.longrepr, tuple) and NEEDS in report.longrepr[2]
+        if isinstance(report.longrepr, tuple) and COMMANDS in report.longrepr[2]
     ]
     if missing:
         terminalreporter.section("not run: commands of the system are missing")

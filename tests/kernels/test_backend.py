@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mobium import _backend
+from tests.support.needs import require_extension
 
 ROOT = Path(__file__).parents[2]
 SHOW = "from mobium import _backend; print(_backend.NAME, _backend.Ratchet.__module__)"
@@ -66,6 +67,7 @@ def error_of(result: subprocess.CompletedProcess[str]) -> str:
 
 @pytest.mark.parametrize("asked", ["native", "auto", "", None])
 def test_native_where_it_is_installed(asked: str | None) -> None:
+    require_extension()
     assert run(asked).stdout.split() == ["native", "mobium._native"]
 
 

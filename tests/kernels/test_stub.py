@@ -12,6 +12,7 @@ import pytest
 
 from mobium._pure import padding, ratchet
 from tests.kernels.kernels import NATIVE, PURE
+from tests.support.needs import require_extension
 
 PACKAGE = Path(padding.__file__).parents[1]
 STUB = ast.parse((PACKAGE / "_native.pyi").read_text())
@@ -34,6 +35,7 @@ def _signature(function: ast.FunctionDef) -> str:
 
 
 def test_the_stub_is_that_of_the_extension() -> None:
+    require_extension()
     result = subprocess.run(
         [sys.executable, "-m", "mypy.stubtest", "mobium._native"],
         cwd=PACKAGE.parent,
@@ -76,6 +78,7 @@ def test_arguments_have_the_names_of_the_twins(name: str) -> None:
 
 
 def test_the_module_lists_what_it_has() -> None:
+    require_extension()
     import mobium._native
 
     assert sorted(mobium._native.__all__) == ["BUCKETS", "KERNEL_VERSION", "Ratchet", "pad", "unpad"]

@@ -136,7 +136,8 @@ async def dial(address: Address, context: ssl.SSLContext | None = None) -> Trans
         raise NotConnected(
             f"The server at {address.host} did not answer in {_OPEN_TIMEOUT:.0f} seconds."
         ) from error
-    except (OSError, EOFError, InvalidHandshake, WebSocketException) as error:
+    except (OSError, EOFError, UnicodeError, InvalidHandshake, WebSocketException) as error:
+        # UnicodeError: a name that no resolver can be asked for, as one with a part of 64 letters is.
         raise NotConnected(
             f"The server at {address.host} cannot be reached; "
             "check the address, the network, and that the server runs."

@@ -35,7 +35,22 @@ def acknowledge_before_commit() -> None:
     PostOffice._commit = early_commit(PostOffice._commit)  # type: ignore[method-assign, assignment]
 
 
-PATCHES: dict[str, Callable[[], None]] = {"acknowledge_before_commit": acknowledge_before_commit}
+def never_commits() -> None:
+    """Messages are forwarded and nothing is ever written: a server that is always just before its commit."""
+    PostOffice._commit = lambda _office: None  # type: ignore[method-assign, assignment]
+
+
+def answers_and_never_commits() -> None:
+    """The same, and senders are answered."""
+    never_commits()
+    acknowledge_before_commit()
+
+
+PATCHES: dict[str, Callable[[], None]] = {
+    "acknowledge_before_commit": acknowledge_before_commit,
+    "answers_and_never_commits": answers_and_never_commits,
+    "never_commits": never_commits,
+}
 
 if __name__ == "__main__":
     PATCHES[sys.argv[1]]()

@@ -26,13 +26,16 @@ _MAX_WAITING: Final = (
 
 
 class Inbox:
-    """The deliveries of the present connection. `stored()` is called after each batch."""
+    """The deliveries of the present connection.
+
+    `stored(key_changed)` is called after each batch.
+    """
 
     def __init__(
         self,
         core: Core,
         send: Callable[[ClientMessage], Awaitable[None]],
-        stored: Callable[[], Awaitable[None]],
+        stored: Callable[[bool], Awaitable[None]],
     ) -> None:
         self._core = core
         self._send = send
@@ -81,8 +84,10 @@ class Inbox:
         while True:
             await self._some.wait()
             batch, connection = self._take(), self._connection
+            if not batch:
+                continue  # the connection broke before this task had its turn
             pairs = [(delivery.sender, delivery.payload) for delivery in batch]
-            await core.store.run(receive, core.identity, pairs, core.now_ms())
+            key_changed = await core.store.run(receive, core.identity, pairs, core.now_ms())
             if connection == self._connection:
                 try:
                     await self._send(AckDeliveries(batch[-1].tag))
@@ -90,7 +95,7 @@ class Inbox:
                     continue
                 if self._expected is not None:
                     self._expected -= len(batch)
-            await self._stored()
+            await self._stored(key_changed)
 
     def _take(self) -> list[Delivery]:
         batch: list[Delivery] = []

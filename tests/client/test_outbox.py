@@ -33,8 +33,8 @@ class Refusing:
 
 @pytest.fixture
 def short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mobium.client.outbox._FIRST_HOLD", 0.1)
-    monkeypatch.setattr("mobium.client.outbox._LONGEST_HOLD", 0.2)
+    monkeypatch.setattr("mobium.client.lanes._FIRST_HOLD", 0.1)
+    monkeypatch.setattr("mobium.client.lanes._LONGEST_HOLD", 0.2)
 
 
 @pytest.mark.parametrize("code", [ErrorCode.QUEUE_FULL, ErrorCode.STORAGE, ErrorCode.RATE_LIMITED])
@@ -189,7 +189,7 @@ async def test_the_pace_keeps_to_a_rate_and_to_pauses() -> None:
 async def test_an_answer_that_never_comes_is_asked_for_again(
     world: World, server: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mobium.client.outbox._ANSWER_TIME", 0.2)
+    monkeypatch.setattr("mobium.client.lanes._ANSWER_TIME", 0.2)
     alice, bob = await world.pair()
     honest = server.cheat.answer
     server.cheat.answer = lambda _sent: None

@@ -46,11 +46,11 @@ class Contact(msgspec.Struct, frozen=True):
 
 
 class Contacts:
-    """The contacts of an open engine. `wake()` is called when messages may go out that could not before."""
+    """The contacts of an open engine. `changed()` is called after every change."""
 
-    def __init__(self, core: Core, wake: Callable[[], None]) -> None:
+    def __init__(self, core: Core, changed: Callable[[], None]) -> None:
         self._core = core
-        self._wake = wake
+        self._changed = changed
 
     async def add(self, peer: bytes | str, nickname: str | None = None) -> Contact:
         """Make a peer (32 bytes, hex, or a contact link) a contact; one who waited as a request is accepted.
@@ -120,7 +120,7 @@ class Contacts:
 
     async def _run(self, work: Callable[..., Contact], *args: object) -> Contact:
         contact = await self._core.store.run(work, *args)
-        self._wake()
+        self._changed()
         return contact
 
 

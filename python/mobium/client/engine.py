@@ -83,7 +83,7 @@ class Engine:
         self._online: Online | None = None
         self._task: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
-        self.contacts = Contacts(core, self._wake)
+        self.contacts = Contacts(core, self._contacts_changed)
 
     # ------------------------------------------------------------ profiles
 
@@ -365,6 +365,10 @@ class Engine:
     def _wake(self) -> None:
         if self._online is not None:
             self._online.wake()
+
+    def _contacts_changed(self) -> None:
+        if self._online is not None:
+            self._online.recall()
 
     async def _maintain(self) -> None:
         while True:

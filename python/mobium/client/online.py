@@ -97,10 +97,15 @@ class Online:
         await asyncio.shield(self._first)
 
     def wake(self) -> None:
-        """Something was queued, or a peer may be written to again."""
+        """Something was queued."""
         self.outbox.wake()
         self.receipts.wake()
         self.repair.wake()
+
+    def recall(self) -> None:
+        """Contacts have changed."""
+        self.outbox.recall()
+        self.wake()
 
     def _on_state(self, state: LinkState, error: MobiumError | None, retry_in: float | None) -> None:
         if state != "offline":  # the end is told once, when every part has ended, with the reason
@@ -136,7 +141,9 @@ class Online:
         elif isinstance(message, Error) and message.id is not None:
             self.outbox.answer(message.id, message)
 
-    async def _stored(self) -> None:
+    async def _stored(self, key_changed: bool) -> None:
+        if key_changed:
+            self.outbox.recall()
         self.outbox.wake()
         self.receipts.wake()
         self.repair.wake()

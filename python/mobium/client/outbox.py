@@ -3,8 +3,8 @@ has answered.
 
 One transaction stores the ciphertext with the session's next state, then it is sent; after a break or a
 restart the same bytes go again under the same delivery id, in the order of queueing (docs/PROTOCOL.md,
-Delivery 7). Up to 32 are under way at once, at the server's pace. Not its concern: what the contents mean,
-and deciding what to send.
+Delivery 7). Not its concern: what the contents mean, deciding what to send, and who is next
+(`mobium.client.lanes`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import msgspec
 from mobium.client import direct
 from mobium.client.bundles import fetch_bundle
 from mobium.client.core import Core
+from mobium.client.lanes import Lanes, Ready
 from mobium.client.pace import Pace
 from mobium.client.store import messages, outgoing, peers
 from mobium.client.store.database import Tx
@@ -38,13 +39,8 @@ from mobium.protocol.messages import ClientMessage, Error, Limits, SendMessage, 
 
 __all__ = ["Outbox", "begin_session", "explain"]
 
-_UNDER_WAY: Final = (
-    32  # enough for a long line at the server's pace, few enough that little is out of order after a refusal
-)
 _BATCH: Final = 16  # encrypted in one transaction
-_ANSWER_TIME: Final = 30.0  # seconds after which an unanswered message is sent again
-_FIRST_HOLD: Final = 5.0  # seconds that a peer's messages wait after a refusal that may pass; doubled up to
-_LONGEST_HOLD: Final = 300.0
+_LONGEST_PAUSE: Final = 300.0
 
 _PASSING: Final = frozenset(
     (
@@ -57,26 +53,9 @@ _PASSING: Final = frozenset(
 )
 
 
-class _Ready(msgspec.Struct, frozen=True):
-    row: int
-    peer: int
-    message: SendMessage
-
-
 class _Prepared(msgspec.Struct):
-    ready: list[_Ready] = []
+    ready: list[Ready] = []
     without_session: list[Peer] = []
-
-
-class _UnderWay(msgspec.Struct, frozen=True):
-    row: int
-    peer: int
-    since: float
-
-
-class _Hold(msgspec.Struct):
-    until: float
-    seconds: float
 
 
 class Outbox:
@@ -93,37 +72,57 @@ class Outbox:
         self._request = request
         self._time = asyncio.get_running_loop().time
         self._pace = Pace(self._time)
+        self._lanes = Lanes()
         self._wake = asyncio.Event()
         self._answered = asyncio.Event()
         self._answers: list[tuple[bytes, Error | None]] = []
-        self._under_way: dict[bytes, _UnderWay] = {}
-        self._holds: dict[int, _Hold] = {}
         self._beginning: set[int] = set()
-        self._connection = 0
+        self._connection = self._recalls = 0
         self._online = False
 
     def wake(self) -> None:
         """There may be something to send."""
         self._wake.set()
 
+    def recall(self) -> None:
+        """There may be somebody to whom nothing may go any more, or may go again."""
+        self._recalls += 1
+        self._lanes.recall()
+        self._wake.set()
+
     def go_online(self, limits: Limits) -> None:
         """There is a connection: what is unanswered goes out again first."""
         self._pace.limit(limits.rate, limits.burst)
         self._online = True
-        self.wake()
+        self._wake.set()
 
     def go_offline(self) -> None:
         """The connection is gone, and with it every answer that was to come."""
         self._connection += 1
         self._online = False
-        self._under_way.clear()
+        self._lanes.reset()
         self._answers.clear()
-        self._holds.clear()
 
     def answer(self, delivery: bytes, error: Error | None) -> None:
         """The server has answered for a delivery id: taken, or refused."""
+        peer = self._lanes.answered(delivery)
+        if peer is None:
+            return
+        if error is None:
+            self._lanes.release(peer)
+        elif error.code == ErrorCode.RATE_LIMITED:
+            seconds = self._pause(error.retry_after)
+            self._lanes.delay(peer, self._time(), seconds)
+        elif error.code in _PASSING:
+            self._lanes.hold(peer, self._time(), error.retry_after)
         self._answers.append((delivery, error))
         self._answered.set()
+        self._wake.set()
+
+    def _pause(self, retry_after: float | None) -> float:
+        seconds = min(retry_after or 1.0, _LONGEST_PAUSE)
+        self._pace.pause(seconds)
+        return seconds
 
     async def run(self) -> None:
         """Send and settle until cancelled. Raises StoreError."""
@@ -131,53 +130,48 @@ class Outbox:
             group.create_task(self._settle())
             while True:
                 await self._something_to_do()
-                if self._online:
-                    try:
-                        await self._send_waiting(group)
-                    except NotConnected:
-                        continue
+                try:
+                    while self._online:
+                        await self._send_ready()
+                        if not await self._fill(group):
+                            break
+                except NotConnected:
+                    continue
 
     async def _something_to_do(self) -> None:
-        ends = [hold.until for hold in self._holds.values()]
-        ends += [flight.since + _ANSWER_TIME for flight in self._under_way.values()]
-        delay = max(0.05, min(ends) - self._time()) if ends else None
         try:
-            async with asyncio.timeout(delay):
+            async with asyncio.timeout(self._lanes.next_change(self._time())):
                 await self._wake.wait()
         except TimeoutError:
-            late = self._time() - _ANSWER_TIME
-            self._under_way = {key: flight for key, flight in self._under_way.items() if flight.since > late}
+            self._lanes.overdue(self._time())
         self._wake.clear()
 
-    async def _send_waiting(self, group: asyncio.TaskGroup) -> None:
-        core = self._core
-        while self._online and (room := _UNDER_WAY - len(self._under_way)) > 0:
-            connection = self._connection
-            held = {peer for peer in self._holds if not self._may_send(peer)} | self._beginning
-            rows = {flight.row for flight in self._under_way.values()}
-            prepared = await core.store.run(_prepare, rows, held, min(room, _BATCH), core.now(), core.entropy)
-            for peer in prepared.without_session:
-                self._beginning.add(peer.id)
-                group.create_task(self._begin(peer))
-            if not prepared.ready and not prepared.without_session:
+    async def _send_ready(self) -> None:
+        """Send what may go now."""
+        connection = self._connection
+        while self._lanes.next(self._time()) is not None:
+            await self._pace.take()
+            ready = self._lanes.next(self._time())  # much may have changed while that took
+            if ready is None or connection != self._connection:
                 return
-            for ready in prepared.ready:
-                await self._pace.take()
-                if connection != self._connection:
-                    return
-                if not self._may_send(ready.peer):
-                    continue  # refused meanwhile: it follows those before it
-                self._under_way[ready.message.id] = _UnderWay(ready.row, ready.peer, self._time())
-                await self._send(ready.message)
+            self._lanes.take_off(ready, self._time())
+            await self._send(ready.message)
 
-    def _may_send(self, peer: int) -> bool:
-        """Whether something may go to a peer now: after a refusal one message at a time, or order would be
-        lost, until one is taken.
-        """
-        hold = self._holds.get(peer)
-        if hold is None:
-            return True
-        return hold.until <= self._time() and all(flight.peer != peer for flight in self._under_way.values())
+    async def _fill(self, group: asyncio.TaskGroup) -> bool:
+        """Take what waits from the store, encrypted; returns whether there was anything."""
+        core, moment = self._core, (self._connection, self._recalls)
+        rows, busy = self._lanes.rows(), self._lanes.busy(self._time()) | self._beginning
+        prepared = await core.store.run(_prepare, rows, busy, _BATCH, core.now(), core.entropy)
+        if moment != (self._connection, self._recalls):
+            return True  # what was true then may not be now
+        for peer in prepared.without_session:
+            self._beginning.add(peer.id)
+            group.create_task(self._begin(peer))
+        busy = self._lanes.busy(self._time())
+        for ready in prepared.ready:
+            if ready.peer not in busy:  # by a refusal that came meanwhile
+                self._lanes.add(ready)
+        return bool(prepared.ready or prepared.without_session)
 
     async def _settle(self) -> None:
         while True:
@@ -186,31 +180,10 @@ class Outbox:
             connection, answers = self._connection, self._answers
             self._answers = []
             await self._core.store.run(_settle, answers)
-            if connection != self._connection:
-                continue
-            for delivery, error in answers:
-                flight = self._under_way.pop(delivery, None)
-                if flight is not None:
-                    self._learn(flight.peer, error)
-            self.wake()
-
-    def _learn(self, peer: int, error: Error | None) -> None:
-        if error is None:
-            self._holds.pop(peer, None)
-        elif error.code == ErrorCode.RATE_LIMITED:
-            seconds = min(error.retry_after or 1.0, _LONGEST_HOLD)
-            self._pace.pause(seconds)
-            self._holds[peer] = _Hold(self._time() + seconds, seconds)
-        elif error.code in _PASSING:
-            self._hold(peer, error.retry_after)
-
-    def _hold(self, peer: int, retry_after: float | None) -> None:
-        hold = self._holds.get(peer)
-        now = self._time()
-        if hold is not None and hold.until > now:
-            return  # the refusals of one round count once
-        seconds = _FIRST_HOLD if hold is None else min(2 * hold.seconds, _LONGEST_HOLD)
-        self._holds[peer] = _Hold(now + max(seconds, min(retry_after or 0, _LONGEST_HOLD)), seconds)
+            if connection == self._connection:
+                for delivery, _ in answers:
+                    self._lanes.settled(delivery)
+                self._wake.set()
 
     async def _begin(self, peer: Peer) -> None:
         """Fetch a bundle and begin a session, so that what waits for this peer can be encrypted."""
@@ -222,18 +195,18 @@ class Outbox:
             if error.code in (ErrorCode.UNKNOWN_RECIPIENT, ErrorCode.NO_PREKEYS):
                 await core.store.run(_fail_waiting, peer.id, error.code, explain(error.code))
             elif error.code == ErrorCode.RATE_LIMITED:
-                self._pace.pause(min(error.retry_after or 1.0, _LONGEST_HOLD))
+                self._lanes.delay(peer.id, self._time(), self._pause(error.retry_after))
             else:
-                self._hold(peer.id, error.retry_after)
+                self._lanes.hold(peer.id, self._time(), error.retry_after)
         except NotConnected:
             pass  # the next connection tries again
         except ProtocolError:
-            self._hold(peer.id, None)
+            self._lanes.hold(peer.id, self._time(), None)
         except CryptoError as error:
             await core.store.run(_fail_waiting, peer.id, "bad_keys", str(error))
         finally:
             self._beginning.discard(peer.id)
-            self.wake()
+            self._wake.set()
 
 
 def explain(code: str) -> str:
@@ -290,7 +263,7 @@ def _prepare(
             kept = None if row.message is not None else row.plaintext
             sent = Sent(peer.id, session.id, row.message, kept)
             outgoing.note_sent(tx, hashlib.sha256(payload).digest(), sent, now)
-        prepared.ready.append(_Ready(row.id, row.peer, SendMessage(delivery, peer.ed, payload)))
+        prepared.ready.append(Ready(row.id, row.peer, SendMessage(delivery, peer.ed, payload)))
     return prepared
 
 

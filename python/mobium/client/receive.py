@@ -14,7 +14,7 @@ from typing import Final
 
 from mobium.client import direct
 from mobium.client.direct import Opened
-from mobium.client.events import MessageReceived, from_ms
+from mobium.client.events import ContactKeyChanged, MessageReceived, from_ms
 from mobium.client.store import incoming, messages, meta, outgoing, peers
 from mobium.client.store.database import Tx
 from mobium.client.store.peers import Peer
@@ -29,10 +29,11 @@ RECOVERY_TIME: Final = 30 * 86_400  # seconds after a recovery in which old peer
 _MAX_OF_REQUEST: Final = 200  # messages of one stranger before the user has answered
 
 
-def receive(tx: Tx, identity: Identity, deliveries: Sequence[tuple[bytes, bytes]], now_ms: int) -> None:
-    """Handle (sender, payload) pairs in order."""
+def receive(tx: Tx, identity: Identity, deliveries: Sequence[tuple[bytes, bytes]], now_ms: int) -> bool:
+    """Handle (sender, payload) pairs in order; returns whether somebody's identity key has changed."""
     for sender, payload in deliveries:
         _receive_one(tx, identity, sender, payload, now_ms)
+    return any(isinstance(event, ContactKeyChanged) for event in tx.events)
 
 
 def _receive_one(tx: Tx, identity: Identity, sender: bytes, payload: bytes, now_ms: int) -> None:

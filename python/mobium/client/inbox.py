@@ -20,9 +20,9 @@ from mobium.protocol.messages import AckDeliveries, ClientMessage, Delivery
 
 __all__ = ["Inbox"]
 
-_MAX_WAITING: Final = (
-    2 * limits.WINDOW_DELIVERIES
-)  # an honest server never has more under way than half of this
+# An honest server never has more under way than half of this; another one's frames wait in its own memory.
+_MAX_WAITING: Final = 2 * limits.WINDOW_DELIVERIES
+_MAX_BYTES: Final = 2 * limits.WINDOW_BYTES
 
 
 class Inbox:
@@ -41,6 +41,7 @@ class Inbox:
         self._send = send
         self._stored = stored
         self._waiting: deque[Delivery] = deque()
+        self._size = 0
         self._some = asyncio.Event()
         self._room = asyncio.Event()
         self._connection = 0
@@ -60,6 +61,7 @@ class Inbox:
         self._connection += 1
         self._expected = None
         self._waiting.clear()
+        self._size = 0
         self._some.clear()
         self._room.set()
 
@@ -71,8 +73,9 @@ class Inbox:
         """Take a delivery; waits while a server that ignores the window is ahead."""
         await self._room.wait()
         self._waiting.append(delivery)
+        self._size += len(delivery.payload)
         self._some.set()
-        if len(self._waiting) >= _MAX_WAITING:
+        if len(self._waiting) >= _MAX_WAITING or self._size >= _MAX_BYTES:
             self._room.clear()
 
     async def run(self) -> None:
@@ -106,5 +109,7 @@ class Inbox:
             batch.append(delivery)
         if not self._waiting:
             self._some.clear()
-        self._room.set()
+        self._size -= size
+        if len(self._waiting) < _MAX_WAITING and self._size < _MAX_BYTES:
+            self._room.set()
         return batch

@@ -30,6 +30,7 @@ _REQUEST_TIMEOUT = 30.0
 _FIRST_DELAY = 1.0
 _LONGEST_DELAY = 30.0
 _DISPATCH_AHEAD = 256  # frames between the socket and the handler; the server's window is smaller
+_LARGE = 1 << 16  # bytes of a frame that waits until the handler has had all before it; 256 such are too many
 
 # Trying again cannot help: a person must act first.
 _FINAL_CODES = frozenset({ErrorCode.AUTH_FAILED, ErrorCode.WRONG_HOST, ErrorCode.UNSUPPORTED_VERSION})
@@ -193,7 +194,10 @@ class Link:
 
         async def read() -> None:
             while True:
-                event: Any = connection.receive(await transport.receive())
+                data = await transport.receive()
+                if len(data) > _LARGE:
+                    await waiting.join()
+                event: Any = connection.receive(data)
                 rid = getattr(event, "rid", None)
                 answer = None if rid is None else self._answers.get(rid)
                 if answer is not None:
@@ -207,6 +211,7 @@ class Link:
         async def dispatch() -> None:
             while True:
                 await self._on_message(await waiting.get())
+                waiting.task_done()
 
         self._on_state("online", None, None)
         ended: MobiumError = NotConnected("The connection ended.")

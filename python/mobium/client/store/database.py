@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -214,6 +215,10 @@ class Store:
 
 
 def _connect(path: Path, key: bytes) -> Any:
+    # For its owner alone, and so are the files that SQLite makes beside it; it would leave that to the umask.
+    # What goes wrong here goes wrong again below, with a sentence.
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     connection = dbapi2.connect(str(path), isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA cipher_log_level = NONE")
     connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")

@@ -116,9 +116,7 @@ async def _serving(
 ) -> AsyncIterator[Server]:
     loop = asyncio.get_running_loop()
     counters = Counters()
-    office = PostOffice(
-        storage, worker, loop.call_later, now=clock.own, steady=clock.steady, ttl=settings.message_ttl
-    )
+    office = PostOffice(storage, worker, loop.call_later, now=clock.own, steady=clock.steady)
     hub = Hub(settings, storage, worker, office, clock, counters)
 
     def own_name(name: str) -> bool:
@@ -129,7 +127,7 @@ async def _serving(
     def new_connection() -> ServerConnection:
         return ServerConnection(key, own_name, settings.max_message_size)
 
-    figures = _figures(hub, office, counters, lambda: gateway.places)
+    figures = _figures(hub, office, counters, lambda: gateway.door.places)
     routes = Routes(
         origins=settings.cors_origins,
         admin_token=settings.admin_token,
@@ -140,7 +138,7 @@ async def _serving(
     )
     gateway = Gateway(settings, hub, routes, certificates, new_connection, counters)
     port = await gateway.listen()
-    upkeep = Upkeep(storage, clock, worker, office, loop)
+    upkeep = Upkeep(storage, clock, worker, office, settings.message_ttl, loop)
     try:
         yield Server(settings, port, key.public, hub, gateway, certificates)
     finally:

@@ -229,9 +229,7 @@ class Recent:
 
 
 class PostOffice:
-    """All envelopes and all desks. `now` is the server's own clock in seconds, `ttl` the life of a stored
-    message.
-    """
+    """All envelopes and all desks. `now` is the server's own clock in seconds."""
 
     def __init__(
         self,
@@ -241,13 +239,11 @@ class PostOffice:
         *,
         now: Callable[[], int],
         steady: Callable[[], float],
-        ttl: int,
     ) -> None:
         self._storage = storage
         self._jobs = jobs
         self._later = later
         self._now = now
-        self._ttl = ttl
         self._desks: dict[bytes, Desk] = {}
         self._live: dict[bytes, Envelope] = {}
         self._waiting: dict[bytes, Envelope] = {}
@@ -577,7 +573,7 @@ class PostOffice:
             self._flush_answers()
             self._go_on()
 
-        self._jobs.submit(done, self._storage.apply, inserts, deletes, self._now() + self._ttl)
+        self._jobs.submit(done, self._storage.apply, inserts, deletes, self._now())
 
     def _committed(self, batch: list[Envelope], outcome: list[int | Refused]) -> None:
         behind: dict[Desk, None] = {}

@@ -13,7 +13,6 @@ import email.utils
 import logging
 import random
 import ssl
-import struct
 import sys
 from collections.abc import Callable
 from enum import IntEnum
@@ -29,11 +28,18 @@ from mobium.protocol.codes import CloseCode, ErrorCode, sentence
 from mobium.protocol.connection import LoggedIn, Refusal, ServerConnection
 from mobium.protocol.limits import PREAUTH_FRAME
 from mobium_server.config import Settings
+from mobium_server.door import Door
+from mobium_server.frames import PING, cut, header
 from mobium_server.http import Asked, Reply, Routes, plain
 from mobium_server.hub import INTERNAL_ERROR, Hub, Session
 from mobium_server.limits import Address, address_key, in_networks, parse_address
 from mobium_server.stats import Counters
 from mobium_server.tls import ALERT, CLIENT_HELLO, Certificates, TlsLayer
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # a platform without the compiled part
+    from websockets.utils import apply_mask
 
 __all__ = ["Gateway"]
 
@@ -46,14 +52,13 @@ WRITE_LOW = 16_384
 REQUEST_BYTES = 16_384  # an HTTP request, before which nobody is known
 FRAGMENTS = 64  # pieces of one message; more would make small bytes expensive
 CLOSING_TIME = 2.0  # seconds that a peer has to finish a close
-COURTESY = 64  # connections over a limit that are told so at the same time; others are just closed
 COURTESY_TIME = 5.0
 BACKLOG = 1_024
-TRY_LATER = 1_013  # the WebSocket's own code: no fault of the client
+_LINE_END = 10
+PROTOCOL_ERROR = 1_002  # the WebSocket's own code
 
 _quiet = logging.getLogger("mobium_server.websocket")
 _quiet.setLevel(logging.ERROR)  # the library speaks of every connection
-_PING = b"\x89\x00"
 _PHRASES = {
     200: "OK",
     204: "No Content",
@@ -80,17 +85,8 @@ class Stage(IntEnum):
     CLOSING = 4
 
 
-def header(size: int) -> bytes:
-    """The WebSocket header of an unmasked, unfragmented binary frame: the same for every recipient."""
-    if size < 126:
-        return bytes((0x82, size))
-    if size < 65_536:
-        return struct.pack("!BBH", 0x82, 126, size)
-    return struct.pack("!BBQ", 0x82, 127, size)
-
-
 class Gateway:
-    """The door. `connections` counts those that hold a place."""
+    """The listening socket and what all connections share."""
 
     def __init__(
         self,
@@ -109,11 +105,7 @@ class Gateway:
         self.counters = counters
         self.loop = asyncio.get_running_loop()
         self.lines: set[Wire] = set()
-        self.strangers: dict[Wire, None] = {}
-        """Connections that have not logged in, oldest first."""
-        self.by_address: dict[str, int] = {}
-        self.places = 0
-        self.courtesies = 0
+        self.door = Door(settings.max_connections, settings.max_connections_per_ip, counters)
         self.stopping = False
         self._buffer = memoryview(bytearray(READ_SIZE))
         self._dirty: list[Wire] = []
@@ -149,65 +141,12 @@ class Gateway:
                     wire.drop()
                 await asyncio.sleep(0)
 
-    # ------------------------------------------------------------ places
-
-    def enter(self, wire: Wire) -> bool:
-        """Give a new connection a place. False: there is none, and it may only be told so; then `wire.drop`
-        may have been called.
-        """
-        self.lines.add(wire)
-        self.counters.accepted += 1
-        limit = self.settings.max_connections
-        if limit and self.places >= limit:
-            # Whoever says nothing for longest makes way, so that idle strangers cannot keep people out.
-            oldest = next(iter(self.strangers), None)
-            if oldest is not None:
-                oldest.drop()
-        full = limit and self.places >= limit
-        if not full and (wire.behind_proxy or self.count(wire)):
-            self.places += 1
-            wire.has_place = True
-            self.strangers[wire] = None
-            return True
-        self.counters.refused += 1
-        self.courtesies += 1
-        if self.courtesies > COURTESY:
-            wire.drop()
-        return False
-
-    def count(self, wire: Wire) -> bool:
-        """Count a connection for its address; False if that has enough."""
-        limit = self.settings.max_connections_per_ip
-        number = self.by_address.get(wire.address, 0)
-        if limit and number >= limit:
-            return False
-        self.by_address[wire.address] = number + 1
-        wire.counted = True
-        return True
-
-    def leave(self, wire: Wire) -> None:
+    def gone(self, wire: Wire) -> None:
         """A connection ended."""
         self.lines.discard(wire)
-        self.forget_place(wire)
+        self.door.leave(wire)
         if not self.lines:
             self._empty.set()
-
-    def forget_place(self, wire: Wire) -> None:
-        """Give back what a connection held."""
-        self.strangers.pop(wire, None)
-        if wire.has_place:
-            wire.has_place = False
-            self.places -= 1
-        elif wire.entered:
-            self.courtesies -= 1
-        wire.entered = False
-        if wire.counted:
-            wire.counted = False
-            left = self.by_address[wire.address] - 1
-            if left:
-                self.by_address[wire.address] = left
-            else:
-                del self.by_address[wire.address]
 
     # ------------------------------------------------------------ buffers
 
@@ -240,6 +179,7 @@ class Wire(asyncio.BufferedProtocol):
         "_held",
         "_out",
         "_paused",
+        "_rest",
         "_session",
         "_stage",
         "_taken",
@@ -250,9 +190,6 @@ class Wire(asyncio.BufferedProtocol):
         "_websocket",
         "address",
         "behind_proxy",
-        "counted",
-        "entered",
-        "has_place",
         "peer",
     )
 
@@ -268,6 +205,7 @@ class Wire(asyncio.BufferedProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._buffer: memoryview | None = None
         self._out: list[bytes] | None = None
+        self._rest: bytearray | None = None
         self._fragments: list[bytes] | None = None
         self._taken = 0
         self._unanswered = 0
@@ -276,9 +214,6 @@ class Wire(asyncio.BufferedProtocol):
         self.address = ""
         self.behind_proxy = False
         self.peer: Address | None = None
-        self.counted = False
-        self.entered = False
-        self.has_place = False
 
     # ------------------------------------------------------------ asyncio's side
 
@@ -295,20 +230,20 @@ class Wire(asyncio.BufferedProtocol):
         self.peer = parse_address(name[0]) if name else None
         self.address = address_key(self.peer) if self.peer is not None else ""
         self.behind_proxy = in_networks(self.peer, gateway.settings.trusted_proxies)
-        self.entered = True
-        time = gateway.settings.auth_timeout if gateway.enter(self) else COURTESY_TIME
+        gateway.lines.add(self)
+        time = gateway.settings.auth_timeout if gateway.door.enter(self) else COURTESY_TIME
         self._timer = gateway.loop.call_later(time, self._on_time)
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._end_timer()
         self._stage = Stage.CLOSING
-        self._gateway.leave(self)
+        self._gateway.gone(self)
         session, self._session = self._session, None
         if session is not None:
             self._gateway.hub.log_out(session)
         self._websocket = None
         self._tls = None
-        self._out = self._fragments = None
+        self._out = self._rest = self._fragments = None
 
     def get_buffer(self, _size_hint: int) -> memoryview:
         self._buffer = self._gateway.read_buffer()
@@ -382,6 +317,38 @@ class Wire(asyncio.BufferedProtocol):
             if self._taken > REQUEST_BYTES:
                 self._reply(plain(431, "The request is too large."))
                 return
+            self._feed(websocket, data)
+            if self.alive and data[-1] != _LINE_END:
+                websocket.fail(PROTOCOL_ERROR, "the server speaks first")
+                self._pass_on()
+        elif not websocket.eof_sent:
+            self._cut(websocket, data)
+
+    def _cut(self, websocket: ServerProtocol, data: bytes | memoryview) -> None:
+        rest = self._rest
+        if rest is None:
+            frames, used = cut(data, websocket.max_message_size or PREAUTH_FRAME, apply_mask)
+            if used < len(data):
+                self._rest = bytearray(data[used:])
+        else:
+            rest += data
+            frames, used = cut(rest, websocket.max_message_size or PREAUTH_FRAME, apply_mask)
+            del rest[:used]
+            if not rest:
+                self._rest = None
+        for whole, content in frames:
+            if not whole:
+                self._feed(websocket, content)
+            elif websocket.current_size is None:
+                self._message(content)
+            else:
+                websocket.fail(PROTOCOL_ERROR, "expected a continuation frame")
+                self._pass_on()
+
+    def _feed(self, websocket: ServerProtocol, data: bytes | memoryview) -> None:
+        """Hand bytes to the WebSocket protocol: the request, or what is not a message in one piece."""
+        if websocket.reader.eof:
+            return
         websocket.receive_data(data)  # type: ignore[arg-type]  # it only appends them to its buffer
         for event in websocket.events_received():
             if isinstance(event, Request):
@@ -440,11 +407,11 @@ class Wire(asyncio.BufferedProtocol):
             forwarded = self._forwarded_for(headers)
             protocols = ",".join(headers.get_all("X-Forwarded-Proto")).split(",")
             encrypted = encrypted or protocols[-1].strip().lower() == "https"
-        place = self.has_place
+        place = gateway.door.has_place(self)
         if self.behind_proxy and place:
             if forwarded is not None:
                 self.address = address_key(forwarded)
-            place = gateway.count(self)
+            place = gateway.door.count(self)
         local = self.behind_proxy or (self.peer is not None and self.peer.is_loopback)
         if gateway.settings.require_tls and not encrypted and not (path == "/health" and local):
             gateway.counters.refused += 1
@@ -542,9 +509,7 @@ class Wire(asyncio.BufferedProtocol):
         if self._stage not in (Stage.LOGIN, Stage.OPEN):
             return
         opcode = frame.opcode
-        if opcode is Opcode.BINARY and frame.fin:
-            self._message(bytes(frame.data))
-        elif opcode is Opcode.CLOSE:
+        if opcode is Opcode.CLOSE:
             self._stage = Stage.CLOSING
         elif opcode is Opcode.BINARY:
             self._fragments = [bytes(frame.data)]
@@ -567,20 +532,21 @@ class Wire(asyncio.BufferedProtocol):
 
     def _message(self, data: bytes) -> None:
         connection = self._connection
-        if connection is None:
+        if connection is None or self._stage is Stage.CLOSING:
             return
-        if self._session is None and self._stage is Stage.OPEN:
+        session = self._session
+        if session is None and self._stage is Stage.OPEN:
             # Logged in, but not yet welcomed: no client of the protocol speaks now.
             self._carry_out(connection.refuse(ErrorCode.NOT_AUTHENTICATED, close=CloseCode.AUTH))
             return
         event = connection.receive(data)
-        if isinstance(event, Refusal):
-            self._carry_out(event)
-        elif isinstance(event, LoggedIn):
+        if isinstance(event, LoggedIn):
             self._stage = Stage.OPEN
             self._gateway.hub.log_in(self, connection, event)
-        elif self._session is not None:
-            self._gateway.hub.request(self._session, event.message)
+        elif isinstance(event, Refusal):
+            self._carry_out(event)
+        elif session is not None:
+            self._gateway.hub.request(session, event.message)
 
     def _carry_out(self, refusal: Refusal) -> None:
         if self._session is None:
@@ -602,7 +568,7 @@ class Wire(asyncio.BufferedProtocol):
         """The login succeeded."""
         gateway = self._gateway
         self._session = session
-        gateway.strangers.pop(self, None)
+        gateway.door.known(self)
         if self._websocket is not None and self._connection is not None:
             self._websocket.max_message_size = self._connection.frame_limit
         self._end_timer()
@@ -656,7 +622,7 @@ class Wire(asyncio.BufferedProtocol):
     def drop(self) -> None:
         """End at once."""
         self._stage = Stage.CLOSING
-        self._gateway.forget_place(self)
+        self._gateway.door.leave(self)
         self._transport.abort()
 
     def flush(self) -> None:
@@ -718,6 +684,6 @@ class Wire(asyncio.BufferedProtocol):
             self.close(CloseCode.IDLE)
             return
         self._unanswered += 1
-        self._say(_PING)
+        self._say(PING)
         interval = self._gateway.settings.ws_ping_interval
         self._timer = self._gateway.loop.call_later(interval, self._on_time)

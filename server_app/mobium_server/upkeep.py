@@ -26,12 +26,20 @@ class Upkeep:
     """Begins at once, and goes on until `stop`."""
 
     def __init__(
-        self, storage: Storage, clock: Clock, jobs: Jobs, office: PostOffice, loop: asyncio.AbstractEventLoop
+        self,
+        storage: Storage,
+        clock: Clock,
+        jobs: Jobs,
+        office: PostOffice,
+        life: int,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
+        """`life`: how long a message waits for its recipient, seconds."""
         self._storage = storage
         self._clock = clock
         self._jobs = jobs
         self._office = office
+        self._life = life
         self._loop = loop
         self._kept = clock.steady()
         self._timer = loop.call_soon(self.run)
@@ -44,7 +52,7 @@ class Upkeep:
 
     def run(self) -> None:
         """Delete what has expired, then wait for the next time."""
-        self._jobs.submit(self._expired, self._storage.expire, self._clock.own(), EXPIRE_AT_ONCE)
+        self._jobs.submit(self._expired, self._storage.expire, self._clock.own() - self._life, EXPIRE_AT_ONCE)
         if self._clock.steady() - self._kept >= KEEP_CLOCK:
             self._kept = self._clock.steady()
             self._jobs.submit(self._done, self._clock.keep, self._storage)

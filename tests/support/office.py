@@ -134,7 +134,6 @@ class Bench:
             self.timers.later,
             now=lambda: int(self.timers.now),
             steady=lambda: self.timers.now,
-            ttl=600,
         )
 
     def settle(self, rounds: int = 10_000) -> None:

@@ -32,7 +32,7 @@ def early_commit(commit: Callable[[PostOffice], None]) -> Callable[[PostOffice],
 
 def acknowledge_before_commit() -> None:
     """Senders are answered before the commit."""
-    PostOffice._commit = early_commit(PostOffice._commit)  # type: ignore[method-assign, assignment]
+    setattr(PostOffice, "_commit", early_commit(PostOffice._commit))  # noqa: B010 - a method is not assigned to
 
 
 def never_commits() -> None:

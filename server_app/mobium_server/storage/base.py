@@ -184,11 +184,9 @@ class Storage(Protocol):
     def put(self, name: str, value: bytes) -> None:
         """Keep a value of the server itself."""
 
-    def apply(
-        self, inserts: Sequence[NewMessage], deletes: Sequence[Taken], expires: int
-    ) -> list[int | Refused]:
-        """Delete rows, then store messages (each recipient, sender and delivery id once) that expire at
-        `expires` on the server's clock: one transaction, durable on return.
+    def apply(self, inserts: Sequence[NewMessage], deletes: Sequence[Taken], now: int) -> list[int | Refused]:
+        """Delete rows, then store messages (each recipient, sender and delivery id once) that arrived at
+        `now` on the server's clock: one transaction, durable on return.
 
         For each message its row number, or why it was refused. A message whose recipient, sender and delivery
         id are stored already gets the number of that row.
@@ -202,8 +200,10 @@ class Storage(Protocol):
         always at least one, if there is one.
         """
 
-    def expire(self, now: int, limit: int) -> list[Gone]:
-        """Delete up to `limit` messages whose time has come on the server's clock."""
+    def expire(self, arrived: int, limit: int) -> list[Gone]:
+        """Delete messages that arrived at or before `arrived` on the server's clock, looking at the `limit`
+        oldest rows; as many come back as were looked at if there may be more.
+        """
 
     def publish(self, identity: bytes, publication: Publication, now: int) -> Stock:
         """Store prekeys and forget expired one-time ones (`now` in seconds since 1970). Raises BadPrekeys."""

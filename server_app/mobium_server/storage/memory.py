@@ -59,14 +59,12 @@ class MemoryStorage:
     def put(self, name: str, value: bytes) -> None:
         self._values[name] = value
 
-    def apply(
-        self, inserts: Sequence[NewMessage], deletes: Sequence[Taken], expires: int
-    ) -> list[int | Refused]:
+    def apply(self, inserts: Sequence[NewMessage], deletes: Sequence[Taken], now: int) -> list[int | Refused]:
         for taken in deletes:
             self._rows.pop(taken.seq, None)
-        return [self._insert(message, expires) for message in inserts]
+        return [self._insert(message, now) for message in inserts]
 
-    def _insert(self, message: NewMessage, expires: int) -> int | Refused:
+    def _insert(self, message: NewMessage, now: int) -> int | Refused:
         if message.recipient not in self._devices:
             return Refused.UNKNOWN
         mine = [(seq, row) for seq, (row, _) in self._rows.items() if row.recipient == message.recipient]
@@ -78,7 +76,7 @@ class MemoryStorage:
         if sum(row.sender == message.sender for _, row in mine) >= self._share:
             return Refused.FULL
         self._last += 1
-        self._rows[self._last] = (message, expires)
+        self._rows[self._last] = (message, now)
         return self._last
 
     def mailbox(self, identity: bytes) -> Mailbox:
@@ -97,9 +95,9 @@ class MemoryStorage:
             size += len(row.payload)
         return Page(rows, end=True)
 
-    def expire(self, now: int, limit: int) -> list[Gone]:
-        due = sorted((expires, seq) for seq, (_, expires) in self._rows.items() if expires <= now)[:limit]
-        rows = [self._rows.pop(seq)[0] for _, seq in due]
+    def expire(self, arrived: int, limit: int) -> list[Gone]:
+        due = [seq for seq, (_, moment) in list(self._rows.items())[:limit] if moment <= arrived]
+        rows = [self._rows.pop(seq)[0] for seq in due]
         return [Gone(row.recipient, row.sender, row.delivery) for row in rows]
 
     def publish(self, identity: bytes, publication: Publication, now: int) -> Stock:

@@ -10,7 +10,7 @@ __all__ = ["APPLICATION_ID", "MIGRATIONS"]
 
 APPLICATION_ID = 0x4D4F4253  # "MOBS": tells this database from any other SQLite file
 
-# mailbox order is the row order of `messages`: AUTOINCREMENT never uses a number again, not even that of a
+# Mailbox order is the row order of `messages`: AUTOINCREMENT never uses a number again, not even that of a
 # deleted last row.
 _FIRST = """
 CREATE TABLE server (
@@ -51,12 +51,11 @@ CREATE TABLE messages (
     mailbox INTEGER NOT NULL REFERENCES devices (id),
     sender BLOB NOT NULL,
     delivery BLOB NOT NULL,
-    expires INTEGER NOT NULL,
+    arrived INTEGER NOT NULL,
     payload BLOB NOT NULL
 );
 CREATE UNIQUE INDEX messages_once ON messages (mailbox, sender, delivery);
 CREATE INDEX messages_in_order ON messages (mailbox);
-CREATE INDEX messages_by_expiry ON messages (expires);
 """
 
 MIGRATIONS: tuple[str, ...] = (_FIRST,)

@@ -195,9 +195,7 @@ class SqliteStorage:
 
     # ------------------------------------------------------------ messages
 
-    def apply(
-        self, inserts: Sequence[NewMessage], deletes: Sequence[Taken], expires: int
-    ) -> list[int | Refused]:
+    def apply(self, inserts: Sequence[NewMessage], deletes: Sequence[Taken], now: int) -> list[int | Refused]:
         with self._transaction() as connection:
             for start, end in _pieces(len(deletes)):
                 self._delete(connection, deletes[start:end])
@@ -210,7 +208,7 @@ class SqliteStorage:
                 else:
                     chosen.append((place, refused, message))
             for start, end in _pieces(len(chosen)):
-                self._insert(connection, chosen[start:end], expires, results)
+                self._insert(connection, chosen[start:end], now, results)
             return results
 
     # Many rows in one statement: each step of a statement gives up the interpreter's lock, and while the loop
@@ -231,7 +229,7 @@ class SqliteStorage:
                 self._counts.pop(mailbox, None)  # some had expired: count again when it is needed
 
     def _admit(self, connection: sqlite3.Connection, message: NewMessage) -> int | tuple[int | Refused]:
-        """The mailbox that has room for a message, where it counts from now on; or what it comes to instead."""
+        """The mailbox that has room for a message, where it counts from now on; or what comes instead."""
         mailbox = self._id(connection, message.recipient)
         if mailbox is None:
             return (Refused.UNKNOWN,)
@@ -247,14 +245,14 @@ class SqliteStorage:
         self,
         connection: sqlite3.Connection,
         chosen: Sequence[tuple[int, int, NewMessage]],
-        expires: int,
+        now: int,
         results: list[int | Refused],
     ) -> None:
         values: list[int | bytes] = []
         for _, mailbox, message in chosen:
-            values += (mailbox, message.sender, message.delivery, expires, message.payload)
+            values += (mailbox, message.sender, message.delivery, now, message.payload)
         cursor = connection.execute(
-            "INSERT INTO messages (mailbox, sender, delivery, expires, payload)"  # noqa: S608 - marks only
+            "INSERT INTO messages (mailbox, sender, delivery, arrived, payload)"  # noqa: S608 - marks only
             f" VALUES {', '.join(['(?, ?, ?, ?, ?)'] * len(chosen))}"
             " ON CONFLICT (mailbox, sender, delivery) DO NOTHING",
             values,
@@ -305,13 +303,13 @@ class SqliteStorage:
                 size += len(row.payload)
             return Page(rows, end=True)
 
-    def expire(self, now: int, limit: int) -> list[Gone]:
+    def expire(self, arrived: int, limit: int) -> list[Gone]:
         with self._transaction() as connection:
             rows = connection.execute(
                 "DELETE FROM messages WHERE seq IN"
-                " (SELECT seq FROM messages WHERE expires <= ? ORDER BY expires LIMIT ?)"
+                " (SELECT seq FROM messages ORDER BY seq LIMIT ?) AND arrived <= ?"
                 " RETURNING mailbox, sender, delivery",
-                (now, limit),
+                (limit, arrived),
             ).fetchall()
             gone = []
             for mailbox, sender, delivery in rows:

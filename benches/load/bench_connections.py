@@ -1,0 +1,166 @@
+"""B11: the memory of an idle server and of an idle connection, plain and with the server's own TLS; then
+2,000 people logged in, some of whom talk.
+
+The marks are absolute, so there is no peer. Memory is the resident set of the server's process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import ssl
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benches.load.harness import PATIENCE, Cheap, ask, kind, log_in, memory, mobium_server, pin
+from mobium.protocol import codec
+from mobium.protocol.messages import Accepted, AckDeliveries, Delivery, SendMessage
+from tests.support.certificates import certificate, trusting
+from tests.support.server import Person, payload, publication
+
+IDLE_MARK = 45.0  # MB
+PLAIN_MARK = 20.0  # KiB
+TLS_MARK = 60.0
+P99_MARK = 50.0  # ms
+RATE = 300  # messages a second in all, while everybody is logged in
+AT_ONCE = 20  # logins that go on at the same time
+
+
+async def crowd(url: str, number: int, context: ssl.SSLContext | None = None) -> list[tuple[Cheap, Person]]:
+    """So many logged-in connections."""
+    people: list[tuple[Cheap, Person]] = []
+    for start in range(0, number, AT_ONCE):
+        batch = [log_in(url, context=context) for _ in range(min(AT_ONCE, number - start))]
+        people += await asyncio.gather(*batch)
+    return people
+
+
+async def connection_cost(
+    url: str, process: psutil.Process, number: int, context: ssl.SSLContext | None
+) -> float:
+    """KiB for each idle connection, beyond the first few, which bring what is made once."""
+    first = await crowd(url, 50, context)
+    await asyncio.sleep(0.5)
+    before = memory(process)
+    people = await crowd(url, number, context)
+    await asyncio.sleep(0.5)
+    cost = (memory(process) - before) / number / 1024
+    for one, _ in [*first, *people]:
+        one.transport.abort()
+    return cost
+
+
+async def conversation(url: str, number: int, seconds: float) -> tuple[int, float]:
+    """How many are logged in at the end, and the p99 of a message's way to its recipient in ms, while some
+    talk.
+    """
+    people = await crowd(url, number)
+    talkers = random.Random(1).sample(people, min(200, number))
+    latencies: list[float] = []
+    sent: dict[bytes, float] = {}
+    answers = 0
+    number_sent = int(RATE * seconds)
+    through = asyncio.Event()
+    body = payload()
+
+    def listen(one: Cheap) -> None:
+        def on_frames(frames: list[bytes]) -> None:
+            nonlocal answers
+            now = time.perf_counter()
+            tags = []
+            for data in frames:
+                message = kind(data)
+                if isinstance(message, Delivery):
+                    latencies.append(now - sent[message.id])
+                    tags.append(message.tag)
+                else:
+                    assert isinstance(message, Accepted), message
+                    answers += 1
+                if len(latencies) == answers == number_sent:
+                    through.set()
+            if tags:
+                one.send(codec.encode(AckDeliveries(tags[-1])))
+
+        one.on_frames = on_frames
+
+    for one, _ in talkers:
+        await ask(one, codec.encode(publication()))
+    for one, _ in talkers:
+        listen(one)
+    begin = time.perf_counter()
+    for count in range(number_sent):
+        wait = begin + count / RATE - time.perf_counter()
+        if wait > 0:
+            await asyncio.sleep(wait)
+        (sender, _), (_, recipient) = random.sample(talkers, 2)
+        delivery = os.urandom(16)
+        sent[delivery] = time.perf_counter()
+        sender.send(codec.encode(SendMessage(delivery, recipient.public, body)))
+    async with asyncio.timeout(PATIENCE):
+        await through.wait()
+    served = sum(not one.lost for one, _ in people)
+    for one, _ in people:
+        one.transport.abort()
+    latencies.sort()
+    return served, latencies[int(len(latencies) * 0.99)] * 1_000
+
+
+def rows(quick: bool) -> list[dict[str, Any]]:
+    """Four rows."""
+    idle, people, seconds = (300, 400, 4.0) if quick else (1_000, 2_000, 20.0)
+    pin(0, last=False)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with mobium_server(folder / "plain") as (process, url):
+            time.sleep(1)
+            resident = memory(process) / 1e6
+            plain = asyncio.run(connection_cost(url, process, idle, None))
+        cert, key = certificate(folder, "127.0.0.1")
+        with mobium_server(folder / "tls", tls_cert=str(cert), tls_key=str(key)) as (process, url):
+            tls = asyncio.run(connection_cost(url, process, idle, trusting(cert)))
+        with mobium_server(folder / "crowd") as (_, url):
+            served, p99 = asyncio.run(conversation(url, people, seconds))
+    found = [
+        ("idle server, resident", resident, "MB", f"{IDLE_MARK:g} MB", resident <= IDLE_MARK),
+        ("idle connection", plain, "KiB", f"{PLAIN_MARK:g} KiB", plain <= PLAIN_MARK),
+        ("idle connection with the server's TLS", tls, "KiB", f"{TLS_MARK:g} KiB", tls <= TLS_MARK),
+        (
+            f"{people:,} logged in, {served:,} served, {RATE} DMs a second: p99",
+            p99,
+            "ms",
+            f"all served, under {P99_MARK:g} ms",
+            served == people and p99 < P99_MARK,
+        ),
+    ]
+    return [
+        {
+            "id": "B11",
+            "what": what,
+            "ours": round(value, 1),
+            "peer": None,
+            "peer_name": None,
+            "unit": unit,
+            "ratio": None,
+            "mark": mark,
+            "met": met,
+        }
+        for what, value, unit, mark, met in found
+    ]
+
+
+def main() -> None:
+    """Print the rows."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    for row in rows(parser.parse_args().quick):
+        print(row)
+
+
+if __name__ == "__main__":
+    main()

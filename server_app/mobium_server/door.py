@@ -1,0 +1,99 @@
+"""Who may stand in the door: places in all and for each address, strangers who make way, and the few who are
+told that there is no room.
+
+Not its concern: sockets (`mobium_server.gateway`) and rates (`mobium_server.limits`).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mobium_server.stats import Counters
+
+__all__ = ["Door", "Guest"]
+
+COURTESY = 64  # connections over a limit that are told so at the same time; others are just closed
+
+
+class Guest(Protocol):
+    """A connection, as the door sees it."""
+
+    address: str
+    """What its address counts as."""
+    behind_proxy: bool
+    """Its own address is only known from the proxy's headers, later."""
+
+    def drop(self) -> None:
+        """End at once; `Door.leave` follows, now or later."""
+
+
+class Door:
+    """The places. 0 for a limit is unlimited."""
+
+    def __init__(self, most: int, most_of_one: int, counters: Counters) -> None:
+        self._most = most
+        self._most_of_one = most_of_one
+        self._counters = counters
+        self._places: dict[Guest, None] = {}
+        self._strangers: dict[Guest, None] = {}  # those that have not logged in, oldest first
+        self._counted: dict[Guest, str] = {}
+        self._by_address: dict[str, int] = {}
+        self._courtesies: dict[Guest, None] = {}
+
+    @property
+    def places(self) -> int:
+        """How many are taken."""
+        return len(self._places)
+
+    def enter(self, guest: Guest) -> bool:
+        """Give a new connection a place. False: there is none, and it may only be told so, if it was not
+        dropped.
+        """
+        self._counters.accepted += 1
+        if self._most and len(self._places) >= self._most:
+            # Whoever says nothing for longest makes way, so that idle strangers cannot keep people out.
+            oldest = next(iter(self._strangers), None)
+            if oldest is not None:
+                self.leave(oldest)
+                oldest.drop()
+        full = self._most and len(self._places) >= self._most
+        if not full and (guest.behind_proxy or self.count(guest)):
+            self._places[guest] = None
+            self._strangers[guest] = None
+            return True
+        self._counters.refused += 1
+        if len(self._courtesies) >= COURTESY:
+            guest.drop()
+        else:
+            self._courtesies[guest] = None
+        return False
+
+    def has_place(self, guest: Guest) -> bool:
+        """Whether a connection was given a place."""
+        return guest in self._places
+
+    def count(self, guest: Guest) -> bool:
+        """Count a connection for its address; False if that has enough."""
+        number = self._by_address.get(guest.address, 0)
+        if self._most_of_one and number >= self._most_of_one:
+            return False
+        self._by_address[guest.address] = number + 1
+        self._counted[guest] = guest.address
+        return True
+
+    def known(self, guest: Guest) -> None:
+        """A connection has logged in: it is no stranger any more."""
+        self._strangers.pop(guest, None)
+
+    def leave(self, guest: Guest) -> None:
+        """A connection ended. Leaving twice is allowed."""
+        self._places.pop(guest, None)
+        self._strangers.pop(guest, None)
+        self._courtesies.pop(guest, None)
+        address = self._counted.pop(guest, None)
+        if address is not None:
+            left = self._by_address[address] - 1
+            if left:
+                self._by_address[address] = left
+            else:
+                del self._by_address[address]

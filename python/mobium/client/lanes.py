@@ -126,9 +126,13 @@ class Lanes:
                 del self._flights[delivery]
                 self._ready.pop(flight.peer, None)
 
-    def next_change(self, now: float) -> float | None:
-        """Seconds until a hold ends or an answer is overdue, if nothing happens before."""
-        moments = [hold.until for hold in self._holds.values() if hold.until > now]
+    def next_change(self, now: float, since: float | None = None) -> float | None:
+        """Seconds until a hold ends or an answer is overdue, if nothing happens before.
+
+        Holds that had ended at `since` (by default now), when the store was last asked, change nothing more.
+        """
+        looked_at = now if since is None else since
+        moments = [hold.until for hold in self._holds.values() if hold.until > looked_at]
         moments += [flight.since + _ANSWER_TIME for flight in self._flights.values() if not flight.answered]
         return max(0.0, min(moments) - now) if moments else None
 

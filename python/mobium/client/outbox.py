@@ -23,7 +23,7 @@ from mobium.client.lanes import Lanes, Ready
 from mobium.client.pace import Pace
 from mobium.client.store import messages, outgoing, peers
 from mobium.client.store.database import Tx
-from mobium.client.store.outgoing import Sent
+from mobium.client.store.outgoing import Queued, Sent
 from mobium.client.store.peers import Peer
 from mobium.crypto.identity import Identity
 from mobium.crypto.prekeys import Bundle
@@ -34,6 +34,7 @@ from mobium.errors import (
     ProtocolError,
     ServerRefused,
 )
+from mobium.protocol import limits as sizes
 from mobium.protocol.codes import ErrorCode, sentence
 from mobium.protocol.messages import ClientMessage, Error, Limits, SendMessage, ServerMessage
 
@@ -56,6 +57,7 @@ _PASSING: Final = frozenset(
 class _Prepared(msgspec.Struct):
     ready: list[Ready] = []
     without_session: list[Peer] = []
+    failed: int = 0
 
 
 class Outbox:
@@ -79,6 +81,8 @@ class Outbox:
         self._beginning: set[int] = set()
         self._connection = self._recalls = 0
         self._online = False
+        self._message_size = 0
+        self._looked_at = 0.0
 
     def wake(self) -> None:
         """There may be something to send."""
@@ -93,6 +97,7 @@ class Outbox:
     def go_online(self, limits: Limits) -> None:
         """There is a connection: what is unanswered goes out again first."""
         self._pace.limit(limits.rate, limits.burst)
+        self._message_size = limits.message_size
         self._online = True
         self._wake.set()
 
@@ -120,7 +125,8 @@ class Outbox:
         self._wake.set()
 
     def _pause(self, retry_after: float | None) -> float:
-        seconds = min(retry_after or 1.0, _LONGEST_PAUSE)
+        # What is no number is not above 0 either.
+        seconds = min(retry_after, _LONGEST_PAUSE) if retry_after is not None and retry_after > 0 else 1.0
         self._pace.pause(seconds)
         return seconds
 
@@ -140,7 +146,7 @@ class Outbox:
 
     async def _something_to_do(self) -> None:
         try:
-            async with asyncio.timeout(self._lanes.next_change(self._time())):
+            async with asyncio.timeout(self._lanes.next_change(self._time(), self._looked_at)):
                 await self._wake.wait()
         except TimeoutError:
             self._lanes.overdue(self._time())
@@ -160,8 +166,11 @@ class Outbox:
     async def _fill(self, group: asyncio.TaskGroup) -> bool:
         """Take what waits from the store, encrypted; returns whether there was anything."""
         core, moment = self._core, (self._connection, self._recalls)
-        rows, busy = self._lanes.rows(), self._lanes.busy(self._time()) | self._beginning
-        prepared = await core.store.run(_prepare, rows, busy, _BATCH, core.now(), core.entropy)
+        self._looked_at = self._time()
+        rows, busy = self._lanes.rows(), self._lanes.busy(self._looked_at) | self._beginning
+        prepared = await core.store.run(
+            _prepare, rows, busy, _BATCH, self._message_size, core.now(), core.entropy
+        )
         if moment != (self._connection, self._recalls):
             return True  # what was true then may not be now
         for peer in prepared.without_session:
@@ -171,7 +180,7 @@ class Outbox:
         for ready in prepared.ready:
             if ready.peer not in busy:  # by a refusal that came meanwhile
                 self._lanes.add(ready)
-        return bool(prepared.ready or prepared.without_session)
+        return bool(prepared.ready or prepared.without_session or prepared.failed)
 
     async def _settle(self) -> None:
         while True:
@@ -187,8 +196,9 @@ class Outbox:
 
     async def _begin(self, peer: Peer) -> None:
         """Fetch a bundle and begin a session, so that what waits for this peer can be encrypted."""
-        core = self._core
+        core, connection = self._core, self._connection
         try:
+            await self._pace.take()  # a request counts as a message does
             bundle = await fetch_bundle(self._request, peer.ed)
             await core.store.run(begin_session, core.identity, peer.id, bundle, core.now())
         except ServerRefused as error:
@@ -199,7 +209,9 @@ class Outbox:
             else:
                 self._lanes.hold(peer.id, self._time(), error.retry_after)
         except NotConnected:
-            pass  # the next connection tries again
+            # The next connection tries again. One that gave no answer, or is ending, is not asked at once.
+            if connection == self._connection:
+                self._lanes.hold(peer.id, self._time(), None)
         except ProtocolError:
             self._lanes.hold(peer.id, self._time(), None)
         except CryptoError as error:
@@ -239,17 +251,24 @@ def _prepare(
     under_way: Collection[int],
     held: Collection[int],
     limit: int,
+    message_size: int,
     now: int,
     entropy: Callable[[int], bytes],
 ) -> _Prepared:
     """The next rows that can go out, encrypted; and the peers to whom something would go if there were a
     session.
+
+    What is larger than this server takes fails here: it would close the connection over it, each time anew.
     """
     prepared = _Prepared()
     known: dict[int, Peer] = {}
     for row in outgoing.waiting(tx, under_way, held, limit):
         peer = known.setdefault(row.peer, peers.by_id(tx, row.peer))
         if peer in prepared.without_session:
+            continue
+        if not _fits(row, message_size):
+            prepared.failed += 1
+            _fail(tx, row, ErrorCode.TOO_LARGE, explain(ErrorCode.TOO_LARGE))
             continue
         delivery, payload = row.delivery, row.payload
         if delivery is None or payload is None:
@@ -265,6 +284,12 @@ def _prepare(
             outgoing.note_sent(tx, hashlib.sha256(payload).digest(), sent, now)
         prepared.ready.append(Ready(row.id, row.peer, SendMessage(delivery, peer.ed, payload)))
     return prepared
+
+
+def _fits(row: Queued, message_size: int) -> bool:
+    if row.payload is not None:
+        return sizes.direct_payload_ok(len(row.payload), message_size)
+    return row.plaintext is not None and len(row.plaintext) <= sizes.largest_content(message_size)
 
 
 def _settle(tx: Tx, answers: list[tuple[bytes, Error | None]]) -> None:
@@ -287,6 +312,10 @@ def _settle(tx: Tx, answers: list[tuple[bytes, Error | None]]) -> None:
 def _fail_waiting(tx: Tx, peer_id: int, code: str, reason: str) -> None:
     """Nothing that waits for this peer can go out: each message says why, and can be retried."""
     for row in outgoing.of_peer(tx, peer_id):
-        outgoing.drop(tx, row.id)
-        if row.message is not None:
-            messages.set_state(tx, row.message, "failed", code, reason)
+        _fail(tx, row, code, reason)
+
+
+def _fail(tx: Tx, row: Queued, code: str, reason: str) -> None:
+    outgoing.drop(tx, row.id)
+    if row.message is not None:
+        messages.set_state(tx, row.message, "failed", code, reason)

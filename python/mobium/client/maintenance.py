@@ -12,7 +12,7 @@ from mobium.client.store import incoming, messages, meta, outgoing, peers, preke
 from mobium.client.store.database import Tx
 from mobium.crypto.prekeys import PrekeyKind
 
-__all__ = ["INTERVAL", "maintain"]
+__all__ = ["INTERVAL", "forget_peer", "forget_strangers", "maintain"]
 
 INTERVAL: Final = 3_600.0  # seconds between two runs
 _DAY: Final = 86_400
@@ -92,3 +92,15 @@ def forget_peer(tx: Tx, peer_id: int) -> None:
     for table in ("message", "outbox", "receipt", "unopened"):
         tx.execute(f"DELETE FROM {table} WHERE peer = ?", peer_id)  # noqa: S608
     peers.update(tx, peers.by_id(tx, peer_id), relation="unknown")
+
+
+def forget_strangers(tx: Tx) -> None:
+    """Let go of strangers who wrote no text, beyond 200 of them.
+
+    Nobody sees them, so nobody could decline them: they must not keep out one who has something to say.
+    """
+    beyond = peers.unknown_beyond(tx, peers.MAX_UNKNOWN)
+    for peer_id in beyond:
+        forget_peer(tx, peer_id)
+    if beyond:
+        peers.forget_unknown(tx)

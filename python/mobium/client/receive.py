@@ -15,6 +15,7 @@ from typing import Final
 from mobium.client import direct
 from mobium.client.direct import Opened
 from mobium.client.events import ContactKeyChanged, MessageReceived, from_ms
+from mobium.client.maintenance import forget_strangers
 from mobium.client.store import incoming, messages, meta, outgoing, peers
 from mobium.client.store.database import Tx
 from mobium.client.store.peers import Peer
@@ -60,6 +61,8 @@ def _receive_one(tx: Tx, identity: Identity, sender: bytes, payload: bytes, now_
     else:
         incoming.note_opened(tx, digest, now)
         _dispatch(tx, opened, now_ms)
+    if peer is None:
+        forget_strangers(tx)
 
 
 def _stranger_limit(tx: Tx, peer: Peer | None) -> str:
@@ -67,8 +70,6 @@ def _stranger_limit(tx: Tx, peer: Peer | None) -> str:
     if peer is None or peer.relation == "unknown":
         if peers.waiting(tx, "request") >= peers.MAX_REQUESTS:
             return "too many requests wait already"
-        if peer is None and peers.waiting(tx, "unknown") >= peers.MAX_UNKNOWN:
-            return "too many strangers that wrote no text"
     elif peer.relation == "request" and messages.count(tx, peer.id) >= _MAX_OF_REQUEST:
         return "too many messages of a request"
     return ""
@@ -82,7 +83,7 @@ def _recovering(tx: Tx, identity: Identity, sender: bytes, peer: Peer | None, no
     """
     if peer is not None or now >= meta.get(tx, "recovered_at", 0) + RECOVERY_TIME:
         return peer
-    if sender == identity.public or peers.waiting(tx, "unknown") >= peers.MAX_UNKNOWN:
+    if sender == identity.public:
         return None
     return peers.add(tx, sender, "unknown", now)
 

@@ -63,7 +63,9 @@ class Repair:
     async def _ask(self, peer_id: int) -> None:
         core = self._core
         try:
-            peer = await core.store.run(peers.by_id, peer_id)
+            peer = await core.store.run(peers.find, peer_id)
+            if peer is None:
+                return  # a stranger who was forgotten meanwhile
             bundle = await fetch_bundle(self._request, peer.ed)
             await core.store.run(_begin_retry, core.identity, peer_id, bundle, core.now_ms(), core.entropy)
         except NotConnected:
@@ -79,15 +81,17 @@ def _due(tx: Tx, now: int) -> list[tuple[int, int]]:
 
 
 def _note_asked(tx: Tx, peer_id: int, now: int) -> None:
-    peers.update(tx, peers.by_id(tx, peer_id), retry_at=now)
+    peer = peers.find(tx, peer_id)
+    if peer is not None:
+        peers.update(tx, peer, retry_at=now)
 
 
 def _begin_retry(
     tx: Tx, identity: Identity, peer_id: int, bundle: Bundle, now_ms: int, entropy: Callable[[int], bytes]
 ) -> None:
     now = now_ms // 1000
-    peer = peers.by_id(tx, peer_id)
-    if peer.trust == "changed" or peer.blocked:
+    peer = peers.find(tx, peer_id)
+    if peer is None or peer.trust == "changed" or peer.blocked:
         return
     try:
         session = direct.begin(tx, identity, peer, bundle, now)

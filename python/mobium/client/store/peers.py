@@ -26,8 +26,10 @@ __all__ = [
     "by_key",
     "by_nickname",
     "every",
+    "find",
     "forget_unknown",
     "offer_x",
+    "unknown_beyond",
     "update",
     "waiting",
 ]
@@ -85,9 +87,14 @@ def by_key(tx: Tx, ed: bytes) -> Peer | None:
     return _peer(tx.one(f"SELECT {_COLUMNS} FROM peer WHERE ed = ?", ed))  # noqa: S608
 
 
+def find(tx: Tx, peer_id: int) -> Peer | None:
+    """The peer of that row, unless it was forgotten."""
+    return _peer(tx.one(f"SELECT {_COLUMNS} FROM peer WHERE id = ?", peer_id))  # noqa: S608
+
+
 def by_id(tx: Tx, peer_id: int) -> Peer:
     """The peer of that row."""
-    peer = _peer(tx.one(f"SELECT {_COLUMNS} FROM peer WHERE id = ?", peer_id))  # noqa: S608
+    peer = find(tx, peer_id)
     assert peer is not None
     return peer
 
@@ -134,6 +141,18 @@ def offer_x(tx: Tx, peer: Peer, x: bytes) -> Peer:
 def waiting(tx: Tx, relation: Relation) -> int:
     """How many peers of a relation there are that are not blocked."""
     return int(tx.value("SELECT count(*) FROM peer WHERE relation = ? AND NOT blocked", relation))
+
+
+def unknown_beyond(tx: Tx, limit: int) -> list[int]:
+    """The strangers beyond so many who wrote no text, those met first; whoever was asked to send again since
+    a recovery goes last.
+    """
+    rows = tx.all(
+        "SELECT id FROM peer WHERE relation = 'unknown' AND NOT blocked AND nickname IS NULL"
+        " AND id NOT IN (SELECT peer FROM outbox) ORDER BY retry_at = 0, id DESC LIMIT -1 OFFSET ?",
+        limit,
+    )
+    return [row[0] for row in rows]
 
 
 def forget_unknown(tx: Tx) -> None:

@@ -159,11 +159,12 @@ async def test_without_the_order_of_commits_death_is_noticed(
     monkeypatch.setattr("tests.support.engines.PATIENCE", 2.0)
     noticed = 0
     async with Nursery(CHILDREN) as nursery:
-        for step in range(40, 160):
+        for step in range(85, 185):
             try:
                 await live_and_die(profiles, nursery, step, fault)
             except* AssertionError:
                 noticed = step
             if noticed:
+                print(f"noticed at step {step}")
                 return
     pytest.fail("a client that is not safe died at a hundred steps, and nobody noticed")

@@ -74,10 +74,15 @@ class Table:
     score: Score = field(default_factory=Score)
     queued_there: dict[str, str] = field(default_factory=dict)
 
-    async def schedule(self, number: int, chance: random.Random) -> bool:
-        """One schedule; returns whether it counts."""
-        victim = chance.choice(VICTIMS)
-        away = chance.random() < 0.5  # the user here is offline, so that only the server has the messages
+    async def schedule(
+        self, number: int, chance: random.Random, victims: tuple[str, ...] = VICTIMS, away: bool | None = None
+    ) -> bool:
+        """One schedule; returns whether it counts.
+
+        With `away` the user here is offline, so that only the server has the messages.
+        """
+        victim = chance.choice(victims)
+        away = chance.random() < 0.5 if away is None else away
         async with Remote(self.nursery, self.folder / "there", self.server.url) as there:
             if away:
                 await self.here.engine.disconnect()
@@ -114,7 +119,7 @@ class Table:
                 await there.until(lambda: "killed" in there.last)
             else:
                 await there.until(lambda: len(there.queued) >= at)
-                await asyncio.sleep(chance.uniform(0, 0.03))
+                await asyncio.sleep(chance.uniform(0, 0.15))
             if victim != "client":
                 self.server.kill()
             in_flight = there.unacknowledged + self.here.unacknowledged
@@ -215,7 +220,7 @@ async def test_a_server_that_acknowledges_before_its_commit_is_caught(
     async with table(tmp_path, monkeypatch, ACKNOWLEDGE_EARLY) as world:
         for number in range(40):
             try:
-                await world.schedule(number, randomness(seed, number))
+                await world.schedule(number, randomness(seed, number), ("server",), away=True)
             except AssertionError as error:
                 print(f"\ncaught in schedule {number}, seed {seed}: {error}")
                 return

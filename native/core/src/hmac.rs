@@ -6,7 +6,7 @@
 use hkdf::Hkdf;
 use hmac::{KeyInit, Mac};
 use sha2::Sha256;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 pub(crate) const HASH: usize = 32;
 
@@ -16,9 +16,12 @@ pub(crate) struct Hmac(hmac::Hmac<Sha256>);
 impl Hmac {
     pub(crate) fn new(key: &[u8; HASH]) -> Self {
         // Filled with zeros to SHA-256's block, as HMAC itself does: a length that the crate cannot refuse.
-        let mut block = Zeroizing::new([0; 2 * HASH]);
+        let mut block = [0; 2 * HASH];
         block[..HASH].copy_from_slice(key);
-        Self(hmac::Hmac::new((&*block).into()))
+        let keyed = Self(hmac::Hmac::new((&block).into()));
+        // As a slice it is wiped at once, as an array byte by byte.
+        block.as_mut_slice().zeroize();
+        keyed
     }
 
     /// Writes the MAC of `message` over `out`.

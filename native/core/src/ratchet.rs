@@ -20,7 +20,7 @@ use crate::kdf::{MessageKey, chain_step, root_step};
 use crate::padding::{TAG, is_bucket, pad, padded_size, unpad};
 use crate::secret::{Secret, WipedBytes};
 use crate::skipped::{COUNTER_END, ID, KEY, Record, Skipped};
-use crate::state::{Chain, Stage, State};
+use crate::state::{Chain, Epoch, Stage, State};
 use crate::x25519::KeyPair;
 
 /// Bytes of a message's header: version, ratchet public(32), pn(u32), n(u32).
@@ -117,7 +117,8 @@ impl Ratchet {
         let shared = own.agree(remote_public, refusal)?;
         let (root, key) = root_step(&Secret::copy_of(shared_secret), &shared);
         let stage = Stage::Initiated { remote: *remote_public, sending: Chain { key, n: 0 } };
-        Ok(Self { state: State { associated_data, root, own, stage, skipped: Skipped::default() } })
+        let epoch = Arc::new(Epoch { associated_data, root, own });
+        Ok(Self { state: State { epoch, stage, skipped: Skipped::default() } })
     }
 
     /// The responder's first state: it sends once it opened a message. `ratchet_private` is the signed prekey's private half.
@@ -132,9 +133,8 @@ impl Ratchet {
         let associated_data = check_associated_data(associated_data)?;
         let own = KeyPair::from_private(ratchet_private)?;
         let root = Secret::copy_of(shared_secret);
-        Ok(Self {
-            state: State { associated_data, root, own, stage: Stage::Accepted, skipped: Skipped::default() },
-        })
+        let epoch = Arc::new(Epoch { associated_data, root, own });
+        Ok(Self { state: State { epoch, stage: Stage::Accepted, skipped: Skipped::default() } })
     }
 
     /// The size of the message that [`Ratchet::encrypt`] makes of a plaintext of this size.
@@ -178,7 +178,7 @@ impl Ratchet {
         let (header, rest) = out.split_at_mut(HEADER);
         let (salt_out, body) = rest.split_at_mut(SALT);
         header[0] = MESSAGE_VERSION;
-        header[1..=KEY].copy_from_slice(self.state.own.public());
+        header[1..=KEY].copy_from_slice(self.state.epoch.own.public());
         header[KEY + 1..KEY + 5].copy_from_slice(&pn.to_be_bytes());
         header[KEY + 5..].copy_from_slice(&sending.n.to_be_bytes());
         salt_out.copy_from_slice(salt);
@@ -209,7 +209,7 @@ impl Ratchet {
         now: u64,
     ) -> Result<(Plaintext, Self), Error> {
         let header = Header::read(message)?;
-        if header.remote == self.state.own.public() {
+        if header.remote == self.state.epoch.own.public() {
             return Err(Error::Invalid("The message carries this side's own ratchet key."));
         }
         match &self.state.stage {
@@ -275,7 +275,8 @@ impl Ratchet {
         {
             return Err(AHEAD);
         }
-        let (root, key) = root_step(&self.state.root, &*self.state.own.agree(header.remote, SMALL_ORDER)?);
+        let (root, key) =
+            root_step(&self.state.epoch.root, &*self.state.epoch.own.agree(header.remote, SMALL_ORDER)?);
         let mut ahead = Vec::new();
         let chain = skip(&Chain { key, n: 0 }, header.n, header.remote, now, &mut ahead);
         let (message_key, key) = chain_step(&chain.key);
@@ -294,9 +295,10 @@ impl Ratchet {
             pn,
             receiving: Chain { key, n: header.n + 1 },
         };
-        let associated_data = Arc::clone(&self.state.associated_data);
+        let associated_data = Arc::clone(&self.state.epoch.associated_data);
         let skipped = self.state.skipped.hold(stored);
-        Ok((plaintext, Self { state: State { associated_data, root, own, stage, skipped } }))
+        let epoch = Arc::new(Epoch { associated_data, root, own });
+        Ok((plaintext, Self { state: State { epoch, stage, skipped } }))
     }
 
     fn open(&self, key: MessageKey, message: &[u8], header: &Header<'_>) -> Result<Plaintext, Error> {
@@ -311,7 +313,7 @@ impl Ratchet {
     /// Calls `use_it` with `associated data ‖ header`, on the stack for the 32 bytes that sessions have.
     fn with_aad<T>(&self, header: &[u8], use_it: impl FnOnce(&[u8]) -> T) -> T {
         const USUAL: usize = KEY + HEADER;
-        let data = &self.state.associated_data;
+        let data = &self.state.epoch.associated_data;
         if data.len() + header.len() == USUAL {
             let mut both = [0; USUAL];
             both[..data.len()].copy_from_slice(data);
@@ -421,7 +423,7 @@ mod tests {
 
     fn pair() -> (Ratchet, Ratchet) {
         let b = Ratchet::accept(&[1; KEY], &[2; KEY], &[3; KEY]).unwrap();
-        let a = Ratchet::initiate(&[1; KEY], b.state.own.public(), &[3; KEY], &[4; KEY]).unwrap();
+        let a = Ratchet::initiate(&[1; KEY], b.state.epoch.own.public(), &[3; KEY], &[4; KEY]).unwrap();
         let (message, a) = seal(&a);
         let (_, b) = b.decrypt(&message, Some(&[5; KEY]), 0).unwrap();
         (a, b)
@@ -449,8 +451,8 @@ mod tests {
             assert!(next.state.skipped.is(&b.state.skipped));
         }
         for next in [&sent, &received] {
-            assert!(next.state.root.is(&b.state.root));
-            assert!(next.state.own.private().is(b.state.own.private()));
+            assert!(next.state.epoch.root.is(&b.state.epoch.root));
+            assert!(next.state.epoch.own.private().is(b.state.epoch.own.private()));
         }
     }
 
@@ -463,7 +465,7 @@ mod tests {
         assert_eq!(format!("{plaintext:?}"), "Plaintext(redacted)");
         let shown = format!("{:?}", a.state);
         assert!(shown.contains("Secret(redacted)") && shown.contains("KeyPair(redacted)"));
-        assert!(!shown.contains(&format!("{:?}", a.state.root.bytes())));
+        assert!(!shown.contains(&format!("{:?}", a.state.epoch.root.bytes())));
     }
 
     #[test]

@@ -47,12 +47,18 @@ pub(crate) enum Stage {
     Established { remote: [u8; KEY], sending: Chain, pn: u32, receiving: Chain },
 }
 
-/// Everything that a ratchet knows. Cloning it copies no key.
-#[derive(Clone, Debug)]
-pub(crate) struct State {
+/// What stays until the peer's next ratchet key: shared by all states of that time.
+#[derive(Debug)]
+pub(crate) struct Epoch {
     pub(crate) associated_data: Arc<[u8]>,
     pub(crate) root: Secret,
     pub(crate) own: KeyPair,
+}
+
+/// Everything that a ratchet knows. Cloning it copies no key.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) epoch: Arc<Epoch>,
     pub(crate) stage: Stage,
     pub(crate) skipped: Skipped,
 }
@@ -65,7 +71,7 @@ impl State {
             Stage::Initiated { .. } => KEY + CHAIN,
             Stage::Established { .. } => KEY + CHAIN + 4 + CHAIN,
         };
-        2 + 3 * KEY + part + 2 + self.associated_data.len()
+        2 + 3 * KEY + part + 2 + self.epoch.associated_data.len()
     }
 
     /// Bytes that [`State::write`] writes.
@@ -82,9 +88,9 @@ impl State {
             Stage::Established { .. } => ESTABLISHED,
         };
         writer.put(&[VERSION, stage]);
-        writer.put(self.root.bytes());
-        writer.put(self.own.private().bytes());
-        writer.put(self.own.public());
+        writer.put(self.epoch.root.bytes());
+        writer.put(self.epoch.own.private().bytes());
+        writer.put(self.epoch.own.public());
         match &self.stage {
             Stage::Accepted => {}
             Stage::Initiated { remote, sending } => {
@@ -98,8 +104,8 @@ impl State {
                 writer.put_chain(receiving);
             }
         }
-        writer.put_length(self.associated_data.len());
-        writer.put(&self.associated_data);
+        writer.put_length(self.epoch.associated_data.len());
+        writer.put(&self.epoch.associated_data);
     }
 
     /// Writes the whole state over all of `out`, which has [`State::size`] bytes.
@@ -219,6 +225,7 @@ impl<'a> Reader<'a> {
         };
         let length = usize::from(u16::from_be_bytes(self.array()?));
         let associated_data = self.take(length)?.into();
-        Ok(State { associated_data, root, own, stage, skipped: Skipped::default() })
+        let epoch = Arc::new(Epoch { associated_data, root, own });
+        Ok(State { epoch, stage, skipped: Skipped::default() })
     }
 }

@@ -181,6 +181,21 @@ class Terminal:
         """Row and column."""
         return self._emulator.cursor
 
+    @property
+    def pid(self) -> int:
+        """The program's process id."""
+        return self._process.pid
+
+    @property
+    def modes(self) -> list[object]:
+        """What the terminal does with keys and output, as the program has set it."""
+        return list(termios.tcgetattr(self._main))
+
+    @property
+    def echoes(self) -> bool:
+        """Whether keys are shown by the terminal itself."""
+        return bool(termios.tcgetattr(self._main)[3] & termios.ECHO)
+
     def type(self, keys: str) -> None:
         """Press keys."""
         os.write(self._main, keys.encode())

@@ -249,7 +249,11 @@ def listen(
     json: Json = False,
     count: Annotated[int | None, typer.Option(min=1, help="Leave after so many messages.")] = None,
 ) -> None:
-    """Stay connected and show what comes in."""
+    """Stay connected and show what comes in.
+
+    With --json every line is an object whose "event" is connection, message, state or key_changed; fields
+    stay what they are, and new ones may come.
+    """
     talk.listen(context.obj, json, count)
 
 

@@ -46,10 +46,18 @@ class Marks:
 
 
 def message_line(
-    mark: Text, at: datetime, name: str, style: str, text: str, width: int | None, *, dated: bool = False
+    mark: Text,
+    at: datetime,
+    name: str,
+    style: str,
+    text: str,
+    width: int | None,
+    *,
+    dated: bool = False,
+    request: bool = False,
 ) -> list[Text]:
-    """The lines of one message. `name` and `text` come from outside."""
-    shown = shorten(one_line(name), NAME_CELLS)
+    """The lines of one message. `name` and `text` come from outside; a `request` is from no contact."""
+    shown = shorten(one_line(name), NAME_CELLS) + (" (request)" if request else "")
     when = at.astimezone().strftime("%Y-%m-%d %H:%M" if dated else "%H:%M")
     head = Text.assemble(mark, (when, "dim"), "  ", (shown, style), "  ")
     indent = MARK_CELLS + len(when) + 2

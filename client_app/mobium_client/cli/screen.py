@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console, RenderableType
@@ -17,7 +21,20 @@ from rich.text import Text
 from mobium.errors import InvalidInput
 from mobium_client.plain import harmless
 
-__all__ = ["Screen"]
+__all__ = ["Screen", "interruptible"]
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a question at once, also one that is asked while an event loop runs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Screen:
@@ -71,7 +88,8 @@ class Screen:
         """A line that a person types. Raises InvalidInput at the end of the input."""
         self._err.print(Text(prompt), end="", soft_wrap=True)
         sys.stderr.flush()
-        line = sys.stdin.readline()
+        with interruptible():
+            line = sys.stdin.readline()
         if not line:
             self._err.print()
             raise InvalidInput("The input ended before the question was answered.")

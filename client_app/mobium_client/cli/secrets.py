@@ -18,7 +18,7 @@ from rich.text import Text
 from mobium.client.checks import PASSWORD_LENGTH, WORD_COUNT, check_password, check_word, check_words
 from mobium.errors import InvalidInput, RecoveryError
 from mobium_client.cli.keys import has_terminal
-from mobium_client.cli.screen import Screen
+from mobium_client.cli.screen import Screen, interruptible
 
 __all__ = ["Secrets"]
 
@@ -140,7 +140,8 @@ def _prompt(prompt: str, variable: str) -> str:
             f"There is no terminal to ask for the password; use --password-fd N or {variable}."
         )
     try:
-        return getpass.getpass(prompt)
+        with interruptible():
+            return getpass.getpass(prompt)
     except EOFError:
         raise InvalidInput("No password was given.") from None
 

@@ -256,10 +256,12 @@ async def _tell(run: Run, engine: Engine, event: Event, said: str) -> str:
             screen.remark(f"not connected: {event.reason}")
             return event.reason
         case MessageReceived():
-            name = await name_of(engine, event.peer) + (" (request)" if event.request else "")
+            name = await name_of(engine, event.peer)
             text = unshown("unknown", 0) if event.text is None else event.text
             blank = Text(" " * MARK_CELLS)
-            for line in message_line(blank, event.sent_at, name, "bold cyan", text, screen.width):
+            for line in message_line(
+                blank, event.sent_at, name, "bold cyan", text, screen.width, request=event.request
+            ):
                 screen.line(line)
         case MessageStateChanged(reason=reason) if reason:
             screen.remark(f"message {event.id}: {event.state}: {reason}")

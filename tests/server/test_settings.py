@@ -1,0 +1,135 @@
+"""The settings: defaults, where values come from, and one sentence for each wrong value."""
+
+from pathlib import Path
+
+import pytest
+
+from mobium.errors import InvalidInput
+from mobium_server.config import Settings, database_path, variables
+
+
+def test_the_defaults_are_the_safe_ones() -> None:
+    settings = Settings.from_env({})
+    assert settings == Settings()
+    assert (settings.host, settings.port, settings.require_tls) == ("0.0.0.0", 8443, True)
+    assert (settings.max_connections, settings.max_connections_per_ip) == (2_000, 10)
+    assert (settings.max_message_size, settings.max_offline_messages) == (1 << 20, 1_000)
+    assert (settings.message_ttl, settings.ws_ping_interval, settings.auth_timeout) == (604_800, 30, 10)
+    assert (settings.rate_general.per_second, settings.rate_general.burst) == (30, 60)
+    assert (settings.rate_media.per_second, settings.rate_media.burst) == (80, 150)
+    assert [str(network) for network in settings.trusted_proxies] == ["127.0.0.1/32", "::1/128"]
+    assert settings.cors_origins == ()
+    assert settings.admin_token == ""
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("SC_PORT=1111\nSC_HOST=127.0.0.1  # a comment\nSC_MESSAGE_TTL=\nUNRELATED=x\n")
+    settings = Settings.from_env({"SC_PORT": "2222"}, file)
+    assert (settings.port, settings.host, settings.message_ttl) == (2222, "127.0.0.1", 604_800)
+    assert Settings.from_env({}, tmp_path / "absent").port == 8443
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SC_PORT", "x"),
+        ("SC_PORT", "65536"),
+        ("SC_PORT", "-1"),
+        ("SC_PORT", "1.5"),
+        ("SC_PORT", "٨٤٤٣"),
+        ("SC_DATABASE_URL", "postgresql://localhost/mobium"),
+        ("SC_DATABASE_URL", "sqlite://"),
+        ("SC_DATABASE_URL", "sqlite://:memory:"),
+        ("SC_REQUIRE_TLS", "maybe"),
+        ("SC_TLS_CERT", "/no/such/file.pem"),
+        ("SC_TLS_KEY", "/no/such/file.pem"),
+        ("SC_PUBLIC_HOSTS", "https://chat.example"),
+        ("SC_PUBLIC_HOSTS", "chat.example:443"),
+        ("SC_TRUSTED_PROXIES", "proxy.example"),
+        ("SC_MAX_CONNECTIONS", "many"),
+        ("SC_MAX_CONNECTIONS_PER_IP", "-1"),
+        ("SC_MAX_MESSAGE_SIZE", "511"),
+        ("SC_MAX_MESSAGE_SIZE", str((4 << 20) + 1)),
+        ("SC_MAX_OFFLINE_MESSAGES", "0"),
+        ("SC_MESSAGE_TTL", "59"),
+        ("SC_WS_PING_INTERVAL", "0"),
+        ("SC_WS_PING_INTERVAL", "nan"),
+        ("SC_AUTH_TIMEOUT", "inf"),
+        ("SC_RATE_GENERAL", "fast"),
+        ("SC_RATE_GENERAL", "30/0"),
+        ("SC_RATE_MEDIA", "-1"),
+        ("SC_RATE_ADDRESS_FACTOR", "x"),
+        ("SC_CORS_ORIGINS", "chat.example"),
+        ("SC_CORS_ORIGINS", "https://chat.example/path"),
+        ("SC_ADMIN_TOKEN", "short"),
+        ("SC_ADMIN_TOKEN", "a token with blanks in it"),
+        ("SC_ICE_STUN_URL", "http://stun.example"),
+        ("SC_ICE_TURN_URL", "turn:"),
+        ("SC_ICE_TTL", "1"),
+    ],
+)
+def test_a_wrong_value_gets_a_sentence_that_names_its_variable(name: str, value: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Settings.from_env({name: value})
+    sentence = str(caught.value)
+    assert sentence.startswith((f"{name} must ", f"{name} names "))
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+
+
+def test_a_wrong_token_is_not_repeated() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Settings.from_env({"SC_ADMIN_TOKEN": "hunter2 hunter2 hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_secrets_stay_out_of_the_repr() -> None:
+    token, secret = "0123456789abcdef", "fedcba9876543210"
+    settings = Settings.from_env(
+        {"SC_ADMIN_TOKEN": token, "SC_ICE_TURN_SECRET": secret, "SC_ICE_TURN_URL": "turn:turn.example:3478"}
+    )
+    assert token not in repr(settings)
+    assert secret not in repr(settings)
+
+
+@pytest.mark.parametrize("given", [{"SC_TLS_CERT"}, {"SC_TLS_KEY"}])
+def test_certificate_and_key_belong_together(given: set[str], tmp_path: Path) -> None:
+    file = tmp_path / "file.pem"
+    file.touch()
+    with pytest.raises(InvalidInput, match="SC_TLS_CERT and SC_TLS_KEY"):
+        Settings.from_env(dict.fromkeys(given, str(file)))
+
+
+def test_a_turn_server_needs_its_secret() -> None:
+    with pytest.raises(InvalidInput, match="SC_ICE_TURN_SECRET"):
+        Settings.from_env({"SC_ICE_TURN_URL": "turn:turn.example:3478"})
+
+
+def test_lists_take_blanks_and_names_become_canonical() -> None:
+    settings = Settings.from_env(
+        {
+            "SC_PUBLIC_HOSTS": " Chat.Example , münchen.example,::1",
+            "SC_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
+            "SC_CORS_ORIGINS": "https://Chat.Example, http://localhost:3000",
+        }
+    )
+    assert settings.public_hosts == ("chat.example", "xn--mnchen-3ya.example", "::1")
+    assert len(settings.trusted_proxies) == 2
+    assert settings.cors_origins == ("https://chat.example", "http://localhost:3000")
+
+
+def test_no_proxy_may_be_trusted() -> None:
+    assert Settings.from_env({"SC_TRUSTED_PROXIES": "none"}).trusted_proxies == ()
+
+
+def test_every_variable_has_words_for_the_documents() -> None:
+    for name, (default, about) in variables().items():
+        assert name.startswith("SC_")
+        assert about
+        assert default == default.strip()
+
+
+def test_the_database_is_a_file() -> None:
+    assert database_path("sqlite://./data/mobium.db") == Path("data/mobium.db")
+    assert database_path("sqlite:///var/lib/mobium/mobium.db") == Path("/var/lib/mobium/mobium.db")

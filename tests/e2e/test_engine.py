@@ -1,0 +1,92 @@
+"""Engines and the real server: limits, a full mailbox, a restart, a server that asks for more patience."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from mobium.client import MessageStateChanged
+from mobium.client.transport import dial
+from mobium.errors import InvalidInput, NotConnected
+from mobium_server.limits import Rate
+from tests.support.engines import Ear, World, fast_folder, fast_vault, settle
+from tests.support.server import server
+
+
+@pytest.fixture
+async def folder(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
+    fast_vault(monkeypatch)
+    with fast_folder() as folder:
+        yield folder
+
+
+async def test_two_engines_talk_through_the_server_over_its_restart(folder: Path) -> None:
+    port = 0
+    async with World(folder, dial, "") as world:
+        async with server(folder) as one:
+            world.url, port = one.url, one.port
+            alice, bob = await world.pair()
+            ear, eyes = Ear(bob), Ear(alice)
+            for number in range(20):
+                await alice.send("Bob", f"{number}")
+            assert await ear.texts(20) == [f"{number}" for number in range(20)]
+            last = (await alice.history("Bob"))[-1].id
+            assert await alice.wait(last, "delivered", 10) == "delivered"
+        await eyes.connection("waiting")
+        sent = await alice.send("Bob", "while you were away")
+        async with server(folder, port=port):
+            await alice.connect()
+            await bob.connect()
+            assert (await ear.text()).id == sent
+
+
+async def test_a_full_mailbox_is_told_and_everything_arrives_in_order(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mobium.client.lanes._FIRST_HOLD", 0.1)
+    monkeypatch.setattr("mobium.client.lanes._LONGEST_HOLD", 0.3)  # the server says a minute
+    async with server(folder, max_offline_messages=30) as one, World(folder, dial, one.url) as world:
+        async with world.opened("bob") as bob:
+            await settle(bob)
+            key = bob.me
+        alice = await world.engine("alice")
+        eyes = Ear(alice)
+        sent = [await alice.send(key, f"{number}") for number in range(8)]
+        told = await eyes.next(MessageStateChanged, lambda event: event.state != "sent")
+        assert (told.id, told.state) == (sent[3], "queued"), "one sender holds a tenth of a mailbox"
+        assert "mailbox is full" in told.reason
+        bob = await world.engine("bob")
+        assert await Ear(bob).texts(8) == [f"{number}" for number in range(8)]
+        assert await alice.wait(sent[-1], "sent", 10)
+
+
+async def test_a_sender_keeps_to_the_servers_pace(folder: Path) -> None:
+    slow = Rate(20, 10)
+    async with server(folder, rate_general=slow) as one, World(folder, dial, one.url) as world:
+        alice, bob = await world.pair()
+        ear, eyes = Ear(bob), Ear(alice)
+        sent = [await alice.send("Bob", f"{number}") for number in range(30)]
+        assert await ear.texts(30) == [f"{number}" for number in range(30)]
+        await eyes.state(sent[-1], "sent")
+
+
+async def test_what_is_too_large_for_this_server_is_refused_before_it_is_queued(folder: Path) -> None:
+    async with server(folder, max_message_size=2048) as one, World(folder, dial, one.url) as world:
+        alice, bob = await world.pair()
+        ear = Ear(bob)
+        with pytest.raises(InvalidInput, match="too large"):
+            await alice.send("Bob", "x" * 2_000)
+        await alice.send("Bob", "y" * 1_900)
+        assert (await ear.text()).text == "y" * 1_900
+
+
+async def test_a_server_that_is_not_there_is_one_sentence(folder: Path) -> None:
+    async with server(folder) as one:
+        url = one.url
+    async with World(folder, dial, url) as world:
+        alice = await world.engine("alice", connect=False)
+        with pytest.raises(NotConnected, match="cannot be reached"):
+            await alice.connect(url)
+        assert alice.connection == "waiting"

@@ -78,11 +78,16 @@ def is_mine(tx: Tx, kind: PrekeyKind, prekey_id: int, host: str) -> bool:
 
 
 def published(tx: Tx, kind: PrekeyKind, prekey_id: int, host: str, now: int) -> None:
-    """The server has taken a signed or last-resort key: those before it are replaced from now on."""
+    """The server has taken a signed or last-resort key: those before it are replaced from now on.
+
+    Those after it are not, or a server that names an old key each time would get a new one each time; but for
+    those of a clock that was ahead.
+    """
     tx.execute("UPDATE prekey SET published = 1 WHERE kind = ? AND id = ?", kind.value, prekey_id)
     tx.execute(
-        "UPDATE prekey SET replaced_at = ? WHERE kind = ? AND id != ? AND host = ? AND replaced_at IS NULL",
-        now, kind.value, prekey_id, host,
+        "UPDATE prekey SET replaced_at = ? WHERE kind = ? AND id != ? AND host = ? AND replaced_at IS NULL"
+        " AND (made_at > ? OR made_at <= (SELECT made_at FROM prekey WHERE kind = ? AND id = ?))",
+        now, kind.value, prekey_id, host, now, kind.value, prekey_id,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ nothing. Not its concern: where profiles lie (`mobium.client.profile`), and what
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import time
@@ -38,7 +39,7 @@ from mobium.client.transport import Connector, dial
 from mobium.crypto import vault
 from mobium.crypto.identity import Identity
 from mobium.errors import InvalidInput, MobiumError, ServerRefused, StoreError
-from mobium.protocol import content, limits
+from mobium.protocol import content
 from mobium.protocol.content import Text
 
 __all__ = ["Engine", "ServerInfo"]
@@ -158,6 +159,7 @@ class Engine:
             self._hub.close()
             await self._core.store.close()
             self._core.forget()
+            gc.collect()  # what native code holds is wiped when it is let go
             self._release()
 
     lock_profile = lock
@@ -399,8 +401,7 @@ def _queue_text(tx: Tx, me: bytes, peer: bytes | str, text: str, content_id: byt
         plaintext = content.encode(Text(content_id, now_ms, text))
     except UnicodeEncodeError as error:
         raise InvalidInput("The message holds characters that are no text.") from error
-    server = meta.current_server(tx)
-    largest = limits.largest_content(meta.MESSAGE_SIZE if server is None else server.message_size)
+    largest = meta.largest_content(tx)
     if len(plaintext) > largest:
         raise InvalidInput(
             f"The message is too large: it takes {len(plaintext)} bytes, and this server allows {largest}."

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from mobium.client.core import Core
-from mobium.client.store import incoming, outgoing
+from mobium.client.store import incoming, meta, outgoing
 from mobium.client.store.database import Tx
 from mobium.protocol import content
 from mobium.protocol.content import Receipt
@@ -21,7 +21,9 @@ from mobium.protocol.content import Receipt
 __all__ = ["DELAY", "Receipts"]
 
 DELAY: Final = 2.0  # seconds at most
-_IN_ONE: Final = 512  # what one receipt may name
+_IN_ONE: Final = 512  # what one receipt may name, if the server takes so large a message
+_ID_SIZE: Final = 18  # bytes of one id in a receipt
+_REST: Final = 128  # and of everything else
 
 
 class Receipts:
@@ -51,8 +53,9 @@ class Receipts:
 
 def _queue(tx: Tx, now_ms: int, entropy: Callable[[int], bytes]) -> int:
     queued = 0
+    most = max(1, min(_IN_ONE, (meta.largest_content(tx) - _REST) // _ID_SIZE))
     for peer in incoming.owed_peers(tx):
-        while taken := incoming.take_receipts(tx, peer, _IN_ONE):
+        while taken := incoming.take_receipts(tx, peer, most):
             for what, ids in taken.items():
                 receipt = content.encode(Receipt(entropy(16), now_ms, what, ids))
                 outgoing.add(tx, peer, receipt, None, now_ms // 1000)

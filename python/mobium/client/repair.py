@@ -27,6 +27,9 @@ from mobium.protocol.content import Retry
 __all__ = ["Repair"]
 
 _LONGEST_SLEEP: Final = 3_600.0
+_IN_ONE: Final = 512  # hashes in one retry, if the server takes so large a message
+_HASH_SIZE: Final = 34  # bytes of one in a retry
+_REST: Final = 128  # and of everything else
 
 
 class Repair:
@@ -98,7 +101,8 @@ def _begin_retry(
     except IdentityChanged as error:
         peers.offer_x(tx, peer, error.x_public)
         return
-    hashes = incoming.take_unopened(tx, peer.id, now)
+    most = max(1, min(_IN_ONE, (meta.largest_content(tx) - _REST) // _HASH_SIZE))
+    hashes = incoming.take_unopened(tx, peer.id, now, most)
     peers.update(tx, peer, retry_at=now)
     if hashes:
         retry = content.encode(Retry(entropy(16), now_ms, hashes))

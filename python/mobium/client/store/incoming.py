@@ -29,7 +29,6 @@ MEMORY: Final = 30 * 86_400  # seconds that opened payloads and shown contents a
 RETRY_AGE: Final = 7 * 86_400  # the other side encrypts again what it sent in that time
 RETRY_PAUSE: Final = 3_600  # seconds between two retry sessions with one peer
 _KEPT_UNOPENED: Final = 1_000  # of one peer; a server that invents payloads must not fill the disk
-_RETRIES: Final = 512  # hashes in one retry
 _RECOVERY_PEERS: Final = 50  # strangers asked to send again after a recovery
 
 
@@ -93,11 +92,11 @@ def due_retries(tx: Tx, now: int, recovered_until: int) -> list[tuple[int, int]]
     return due
 
 
-def take_unopened(tx: Tx, peer: int, now: int) -> list[bytes]:
-    """The hashes of a peer's payloads that nobody asked for yet; they are being asked for now."""
+def take_unopened(tx: Tx, peer: int, now: int, limit: int) -> list[bytes]:
+    """Up to `limit` hashes of a peer's payloads that nobody asked for yet; they are being asked for now."""
     rows = tx.all(
         "SELECT digest FROM unopened WHERE peer = ? AND NOT retried AND at > ? ORDER BY at, digest LIMIT ?",
-        peer, now - RETRY_AGE, _RETRIES,
+        peer, now - RETRY_AGE, limit,
     )  # fmt: skip
     tx.many("UPDATE unopened SET retried = 1 WHERE digest = ?", rows)
     return [row[0] for row in rows]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from mobium.protocol import limits
+
 if TYPE_CHECKING:
     from mobium.client.store.database import Tx
 
@@ -18,6 +20,7 @@ __all__ = [
     "Server",
     "current_server",
     "get",
+    "largest_content",
     "note_drained",
     "pin_server_key",
     "put",
@@ -72,6 +75,12 @@ def current_server(tx: Tx) -> Server | None:
     """The server that was last chosen."""
     host = get(tx, "server")
     return None if host is None else server(tx, host)
+
+
+def largest_content(tx: Tx) -> int:
+    """The longest plaintext, in bytes, that the current server takes as far as is known."""
+    current = current_server(tx)
+    return limits.largest_content(MESSAGE_SIZE if current is None else current.message_size)
 
 
 def remember_server(tx: Tx, host: str, url: str) -> Server:

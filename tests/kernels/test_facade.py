@@ -1,4 +1,4 @@
-"""`DoubleRatchet` brings entropy and clock to the kernel, and no more; large messages let other threads run."""
+"""`DoubleRatchet` brings entropy and clock to the kernel, no more; large messages let other threads run."""
 
 from __future__ import annotations
 

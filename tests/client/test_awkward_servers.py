@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from mobium.client.lanes import Lanes
+from mobium.client.maintenance import maintain
 from mobium.errors import ServerRefused
 from mobium.protocol import messages as m
 from tests.support import hostile
-from tests.support.engines import Ear, World, inside, online, settle
+from tests.support.engines import Ear, World, inside, online, settle, tx
 from tests.support.hostile import HostileServer
 
 
@@ -122,3 +123,48 @@ def counted(engine: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
 
     monkeypatch.setattr(store, "run", counting)
     return lambda: count[0]
+
+
+async def test_what_was_refused_for_a_month_expires_and_can_be_sent_again(
+    world: World, server: HostileServer
+) -> None:
+    """Also the first in line, which was encrypted when it was refused."""
+    alice, bob = await world.pair()
+    await alice.wait(await alice.send("Bob", "hello"), "delivered", 5)
+    server.cheat.answer = lambda sent: m.Error("queue_full", "", sent.rid, sent.id)
+    server.cheat.forward = lambda _envelope: ()
+    before = len(server.sent)
+    sent = [await alice.send("Bob", text) for text in ("first", "second")]
+    await server.sent_count(before + 1)
+    world.clock.offset += 31 * 86_400
+    for _ in range(2):
+        await tx(alice, maintain, inside(alice).now())
+    assert [(await alice.message(each)).state for each in sent] == ["expired", "expired"]
+    server.be_honest()
+    await server.cut(bytes.fromhex(alice.me))
+    online(alice).link.retry_now()
+    ear = Ear(bob)
+    for each in sent:
+        await alice.retry(each)
+    assert await ear.texts(3) == ["hello", "first", "second"]
+
+
+async def test_a_block_counts_also_when_its_caller_gave_up(world: World, server: HostileServer) -> None:
+    alice, bob = await world.pair()
+    await alice.wait(await alice.send("Bob", "hello"), "delivered", 5)
+    gate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    store, run = inside(alice).store, inside(alice).store.run
+
+    async def committed_but_cancelled(*args: Any, **kwargs: Any) -> Any:
+        await run(*args, **kwargs)
+        await gate
+
+    recalls = online(alice).outbox._recalls
+    store.run = committed_but_cancelled  # type: ignore[method-assign]
+    blocking = asyncio.create_task(alice.contacts.block("Bob"))
+    await asyncio.sleep(0.1)
+    blocking.cancel()
+    await asyncio.gather(blocking, return_exceptions=True)
+    store.run = run  # type: ignore[method-assign]
+    assert (await alice.contacts.get(bob.me)).blocked
+    assert online(alice).outbox._recalls > recalls

@@ -119,9 +119,10 @@ class Contacts:
         return format_groups(number) if groups else number
 
     async def _run(self, work: Callable[..., Contact], *args: object) -> Contact:
-        contact = await self._core.store.run(work, *args)
-        self._changed()
-        return contact
+        try:
+            return await self._core.store.run(work, *args)
+        finally:
+            self._changed()  # even if the caller gave up: a transaction that has begun is not undone
 
 
 def resolve(tx: Tx, peer: bytes | str) -> tuple[bytes, Peer | None]:

@@ -126,8 +126,10 @@ def drop(tx: Tx, row: int) -> None:
 
 
 def expired(tx: Tx, before: int) -> list[Queued]:
-    """The rows that were queued before that unix second and never encrypted."""
-    rows = tx.all(f"SELECT {_COLUMNS} FROM outbox WHERE payload IS NULL AND queued_at < ?", before)  # noqa: S608
+    """The rows that were queued before that unix second; those that were encrypted, and refused ever since,
+    are among them.
+    """
+    rows = tx.all(f"SELECT {_COLUMNS} FROM outbox WHERE queued_at < ?", before)  # noqa: S608
     return [Queued(*row) for row in rows]
 
 

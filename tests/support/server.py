@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection as Socket
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 
 from mobium.protocol import codec
 from mobium.protocol.connection import Answer, ClientConnection, Welcome
@@ -260,6 +261,11 @@ class Client:
         """Write any WebSocket message."""
         await self.socket.send(data)
 
+    def send_late(self, message: ClientMessage) -> None:
+        """Write a message without regard to a close that was received."""
+        raw = Frame(Opcode.BINARY, codec.encode(message)).serialize(mask=True)
+        self.socket.transport.write(raw)
+
     async def receive(self, within: float = WAIT) -> ServerMessage:
         """The next message."""
         if self._kept:
@@ -322,6 +328,13 @@ class Client:
         assert accepted.id == delivery
         return delivery
 
+    async def post_and_wait_any(self, recipient: bytes, content: bytes = b"", **fields: Any) -> bytes:
+        """The same, where answers to other messages may come first."""
+        delivery = await self.post(recipient, content, **fields)
+        while (await self.expect(Accepted)).id != delivery:
+            pass
+        return delivery
+
     async def take(self, *, ack: bool = True, within: float = WAIT) -> Delivery:
         """The next delivery."""
         delivery = await self.expect(Delivery, within)
@@ -366,7 +379,7 @@ async def log_in(url: str, person: Person | None = None, *, host: str | None = N
     dialled = host or canonical_host(
         split.hostname or "", split.port or (443 if split.scheme == "wss" else 80)
     )
-    socket = await connect(url, compression=None, max_size=None, ping_interval=None, **fields)
+    socket = await connect(url, compression=None, max_size=None, max_queue=None, ping_interval=None, **fields)
     try:
         return Client(socket, person, await _log_in(socket, person, dialled))
     except BaseException:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mobium.protocol.codes import ErrorCode
-from mobium.protocol.limits import PREKEY_OVERHEAD, direct_payload_ok
+from mobium.protocol.limits import BUCKET_SIZES, PREKEY_OVERHEAD, direct_payload_ok
 from mobium.protocol.messages import AckDeliveries, SendMessage
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ def send(hub: Hub, session: Session, message: SendMessage) -> None:
     largest = hub.settings.max_message_size
     size = len(message.payload)
     if not direct_payload_ok(size, largest):
-        code = ErrorCode.TOO_LARGE if size > largest + PREKEY_OVERHEAD else ErrorCode.BAD_SIZE
+        padded = direct_payload_ok(size, BUCKET_SIZES[-1])
+        code = ErrorCode.TOO_LARGE if padded or size > largest + PREKEY_OVERHEAD else ErrorCode.BAD_SIZE
         session.refuse(code, rid=message.rid, delivery=message.id)
         return
     hub.office.accept(session.desk, message.rid, message.recipient, message.id, message.payload)

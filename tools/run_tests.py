@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,8 +66,11 @@ def ended(process: subprocess.Popen[str], limit: float) -> int:
         os.killpg(process.pid, signal.SIGKILL)
         return process.wait()
     except KeyboardInterrupt:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(30)
+        os.killpg(process.pid, signal.SIGINT)  # so that tests end the servers they started
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
         raise
 
 
@@ -80,13 +84,21 @@ def cargo_test(limit: float) -> Tally:
         text=True,
         start_new_session=True,
     )
+    output = process.stdout
+    assert output is not None
     tally = Tally()
-    assert process.stdout is not None
-    for line in process.stdout:
-        print(line, end="", flush=True)
-        if found := re.match(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", line):
-            tally.add(Tally(passed=int(found[1]), failed=int(found[2]), skipped=int(found[3])))
-    if ended(process, limit) != 0 and not tally.failed:
+
+    def read() -> None:
+        for line in output:
+            print(line, end="", flush=True)
+            if found := re.match(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", line):
+                tally.add(Tally(int(found[1]), int(found[2]), int(found[3])))
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    code = ended(process, limit)
+    reader.join(30)
+    if code != 0 and not tally.failed:
         tally.failed = 1  # it did not build, say
     return tally
 
@@ -113,6 +125,11 @@ def pytest(arguments: list[str], backend: Backend, limit: float) -> Tally:
         return tally
 
 
+def stop(*_: object) -> None:
+    """What SIGTERM does: as Ctrl-C, so that the part which is running ends too."""
+    raise KeyboardInterrupt
+
+
 def heading(text: str) -> None:
     print(f"\n======== {text}", flush=True)
 
@@ -126,6 +143,7 @@ def main() -> int:
     began = time.monotonic()
     total = Tally()
     notes = []
+    signal.signal(signal.SIGTERM, stop)
 
     def part(name: str, tally: Tally) -> None:
         print(f"-------- {name}: {tally}", flush=True)
@@ -175,4 +193,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

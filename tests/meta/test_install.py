@@ -6,15 +6,11 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 import mobium
 from tests.meta.tree import ROOT
-
-#: One worker does all of them, since they share an environment.
-pytestmark = pytest.mark.xdist_group("install")
 
 #: Everything that comes with the server, by hand: whoever lets one more in means it.
 SERVER_ALONE = {
@@ -53,32 +49,6 @@ def pip(python: Path | str, *arguments: str, path: str | None = None) -> str:
     return done.stdout + done.stderr
 
 
-class Fresh(NamedTuple):
-    """A new environment with library and server, installed where there is no cargo."""
-
-    programs: Path
-    """Its folder of programs."""
-    empty: Path
-    """An empty folder to be the whole PATH."""
-    said: str
-    """What pip said."""
-    came: set[str]
-    """The distributions that are installed."""
-
-
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Fresh:
-    folder = tmp_path_factory.mktemp("fresh")
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], timeout=120, check=True)
-    empty = folder / "empty"
-    empty.mkdir()
-    programs = folder / "venv" / "bin"
-    said = pip(programs / "python", "install", "--verbose", ".", "./server_app", path=str(empty))
-    code = "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"
-    listed = run(programs / "python", "-c", code, path=empty).split()
-    return Fresh(programs, empty, said, {name.lower().replace("_", "-") for name in listed})
-
-
 def run(program: Path, *arguments: str, path: Path) -> str:
     done = subprocess.run(
         [str(program), *arguments],
@@ -93,24 +63,32 @@ def run(program: Path, *arguments: str, path: Path) -> str:
     return done.stdout
 
 
-def test_without_cargo_pip_says_that_it_is_the_pure_wheel(fresh: Fresh) -> None:
-    assert "mobium: cargo was not found, so this is the pure wheel" in fresh.said
+def test_a_stranger_without_cargo_gets_the_pure_wheel_and_is_told(tmp_path: Path) -> None:
+    """One environment from beginning to end, since each costs half a minute."""
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], timeout=120, check=True)
+    programs = tmp_path / "venv" / "bin"
+    python = programs / "python"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+
+    # a machine that hosts, and nothing else
+    said = pip(python, "install", "--verbose", ".", "./server_app", path=str(empty))
+    assert "mobium: cargo was not found, so this is the pure wheel" in said
     code = "from mobium import _backend; print(_backend.NAME, _backend.__file__)"
-    name, _, file = run(fresh.programs / "python", "-c", code, path=fresh.empty).partition(" ")
+    name, _, file = run(python, "-c", code, path=empty).partition(" ")
     assert name == "pure"
-    assert str(fresh.programs.parent) in file
+    assert str(programs.parent) in file
+    assert mobium.__version__ in run(programs / "mobium-server", "--version", path=empty)
 
+    # and nothing of the client came along
+    code = "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"
+    came = {one.lower().replace("_", "-") for one in run(python, "-c", code, path=empty).split()}
+    assert came - SERVER_ALONE == set()
+    assert {"mobium", "mobium-server", "websockets"} <= came
 
-def test_the_server_alone_brings_nothing_of_the_client(fresh: Fresh) -> None:
-    assert fresh.came - SERVER_ALONE == set()
-    assert {"mobium", "mobium-server", "websockets"} <= fresh.came
-    assert mobium.__version__ in run(fresh.programs / "mobium-server", "--version", path=fresh.empty)
-
-
-def test_with_the_client_it_says_which_back_end_it_runs_on(fresh: Fresh) -> None:
-    everything = [".", "./server_app", "./client_app"]
-    pip(fresh.programs / "python", "install", *everything, path=str(fresh.empty))
-    said = run(fresh.programs / "mobium", "--version", path=fresh.empty)
+    # the client on top says what it runs on
+    pip(python, "install", ".", "./server_app", "./client_app", path=str(empty))
+    said = run(programs / "mobium", "--version", path=empty)
     assert mobium.__version__ in said
     assert "pure" in said
 

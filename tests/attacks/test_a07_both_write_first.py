@@ -4,10 +4,10 @@ conversation, and every message is shown (docs/CRYPTO.md section 3, several sess
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mobium.client import direct
@@ -84,7 +84,7 @@ async def test_without_the_rule_each_goes_on_in_a_session_of_its_own(
     admit = direct._admit
 
     def stubborn(tx: Tx, identity: Identity, peer: Peer, session: Session, now: int) -> Held:
-        return admit(tx, identity, dataclasses.replace(peer, ed=b"\xff" * 32), session, now)
+        return admit(tx, identity, msgspec.structs.replace(peer, ed=b"\xff" * 32), session, now)
 
     monkeypatch.setattr(direct, "_admit", stubborn)  # the defence, off: mine always stays
     async with Scene(folder) as scene:

@@ -5,11 +5,14 @@ else, and nobody is asked again and again.
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from mobium.client import engine as engine_module
 from mobium.client.lanes import Lanes
 from mobium.client.maintenance import maintain
 from mobium.errors import ServerRefused
@@ -168,3 +171,27 @@ async def test_a_block_counts_also_when_its_caller_gave_up(world: World, server:
     store.run = run  # type: ignore[method-assign]
     assert (await alice.contacts.get(bob.me)).blocked
     assert online(alice).outbox._recalls > recalls
+
+
+async def test_a_text_goes_out_though_its_sender_gave_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await world.pair()
+    ear = Ear(bob)
+    await alice.wait(await alice.send("Bob", "hello"), "delivered", 5)
+    await ear.text("hello")
+    begun = threading.Event()
+
+    def slow(*args: Any) -> None:
+        begun.set()
+        time.sleep(0.1)
+        queue(*args)
+
+    queue = engine_module._queue_text
+    monkeypatch.setattr(engine_module, "_queue_text", slow)
+    sending = asyncio.create_task(alice.send("Bob", "never mind"))
+    await asyncio.to_thread(begun.wait)
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    await ear.text("never mind")

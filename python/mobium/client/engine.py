@@ -272,8 +272,7 @@ class Engine:
         """
         core = self._core
         content_id = core.entropy(16)
-        await core.store.run(_queue_text, core.identity.public, peer, text, content_id, core.now_ms())
-        self._wake()
+        await self._change(_queue_text, core.identity.public, peer, text, content_id, core.now_ms())
         return content_id.hex()
 
     async def wait(
@@ -300,8 +299,7 @@ class Engine:
 
     async def retry(self, message_id: str) -> None:
         """Queue a message that failed or expired again, under its old content id. Raises InvalidInput."""
-        await self._core.store.run(_retry, message_id, self._core.now())
-        self._wake()
+        await self._change(_retry, message_id, self._core.now())
 
     async def message(self, message_id: str) -> Message:
         """A message of one's own, by its content id. Raises InvalidInput."""
@@ -329,8 +327,7 @@ class Engine:
 
     async def mark_read(self, peer: bytes | str, position: int | None = None, *, tell: bool = False) -> None:
         """Note that a peer's messages were read, up to `position` or all; with `tell`, it learns so."""
-        await self._core.store.run(_mark_read, peer, position, tell, self._core.now())
-        self._wake()
+        await self._change(_mark_read, peer, position, tell, self._core.now())
 
     def events(self) -> EventStream:
         """What happens from now on; the first stream also has what happened since the profile was opened.
@@ -363,6 +360,13 @@ class Engine:
             position = page[-1].position
 
     # ------------------------------------------------------------ inside
+
+    async def _change(self, work: Callable[..., None], *args: object) -> None:
+        """Run what may leave something to send."""
+        try:
+            await self._core.store.run(work, *args)
+        finally:
+            self._wake()  # even if the caller gave up: a transaction that has begun is not undone
 
     def _wake(self) -> None:
         if self._online is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mobium.client import engine as engine_module
+from mobium.client import conversation
 from mobium.client.lanes import Lanes
 from mobium.client.maintenance import maintain
 from mobium.errors import ServerRefused
@@ -187,8 +187,8 @@ async def test_a_text_goes_out_though_its_sender_gave_up(
         time.sleep(0.1)
         queue(*args)
 
-    queue = engine_module._queue_text
-    monkeypatch.setattr(engine_module, "_queue_text", slow)
+    queue = conversation.queue_text
+    monkeypatch.setattr(conversation, "queue_text", slow)
     sending = asyncio.create_task(alice.send("Bob", "never mind"))
     await asyncio.to_thread(begun.wait)
     sending.cancel()

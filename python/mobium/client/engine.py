@@ -24,23 +24,20 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from mobium.client import names, profile_files
+from mobium.client import conversation, names, profile_files
 from mobium.client.address import parse
-from mobium.client.contacts import Contacts, accept_peer, resolve
+from mobium.client.contacts import Contacts
 from mobium.client.core import Core
 from mobium.client.events import ConnectionState, EventHub, EventStream, MessageState
 from mobium.client.maintenance import INTERVAL, maintain
 from mobium.client.online import Online
 from mobium.client.receipts import DELAY
-from mobium.client.store import incoming, messages, meta, outgoing, peers
-from mobium.client.store.database import Tx
+from mobium.client.store import messages, meta
 from mobium.client.store.messages import Conversation, Message
 from mobium.client.transport import Connector, dial
 from mobium.crypto import vault
 from mobium.crypto.identity import Identity
-from mobium.errors import InvalidInput, MobiumError, ServerRefused, StoreError
-from mobium.protocol import content
-from mobium.protocol.content import Text
+from mobium.errors import InvalidInput, MobiumError, StoreError
 
 __all__ = ["Engine", "ServerInfo"]
 
@@ -272,7 +269,9 @@ class Engine:
         """
         core = self._core
         content_id = core.entropy(16)
-        await self._change(_queue_text, core.identity.public, peer, text, content_id, core.now_ms())
+        await self._change(
+            conversation.queue_text, core.identity.public, peer, text, content_id, core.now_ms()
+        )
         return content_id.hex()
 
     async def wait(
@@ -290,20 +289,20 @@ class Engine:
             async with asyncio.timeout(timeout):
                 while True:
                     changed.clear()
-                    message = await self._core.store.run(_outgoing, id)
+                    message = await self._core.store.run(conversation.find, id)
                     if _RANK[message.state] >= _RANK[state]:
                         return message.state
                     if message.state in {"failed", "expired"}:
-                        raise _failure(message)
+                        raise conversation.failure(message)
                     await changed.wait()
 
     async def retry(self, message_id: str) -> None:
         """Queue a message that failed or expired again, under its old content id. Raises InvalidInput."""
-        await self._change(_retry, message_id, self._core.now())
+        await self._change(conversation.retry, message_id, self._core.now())
 
     async def message(self, message_id: str) -> Message:
         """A message of one's own, by its content id. Raises InvalidInput."""
-        return await self._core.store.run(_outgoing, message_id)
+        return await self._core.store.run(conversation.find, message_id)
 
     async def history(self, peer: bytes | str, before: int | None = None, limit: int = 50) -> list[Message]:
         """The last `limit` messages with a peer, oldest first; before the position `before`, if given.
@@ -315,7 +314,7 @@ class Engine:
             raise InvalidInput("A history has at least one line.")
         drained = self._online is not None and self._online.drained
         now = self._core.now() if drained else None
-        return await self._core.store.run(_history, peer, before, limit, now)
+        return await self._core.store.run(conversation.history, peer, before, limit, now)
 
     async def conversations(self) -> list[Conversation]:
         """Everybody with whom there are messages, the latest first."""
@@ -327,7 +326,7 @@ class Engine:
 
     async def mark_read(self, peer: bytes | str, position: int | None = None, *, tell: bool = False) -> None:
         """Note that a peer's messages were read, up to `position` or all; with `tell`, it learns so."""
-        await self._change(_mark_read, peer, position, tell, self._core.now())
+        await self._change(conversation.mark_read, peer, position, tell, self._core.now())
 
     def events(self) -> EventStream:
         """What happens from now on; the first stream also has what happened since the profile was opened.
@@ -386,88 +385,3 @@ class Engine:
 def _leaf(group: BaseExceptionGroup[MobiumError]) -> MobiumError:
     error = group.exceptions[0]
     return _leaf(error) if isinstance(error, BaseExceptionGroup) else error
-
-
-def _failure(message: Message) -> MobiumError:
-    if message.state == "failed" and message.code:
-        return ServerRefused(message.code, message.reason)
-    return MobiumError(message.reason or "The message was not sent.")
-
-
-def _queue_text(tx: Tx, me: bytes, peer: bytes | str, text: str, content_id: bytes, now_ms: int) -> None:
-    now = now_ms // 1000
-    key, found = resolve(tx, peer)
-    if key == me:
-        raise InvalidInput("This is your own key; a conversation needs two.")
-    if not text:
-        raise InvalidInput("The message is empty.")
-    try:
-        plaintext = content.encode(Text(content_id, now_ms, text))
-    except UnicodeEncodeError as error:
-        raise InvalidInput("The message holds characters that are no text.") from error
-    largest = meta.largest_content(tx)
-    if len(plaintext) > largest:
-        raise InvalidInput(
-            f"The message is too large: it takes {len(plaintext)} bytes, and this server allows {largest}."
-        )
-    if found is None:
-        found = peers.add(tx, key, "contact", now)
-    if found.blocked:
-        raise InvalidInput("This contact is blocked; unblock it to write to it.")
-    found = accept_peer(tx, found, now)
-    position = messages.add_outgoing(tx, found.id, content_id, text, now_ms)
-    outgoing.add(tx, found.id, plaintext, position, now)
-    if found.trust == "changed":
-        messages.set_state(
-            tx,
-            position,
-            "queued",
-            "key_changed",
-            "This contact's key has changed; accept the new key to send.",
-        )
-
-
-def _outgoing(tx: Tx, message_id: str) -> Message:
-    try:
-        content_id = bytes.fromhex(message_id)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput("A message is named by 32 hexadecimal digits.") from error
-    message = messages.find_outgoing(tx, content_id)
-    if message is None:
-        raise InvalidInput("There is no message of your own with this id.")
-    return message
-
-
-def _retry(tx: Tx, message_id: str, now: int) -> None:
-    message = _outgoing(tx, message_id)
-    if message.state not in {"failed", "expired"}:
-        raise InvalidInput("Only a message that failed or expired can be sent again.")
-    peer = peers.by_key(tx, bytes.fromhex(message.peer))
-    plaintext = messages.plaintext(tx, message.position)
-    assert peer is not None
-    assert plaintext is not None
-    if peer.blocked:
-        raise InvalidInput("This contact is blocked; unblock it to write to it.")
-    outgoing.add(tx, peer.id, plaintext, message.position, now)
-    messages.set_state(tx, message.position, "queued")
-
-
-def _history(tx: Tx, peer: bytes | str, before: int | None, limit: int, now: int | None) -> list[Message]:
-    _, found = resolve(tx, peer)
-    if found is None:
-        return []
-    server = meta.current_server(tx)
-    drained_at = now if now is not None else 0 if server is None else server.drained_at
-    return messages.history(tx, found.id, before, limit, drained_at)
-
-
-def _mark_read(tx: Tx, peer: bytes | str, position: int | None, tell: bool, now: int) -> None:
-    _, found = resolve(tx, peer)
-    if found is None:
-        raise InvalidInput("There are no messages with this peer.")
-    upto = messages.last_position(tx, found.id) if position is None else position
-    if tell and found.relation == "contact":
-        for content_id in messages.received_contents(tx, found.id, found.read_to, upto):
-            incoming.owe_receipt(tx, found.id, content_id, "read", now)
-    if upto > found.read_to:
-        peers.update(tx, found, read_to=upto)

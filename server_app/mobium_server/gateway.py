@@ -165,7 +165,13 @@ class Gateway:
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
         for wire in dirty:
-            wire.flush()
+            try:
+                wire.flush()
+            except Exception:
+                # Whatever is wrong with this connection, the others in the same turn get their frames.
+                log.exception("A connection failed.")
+                self.counters.internal += 1
+                wire.drop()
 
 
 class Wire(asyncio.BufferedProtocol):
@@ -380,6 +386,7 @@ class Wire(asyncio.BufferedProtocol):
             ]
         if isinstance(websocket.parser_exc, PayloadTooBig):
             self._gateway.counters.malformed += 1
+        self.flush()  # answers to what came before the end, or a pong, go before it
         for data in writes:
             if data:
                 self._say(data)
@@ -626,10 +633,9 @@ class Wire(asyncio.BufferedProtocol):
         self._transport.abort()
 
     def flush(self) -> None:
-        """Write what waits."""
-        out = self._out
-        if out:
-            self._out = None
+        """Write what waits, unless the connection has said its last."""
+        out, self._out = self._out, None
+        if out and self._stage is not Stage.CLOSING:
             self._say(b"".join(out))
 
     # ------------------------------------------------------------ bytes out

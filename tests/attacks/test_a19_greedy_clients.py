@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import struct
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ import pytest
 from mobium.errors import ProtocolError, ServerRefused
 from mobium.protocol import codec, limits
 from mobium.protocol import messages as m
-from mobium_server import gateway
+from mobium_server import door, gateway
 from mobium_server.delivery import PostOffice
+from mobium_server.door import Door, Guest
 from mobium_server.gateway import Gateway, Wire
-from tests.support.server import ServerProcess, client, log_in, server
+from tests.support.server import Client, ServerProcess, client, log_in, server
 
 MIB = 1 << 20
 UPGRADE = (
@@ -188,17 +189,15 @@ LOITERERS: dict[str, tuple[bytes, float]] = {
 async def loiter(port: int, what: bytes, pause: float, within: float) -> bool:
     """Whether the server ends a connection that comes to no login."""
     async with raw(port, upgraded=False) as (reader, writer):
+        if what.startswith(UPGRADE):
+            writer.write(UPGRADE)
+            await reader.readuntil(b"\r\n\r\n")
         ended = asyncio.ensure_future(ends(reader, within))
-        if not pause:
-            writer.write(what)
-        head = what[: len(UPGRADE)] if what.startswith(UPGRADE) else b""
-        if pause:
-            writer.write(head)
-            for byte in what[len(head) :]:
-                writer.write(bytes((byte,)))
-                await asyncio.sleep(pause)
-                if ended.done():
-                    break
+        for byte in what.removeprefix(UPGRADE):
+            writer.write(bytes((byte,)))
+            await asyncio.sleep(pause)
+            if ended.done():
+                break
         return await ended
 
 
@@ -230,21 +229,21 @@ async def crowd(port: int, size: int) -> AsyncIterator[list[asyncio.StreamReader
 async def test_a_crowd_of_silent_sockets_keeps_nobody_out(tmp_path: Path) -> None:
     """Ten times as many as there are places: those who say nothing for longest make way."""
     async with server(tmp_path, max_connections=50) as running, crowd(running.port, 500):
-        assert running.gateway.places <= 50
-        assert len(running.gateway.lines) <= 50 + gateway.COURTESY
+        assert running.gateway.door.places <= 50
+        assert len(running.gateway.lines) <= 50 + door.COURTESY
         await others_are_fine(running.url)
 
 
 async def test_without_giving_way_a_crowd_keeps_people_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    enter = Gateway.enter
+    enter = Door.enter
 
-    def stubborn(door: Gateway, wire: Wire) -> bool:
-        door.strangers.clear()
-        return enter(door, wire)
+    def stubborn(one: Door, guest: Guest) -> bool:
+        one._strangers.clear()
+        return enter(one, guest)
 
-    monkeypatch.setattr(Gateway, "enter", stubborn)  # the defence, off
+    monkeypatch.setattr(Door, "enter", stubborn)  # the defence, off
     async with server(tmp_path, max_connections=50) as running, crowd(running.port, 60):
         with pytest.raises(ServerRefused) as refused:
             await others_are_fine(running.url)
@@ -256,7 +255,80 @@ async def test_an_address_holds_so_many_connections_and_no_more(tmp_path: Path) 
         server(tmp_path, max_connections_per_ip=4, trusted_proxies=()) as running,
         crowd(running.port, 40),
     ):
-        assert running.gateway.places <= 4
+        assert running.gateway.door.places <= 4
+
+
+# ---------------------------------------------------------------- what one connection does to others
+
+
+async def answered(one: Client) -> bool:
+    try:
+        return isinstance(await one.receive(2.0), m.Pong)
+    except TimeoutError:
+        return False
+
+
+async def answered_beside(
+    folder: Path, breach: bytes, before: Callable[[bytes], None] = lambda _public: None
+) -> list[bool]:
+    """In one turn of the server's loop some ask for something, and one asks and sends `breach` behind it.
+
+    Returns for each of the honest ones whether it was answered.
+    """
+    async with server(folder) as running, contextlib.AsyncExitStack() as stack:
+        people = [await stack.enter_async_context(client(running.url)) for _ in range(9)]
+        ping = codec.encode(m.Ping())
+        before(people[4].public)
+        for number, one in enumerate(people):
+            # All these bytes are in the server's sockets before its loop turns again.
+            frame = bytes((0x82, 0x80 | len(ping))) + bytes(4) + ping
+            one.socket.transport.write(frame + breach if number == 4 else frame)
+        breacher = people.pop(4)
+        answers = await asyncio.gather(*map(answered, people))
+        breacher.socket.transport.abort()
+        for one in people:
+            one.socket.transport.abort()
+        return answers
+
+
+@pytest.mark.parametrize(
+    "breach", [b"\xff\xff" + bytes(12), b"\x88\x80" + bytes(4), frame_header(2**62), UPGRADE, b"\x82\x00"]
+)
+async def test_a_breach_behind_a_request_harms_nobody(breach: bytes, tmp_path: Path) -> None:
+    assert await answered_beside(tmp_path, breach) == [True] * 8
+
+
+async def test_a_fault_in_one_connection_harms_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await answered_beside(tmp_path, b"", lambda public: fails(monkeypatch, public)) == [True] * 8
+
+
+async def test_without_the_guard_a_fault_takes_others_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unguarded(one: Gateway) -> None:
+        dirty, one._dirty = one._dirty, []
+        for wire in dirty:
+            wire.flush()
+
+    monkeypatch.setattr(Gateway, "_flush", unguarded)  # the defence, off
+    answers = await answered_beside(tmp_path, b"", lambda public: fails(monkeypatch, public))
+    assert False in answers
+    assert "has a fault" in caplog.text
+
+
+def fails(monkeypatch: pytest.MonkeyPatch, public: bytes) -> None:
+    """The next write to this identity's connection fails."""
+    say, left = Wire._say, [public]
+
+    def failing(wire: Wire, data: bytes) -> None:
+        if wire._session is not None and wire._session.identity in left:
+            left.clear()
+            raise RuntimeError("This connection has a fault.")
+        say(wire, data)
+
+    monkeypatch.setattr(Wire, "_say", failing)
 
 
 # ---------------------------------------------------------------- a reader that never reads

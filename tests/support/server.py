@@ -124,6 +124,7 @@ class ServerProcess:
                 return self
         watchdog.cancel()
         process.wait()
+        process.stdout.close()
         raise RuntimeError("the server did not start: " + "".join(self.errors))
 
     @staticmethod

@@ -1,0 +1,315 @@
+"""Rates, connection limits, addresses behind proxies: who is told to wait, and who makes way."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from mobium.protocol import codec
+from mobium.protocol.messages import Accepted, AckDeliveries, Delivery, Error, Ping, Pong, SendMessage
+from mobium_server.config import Settings
+from mobium_server.door import COURTESY, Door
+from mobium_server.limits import SWEEP, Rate, Rates, address_key, in_networks, parse_address
+from mobium_server.stats import Counters
+from tests.support.server import Person, Refused, client, log_in, payload, server
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+# ---------------------------------------------------------------- rates
+
+
+def test_a_rate_has_a_burst_and_fills_up_again() -> None:
+    clock = Clock()
+    rates = Rates(Rate(10, 5), clock)
+    assert [rates.take("a") for _ in range(5)] == [0.0] * 5
+    wait = rates.take("a")
+    assert wait == pytest.approx(0.1)
+    assert rates.take("b") == 0.0, "others are not concerned"
+    clock.now += wait
+    assert rates.take("a") == 0.0
+    assert rates.take("a") > 0
+    clock.now += 100
+    assert [rates.take("a") for _ in range(5)] == [0.0] * 5
+    assert rates.take("a") > 0, "a pause does not save up more than the burst"
+
+
+def test_a_refusal_takes_nothing() -> None:
+    clock = Clock()
+    rates = Rates(Rate(1, 1), clock)
+    rates.take("a")
+    waits = [rates.take("a") for _ in range(100)]
+    assert max(waits) <= 1.0
+
+
+def test_something_larger_than_the_burst_passes_alone() -> None:
+    clock = Clock()
+    rates = Rates(Rate(10, 5), clock)
+    assert rates.take("a", 20) == 0.0
+    assert rates.take("a", 1) == pytest.approx(2.0 + 0.1 - 0.5)
+
+
+def test_zero_is_unlimited() -> None:
+    rates = Rates(Rate(0, 0), Clock())
+    assert not any(rates.take("a") for _ in range(1000))
+    assert len(rates) == 0
+    assert Rate(30, 60).times(0) == Rate(0, 0)
+
+
+def test_what_says_nothing_any_more_is_forgotten() -> None:
+    clock = Clock()
+    rates = Rates(Rate(100, 10), clock)
+    for i in range(10 * SWEEP):
+        clock.now += 0.01
+        rates.take(i)
+    assert len(rates) <= 2 * SWEEP
+
+
+async def test_requests_over_the_rate_are_told_when_to_come_again(tmp_path: Path) -> None:
+    async with server(tmp_path, rate_general=Rate(5, 10)) as one, client(one.url) as anna:
+        delivery = b"i" * 16
+        for _ in range(9):  # publishing was the tenth
+            await anna.post(anna.public)
+        await anna.send(SendMessage(delivery, anna.public, payload(), 4))
+        with pytest.raises(Refused, match="rate_limited") as refused:
+            await anna.expect(Pong)
+        error = refused.value.error
+        assert (error.rid, error.id) == (4, delivery)
+        assert error.retry_after is not None
+        assert 0 < error.retry_after <= 0.2
+        # Acknowledgements and pings are free.
+        tags = [(await anna.expect(Delivery)).tag for _ in range(9)]
+        for tag in tags:
+            await anna.send(AckDeliveries(tag))
+        for _ in range(50):
+            await anna.send(Ping(9))
+        assert [await anna.expect(Pong) for _ in range(50)] == [Pong(9)] * 50
+        # A new connection of the same identity has no new burst; waiting helps.
+        async with client(one.url, anna.person, publish=False) as again:
+            await again.post(anna.public)
+            with pytest.raises(Refused, match="rate_limited"):
+                await again.expect(Accepted)
+            await asyncio.sleep(0.25)
+            await again.post(anna.public, delivery=delivery)
+            assert (await again.take()).id == delivery
+
+
+async def test_an_address_has_a_rate_of_its_own(tmp_path: Path) -> None:
+    # Two connections and their publications have taken four.
+    async with server(tmp_path, rate_general=Rate(2, 4), rate_address_factor=2) as one:
+        anna, ben = await log_in(one.url), await log_in(one.url)
+        await anna.publish()
+        await ben.publish()
+        for _ in range(3):
+            await anna.post(ben.public)
+        await ben.post(anna.public)
+        await ben.post(anna.public)
+        with pytest.raises(Refused, match="rate_limited"):
+            await ben.expect(Pong)
+        for login in (anna, ben):
+            await login.close()
+
+
+# ---------------------------------------------------------------- addresses
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_what_an_address_counts_as(text: str, key: str) -> None:
+    address = parse_address(text)
+    assert address is not None
+    assert address_key(address) == key
+
+
+def test_what_is_no_address() -> None:
+    for text in ("", "localhost", "1.2.3", "1.2.3.4.5", "[::1]", "unknown", "\n"):
+        assert parse_address(text) is None
+    networks = Settings.from_env({"SC_TRUSTED_PROXIES": "10.0.0.0/8,::1"}).trusted_proxies
+    assert in_networks(ipaddress.ip_address("10.9.9.9"), networks)
+    assert not in_networks(ipaddress.ip_address("11.0.0.1"), networks)
+    assert not in_networks(ipaddress.ip_address("::2"), networks)
+    assert not in_networks(None, networks)
+
+
+# ---------------------------------------------------------------- the door
+
+
+class Guest:
+    def __init__(self, address: str, *, behind_proxy: bool = False) -> None:
+        self.address = address
+        self.behind_proxy = behind_proxy
+        self.dropped = False
+
+    def drop(self) -> None:
+        self.dropped = True
+
+
+def test_a_full_house_lets_the_oldest_stranger_make_way() -> None:
+    door = Door(3, 0, Counters())
+    guests = [Guest(str(i)) for i in range(3)]
+    assert all(door.enter(guest) for guest in guests)
+    door.known(guests[0])
+    late = Guest("9")
+    assert door.enter(late)
+    assert [guest.dropped for guest in guests] == [False, True, False]
+    assert door.places == 3
+    for guest in (guests[2], late):
+        door.known(guest)
+    refused = Guest("10")
+    assert not door.enter(refused)
+    assert not refused.dropped, "it is told so"
+    assert not door.has_place(refused)
+    door.leave(guests[1])
+    door.leave(guests[1])
+    assert door.places == 3
+    door.leave(guests[0])
+    assert door.enter(Guest("11"))
+
+
+def test_only_so_many_are_told() -> None:
+    door = Door(1, 0, Counters())
+    inside = Guest("0")
+    door.enter(inside)
+    door.known(inside)
+    crowd = [Guest(str(i)) for i in range(COURTESY + 10)]
+    assert not any(door.enter(guest) for guest in crowd)
+    assert sum(guest.dropped for guest in crowd) == 10
+    for guest in crowd:
+        door.leave(guest)
+    again = Guest("1")
+    assert not door.enter(again)
+    assert not again.dropped
+
+
+def test_an_address_has_so_many_and_a_proxy_is_counted_later() -> None:
+    door = Door(0, 2, Counters())
+    assert [door.enter(Guest("a")) for _ in range(3)] == [True, True, False]
+    assert door.enter(Guest("b"))
+    proxied = [Guest("proxy", behind_proxy=True) for _ in range(5)]
+    assert all(door.enter(guest) for guest in proxied)
+    for guest in proxied[:3]:
+        guest.address = "c"
+    assert [door.count(guest) for guest in proxied[:3]] == [True, True, False]
+    door.leave(proxied[0])
+    assert door.count(proxied[2])
+
+
+async def test_too_many_of_one_address_are_told_so(tmp_path: Path) -> None:
+    async with server(tmp_path, max_connections_per_ip=2) as one:
+        anna, ben = await log_in(one.url), await log_in(one.url)
+        async with connect(one.url) as third:
+            message = codec.decode_server(await third.recv())  # type: ignore[arg-type]
+            assert isinstance(message, Error)
+            assert message.code == "too_many_connections"
+            await third.wait_closed()
+            assert third.close_code == 4429
+        # Those inside are not disturbed, and a place that becomes free is free.
+        await anna.publish()
+        await anna.post(anna.public)
+        await anna.take()
+        await anna.close()
+        await ben.close()
+        await until(lambda: one.gateway.door.places == 0)
+        async with client(one.url):
+            pass
+
+
+async def test_too_many_in_all_are_told_so(tmp_path: Path) -> None:
+    async with server(tmp_path, max_connections=2) as one, client(one.url), client(one.url):
+        async with connect(one.url) as third:
+            await third.wait_closed()
+            assert third.close_code == 4429
+
+
+async def test_a_stranger_makes_way_for_somebody_who_logs_in(tmp_path: Path) -> None:
+    async with server(tmp_path, max_connections=2) as one, client(one.url) as anna:
+        reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+        async with client(one.url):
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+            await anna.post(anna.public)
+            await anna.take()
+        writer.close()
+
+
+def forwarded(address: str) -> dict[str, str]:
+    return {"X-Forwarded-For": address}
+
+
+async def test_behind_a_proxy_the_forwarded_address_counts(tmp_path: Path) -> None:
+    async with server(tmp_path, max_connections_per_ip=1) as one:
+        home = await log_in(one.url, additional_headers=forwarded("203.0.113.5"))
+        with pytest.raises(Exception, match="Too many connections"):
+            await log_in(one.url, additional_headers=forwarded("1.2.3.4, 203.0.113.5"))
+        others = [
+            await log_in(one.url, additional_headers=forwarded(address))
+            for address in (
+                "203.0.113.6",
+                "2001:db8::1",
+                "[2001:db8:1::1]:443",
+                "203.0.113.7:1234",
+                "nonsense",
+            )
+        ]
+        with pytest.raises(Exception, match="Too many connections"):
+            await log_in(one.url, additional_headers=forwarded("2001:db8::2"))
+        for login in (home, *others):
+            await login.close()
+
+
+async def test_nobody_else_may_say_where_they_come_from(tmp_path: Path) -> None:
+    async with server(tmp_path, max_connections_per_ip=1, trusted_proxies=()) as one:
+        home = await log_in(one.url, additional_headers=forwarded("203.0.113.5"))
+        with pytest.raises(Exception, match="Too many connections"):
+            await log_in(one.url, additional_headers=forwarded("203.0.113.6"))
+        await home.close()
+
+
+async def test_connections_count_against_the_rate_of_their_address(tmp_path: Path) -> None:
+    async with server(tmp_path, rate_general=Rate(1, 2), rate_address_factor=1) as one:
+        for _ in range(2):
+            await (await log_in(one.url)).close()
+        with pytest.raises(InvalidStatus) as refused:
+            await log_in(one.url)
+        assert refused.value.response.status_code == 429
+        assert int(refused.value.response.headers["Retry-After"]) >= 1
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.01)
+
+
+async def test_a_flood_of_one_holds_up_nobody_else(tmp_path: Path) -> None:
+    async with server(tmp_path, rate_general=Rate(20, 20)) as one, client(one.url) as flood:
+        friends = [await log_in(one.url, Person()) for _ in range(2)]
+        await friends[1].publish()
+        for _ in range(500):
+            await flood.send(SendMessage(os.urandom(16), friends[1].public, payload()))
+        await friends[0].post_and_wait(friends[1].public, b"through")
+        contents = [(await friends[1].take()).payload[1:8] for _ in range(21)]
+        assert b"through" in contents
+        for friend in friends:
+            await friend.close()

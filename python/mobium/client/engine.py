@@ -80,6 +80,7 @@ class Engine:
         self._group: asyncio.TaskGroup | None = None
         self._online: Online | None = None
         self._task: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
         self.contacts = Contacts(core, self._contacts_changed)
 
@@ -154,7 +155,14 @@ class Engine:
         finally:
             self._group = None
             self._hub.close()
+            # To its end, also if the caller is cancelled meanwhile: else nobody could open the profile again.
+            self._closing = asyncio.create_task(self._close())
+            await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        try:
             await self._core.store.close()
+        finally:
             self._core.forget()
             gc.collect()  # what native code holds is wiped when it is let go
             self._release()

@@ -1,0 +1,40 @@
+"""An engine whose `async with` is cancelled twice lets the profile go all the same."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from mobium.client import Engine
+from mobium.errors import StoreError
+from tests.support.engines import World, inside
+
+
+@pytest.mark.parametrize("ticks", range(0, 40, 5))
+async def test_a_second_cancellation_leaves_no_profile_open(world: World, ticks: int) -> None:
+    await world.create("alice")
+    opened: asyncio.Future[Engine] = asyncio.get_running_loop().create_future()
+
+    async def use() -> None:
+        async with world.opened("alice") as alice:
+            opened.set_result(alice)
+            await asyncio.sleep(60)
+
+    using = asyncio.create_task(use())
+    alice = await opened
+    using.cancel()
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    using.cancel()
+    await asyncio.gather(using, return_exceptions=True)
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                async with world.opened("alice", connect=False) as again:
+                    assert again.me == alice.me
+                break
+            except StoreError:
+                await asyncio.sleep(0.01)
+    with pytest.raises(StoreError):
+        inside(alice).identity  # noqa: B018 - it was let go

@@ -150,7 +150,9 @@ async def left_after(folder: Path, jump: float, *, restart: bool) -> int:
                 await friend.post_and_wait(person.public, b"%d" % number)
         if not restart:
             wall.offset = jump
-            running.hub.jobs.submit(lambda *_: None, running.hub.storage.expire, running.hub.clock.own(), 100)
+            hub = running.hub
+            expired = hub.clock.own() - hub.settings.message_ttl
+            hub.jobs.submit(lambda *_: None, hub.storage.expire, expired, 100)
             return await waiting(running.url, person)
     wall.offset = jump
     async with server(folder, clock=ServerClock(wall)) as running:

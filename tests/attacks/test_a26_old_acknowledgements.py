@@ -30,13 +30,13 @@ class Slow:
         self.begun = 0
         self.dead = False
 
-    def receive(self, tx: Tx, identity: Identity, pairs: Sequence[tuple[bytes, bytes]], now_ms: int) -> None:
+    def receive(self, tx: Tx, identity: Identity, pairs: Sequence[tuple[bytes, bytes]], now_ms: int) -> bool:
         if identity.public == self._reader:
             self.begun += 1
             assert self._go.acquire(timeout=10)
             if self.dead:
                 raise StoreError("The machine has lost its power.")
-        receive.receive(tx, identity, pairs, now_ms)
+        return receive.receive(tx, identity, pairs, now_ms)
 
     def go(self) -> None:
         """Let one batch through."""

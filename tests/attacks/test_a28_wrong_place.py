@@ -11,6 +11,7 @@ from typing import get_args
 
 import pytest
 
+from mobium.client.outbox import Outbox
 from mobium.client.store import messages, outgoing
 from mobium.client.store.database import Tx
 from mobium.client.store.messages import Message
@@ -80,11 +81,12 @@ async def test_an_answer_for_another_message_changes_none(folder: Path) -> None:
 async def test_without_the_delivery_id_a_message_is_believed_sent(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def any_row(tx: Tx, _delivery: bytes) -> outgoing.Queued | None:
-        row = tx.one("SELECT id, peer, message, plaintext, delivery, payload FROM outbox ORDER BY id LIMIT 1")
-        return None if row is None else outgoing.Queued(*row)
+    answer = Outbox.answer
 
-    monkeypatch.setattr(outgoing, "by_delivery", any_row)  # the defence, off
+    def for_the_first(outbox: Outbox, delivery: bytes, error: m.Error | None) -> None:
+        answer(outbox, next(iter(outbox._lanes._flights), delivery), error)
+
+    monkeypatch.setattr(Outbox, "answer", for_the_first)  # the defence, off
     async with Scene(folder) as scene:
         alice, bob = await scene.pair()
         scene.server.cheat.answer = lambda sent: m.Accepted(bytes(16), sent.rid)

@@ -28,6 +28,9 @@ __all__ = ["RECOVERY_TIME", "receive"]
 
 RECOVERY_TIME: Final = 30 * 86_400  # seconds after a recovery in which old peers are asked to send again
 _MAX_OF_REQUEST: Final = 200  # messages of one stranger before the user has answered
+# Fewer retries of one peer than this are honoured in an hour. An honest one asks once; another one could have
+# everything that was sent to it sent again for ever.
+_MAX_RETRIES: Final = 8
 
 
 def receive(tx: Tx, identity: Identity, deliveries: Sequence[tuple[bytes, bytes]], now_ms: int) -> bool:
@@ -126,6 +129,8 @@ def _take_receipt(tx: Tx, peer: Peer, receipt: Receipt) -> None:
 
 def _send_again(tx: Tx, peer: Peer, retry: Retry, opened: Opened, now: int) -> None:
     """Queue the contents of payloads that the peer could not open, under their old content ids."""
+    if not _may_ask(tx, peer, now):
+        return
     found = [outgoing.take_sent(tx, digest, peer.id, now) for digest in retry.hashes]
     asked = [sent for sent in found if sent is not None]
     for sent in sorted(asked, key=lambda sent: sent.message or 0):  # as they were written
@@ -135,3 +140,14 @@ def _send_again(tx: Tx, peer: Peer, retry: Retry, opened: Opened, now: int) -> N
     named = {sent.session for sent in asked}
     if named:
         direct.retire(tx, peer, named, opened.held)
+
+
+def _may_ask(tx: Tx, peer: Peer, now: int) -> bool:
+    """Whether a peer has asked rarely enough in this hour; counts this time."""
+    name, hour = f"retries of {peer.id}", now // 3_600
+    last, count = divmod(meta.get(tx, name, 0), _MAX_RETRIES)
+    count = count + 1 if last == hour else 1
+    if count >= _MAX_RETRIES:
+        return False
+    meta.put(tx, name, hour * _MAX_RETRIES + count)
+    return True

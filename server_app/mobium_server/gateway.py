@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable
 from enum import IntEnum
 
-from websockets.datastructures import Headers
+from websockets.datastructures import Headers, MultipleValuesError
 from websockets.exceptions import PayloadTooBig
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
@@ -324,9 +324,6 @@ class Wire(asyncio.BufferedProtocol):
                 self._reply(plain(431, "The request is too large."))
                 return
             self._feed(websocket, data)
-            if self.alive and data[-1] != _LINE_END:
-                websocket.fail(PROTOCOL_ERROR, "the server speaks first")
-                self._pass_on()
         elif not websocket.eof_sent:
             self._cut(websocket, data)
 
@@ -356,7 +353,14 @@ class Wire(asyncio.BufferedProtocol):
         if websocket.reader.eof:
             return
         websocket.receive_data(data)  # type: ignore[arg-type]  # it only appends them to its buffer
-        for event in websocket.events_received():
+        events = websocket.events_received()
+        more = len(events) > 1 or data[-1] != _LINE_END or websocket.eof_sent
+        if self._stage is Stage.REQUEST and events and more:
+            # Something follows the request, but the server speaks first.
+            self._say(self._raw(plain(400, "Nothing may follow a request before it is answered.")))
+            self._finish()
+            return
+        for event in events:
             if isinstance(event, Request):
                 self._request(event)
             elif isinstance(event, Frame):
@@ -398,7 +402,7 @@ class Wire(asyncio.BufferedProtocol):
     def _request(self, request: Request) -> None:
         try:
             reply = self._consider(request)
-        except ValueError:  # a header that may stand once stands twice
+        except MultipleValuesError:
             reply = plain(400, "The request is malformed.")
         if reply is not None:
             self._reply(reply, request.method)

@@ -1,4 +1,6 @@
-"""TLS in the server, and that a switch for it is never a promise that is not kept."""
+"""TLS in the server: version 1.3 alone, reload, wrong guesses, what is refused without it, and its memory."""
+
+from __future__ import annotations
 
 import asyncio
 import signal
@@ -6,114 +8,187 @@ import ssl
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from mobium_server.config import Settings
+from mobium.errors import InvalidInput
+from mobium_server.tls import Certificates, TlsLayer
 from tests.support.certificates import certificate, trusting
-from tests.support.http import exchange, parse, request
-from tests.support.server import ServerProcess, client, server
+from tests.support.raw import exchange, handshake, parse, request
+from tests.support.server import ServerProcess, client, log_in, server
 
 
-async def test_two_talk_over_tls(tmp_path: Path) -> None:
+async def test_messages_over_tls(tmp_path: Path) -> None:
     cert, key = certificate(tmp_path, "localhost", "127.0.0.1")
-    context = trusting(cert)
-    async with server(tmp_path, tls_cert=cert, tls_key=key, require_tls=True) as one:
-        assert one.url.startswith("wss://")
-        async with client(one.url, ssl=context) as ann, client(one.url, ssl=context) as ben:
-            await ann.post_and_wait(ben.public, b"over TLS")
-            assert (await ben.take()).payload.startswith(b"\x01over TLS")
+    async with server(tmp_path, require_tls=True, tls_cert=cert, tls_key=key) as one:
+        assert one.url == f"wss://127.0.0.1:{one.port}/ws"
+        context = trusting(cert)
+        async with client(one.url, ssl=context) as anna, client(one.url, ssl=context) as ben:
+            assert anna.socket.transport.get_extra_info("ssl_object").version() == "TLSv1.3"
+            for size in (512, 1 << 20, 512, 65_536):
+                await anna.post_and_wait_any(ben.public, b"x" * 100, bucket=size)
+                assert len((await ben.take()).payload) == size + 57
         assert (await request(one.port, "/health", context=context)).body == b"OK"
 
 
-async def test_nothing_older_than_tls_1_3(tmp_path: Path) -> None:
-    cert, key = certificate(tmp_path, "localhost", "127.0.0.1")
+async def test_older_versions_are_refused(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "localhost")
     context = trusting(cert)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     async with server(tmp_path, tls_cert=cert, tls_key=key) as one:
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            await request(one.port, "/health", context=context)
-        assert (await request(one.port, "/health", context=trusting(cert))).status == 200
+        with pytest.raises(ssl.SSLError):
+            await exchange(one.port, b"GET /health HTTP/1.1\r\n\r\n", context)
 
 
-async def test_clear_text_on_a_tls_port_gets_a_clear_answer(tmp_path: Path) -> None:
-    cert, key = certificate(tmp_path, "localhost", "127.0.0.1")
-    async with server(tmp_path, tls_cert=cert, tls_key=key, require_tls=True, trusted_proxies=()) as one:
-        answer = await request(one.port, "/info")
-        assert answer.status == 403
-        assert b"wss://" in answer.body
-
-
-async def test_required_without_a_certificate_refuses_everybody(tmp_path: Path) -> None:
-    async with server(tmp_path, require_tls=True, trusted_proxies=()) as one:
-        with pytest.raises(InvalidStatus) as caught:
-            async with client(one.url.replace("wss://", "ws://")):
-                pass
-        assert caught.value.response.status_code == 403
-        assert (await request(one.port, "/info")).status == 403
+async def test_plain_on_a_tls_port_is_told_so(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "localhost")
+    async with server(tmp_path, require_tls=True, tls_cert=cert, tls_key=key) as one:
+        response = await request(one.port, "/info")
+        assert (response.status, b"wss://" in response.body) == (403, True)
+        assert (await handshake(one.port, {})).status == 403
+        # A health check on the machine itself is answered all the same.
         assert (await request(one.port, "/health")).body == b"OK"
 
 
-async def test_a_trusted_proxy_speaks_for_https_and_nobody_else_does(tmp_path: Path) -> None:
-    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
-    for proxies, welcome in ((("127.0.0.1/32",), True), ((), False)):
-        settings = Settings.from_env({"SC_TRUSTED_PROXIES": ",".join(proxies) or "none"})
-        folder = tmp_path / str(welcome)
-        async with server(folder, require_tls=True, trusted_proxies=settings.trusted_proxies) as one:
-            url = one.url.replace("wss://", "ws://")
-            if welcome:
-                async with client(url, additional_headers=forwarded) as ann:
-                    await ann.post_and_wait(ann.public)
-            else:
-                with pytest.raises(InvalidStatus):
-                    async with client(url, additional_headers=forwarded):
-                        pass
+async def test_with_a_certificate_but_no_need_both_are_served(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "localhost")
+    async with server(tmp_path, tls_cert=cert, tls_key=key) as one:
+        assert (await request(one.port, "/info")).status == 200
+        assert (await request(one.port, "/info", context=trusting(cert))).status == 200
 
 
-async def test_tls_on_a_port_without_it_is_ended_at_once(tmp_path: Path) -> None:
+async def test_tls_on_a_plain_port_is_told_so(tmp_path: Path) -> None:
+    cert, _ = certificate(tmp_path, "localhost")
     async with server(tmp_path) as one:
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            await request(one.port, "/health", context=ssl.create_default_context())
+        with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
+            await exchange(one.port, b"GET /health HTTP/1.1\r\n\r\n", trusting(cert))
 
 
-async def test_a_bad_certificate_stops_the_start_in_a_sentence(tmp_path: Path) -> None:
-    junk = tmp_path / "junk.pem"
-    junk.write_text("not a certificate")
-    one = ServerProcess(tmp_path, {"SC_TLS_CERT": str(junk), "SC_TLS_KEY": str(junk)})
-    with pytest.raises(RuntimeError) as caught:
-        one.start()
-    assert "SC_TLS_CERT" in str(caught.value)
-    assert "Traceback" not in str(caught.value)
+@pytest.mark.parametrize("garbage", [b"\x16", b"\x16\x03\x01\x00\x05hello", b"\x16" + bytes(5_000)])
+async def test_what_only_looks_like_tls_is_closed(tmp_path: Path, garbage: bytes) -> None:
+    cert, key = certificate(tmp_path, "localhost")
+    async with server(tmp_path, tls_cert=cert, tls_key=key, auth_timeout=1) as one:
+        assert b"HTTP" not in await exchange(one.port, garbage)
+        assert (await request(one.port, "/health", context=trusting(cert))).body == b"OK"
 
 
-async def test_sighup_takes_the_new_certificate(tmp_path: Path) -> None:
-    cert, key = certificate(tmp_path / "pem", "localhost", "127.0.0.1")
-    old = trusting(cert)
-    settings = {"SC_TLS_CERT": str(cert), "SC_TLS_KEY": str(key), "SC_REQUIRE_TLS": "true"}
-    with ServerProcess(tmp_path / "server", settings) as one:
-        assert (await request(one.port, "/health", context=old)).status == 200
-        certificate(tmp_path / "pem", "localhost", "127.0.0.1")
-        one.process.send_signal(signal.SIGHUP)
-        async with asyncio.timeout(20):
-            while await accepted(one.port, old):  # noqa: ASYNC110 - nothing else tells of the reload
-                await asyncio.sleep(0.02)
-        assert (await request(one.port, "/health", context=trusting(cert))).status == 200
+async def test_required_tls_without_a_certificate_fails_closed(tmp_path: Path) -> None:
+    async with server(tmp_path, require_tls=True) as one:
+        for path in ("/info", "/ws"):
+            response = await request(one.port, path)
+            assert (response.status, b"over TLS only" in response.body) == (403, True)
+        with pytest.raises(InvalidStatus):
+            await connect(one.url)
+        assert (await request(one.port, "/health")).body == b"OK"
+        # Through a proxy that has TLS everything is as usual.
+        https = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
+        assert (await request(one.port, "/info", headers=https)).status == 200
+        async with client(one.url, publish=False, additional_headers=https):
+            pass
+        for wrong in ({"X-Forwarded-Proto": "http"}, {"X-Forwarded-Proto": "https, http"}):
+            assert (await request(one.port, "/info", headers=wrong)).status == 403
 
 
-async def accepted(port: int, context: ssl.SSLContext) -> bool:
-    """Whether a client that trusts `context` gets an answer."""
-    try:
-        await request(port, "/health", context=context)
-    except ssl.SSLError:
-        return False
-    return True
+async def test_nobody_but_a_trusted_proxy_speaks_for_tls(tmp_path: Path) -> None:
+    async with server(tmp_path, require_tls=True, trusted_proxies=()) as one:
+        https = {"X-Forwarded-Proto": "https"}
+        assert (await request(one.port, "/info", headers=https)).status == 403
+        assert (await request(one.port, "/health")).status == 200, "this machine may ask for its health"
 
 
-async def test_the_first_byte_tells_even_if_it_comes_alone(tmp_path: Path) -> None:
-    async with server(tmp_path) as one:
-        reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
-        for byte in b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n":
-            writer.write(bytes([byte]))
-            await writer.drain()
-        assert parse(await reader.read()).body == b"OK"
-        writer.close()
-        assert parse(await exchange(one.port, b"GET /health HTTP/1.1\r\n\r\n")).status in {200, 400}
+async def test_the_names_of_the_certificate_are_the_servers(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "chat.example.org", "*.xn--bcher-kva.example", "8.8.8.8")
+    async with server(tmp_path, tls_cert=cert, tls_key=key) as one:
+        assert one.certificates is not None
+        assert one.certificates.names == {"chat.example.org", "*.xn--bcher-kva.example", "8.8.8.8"}
+        context = trusting(cert)
+        context.check_hostname = False
+        for good in ("chat.example.org:1", "mail.xn--bcher-kva.example:1", "8.8.8.8:1", "127.0.0.1:1"):
+            await (await log_in(one.url, host=good, ssl=context)).close()
+        with pytest.raises(Exception, match="SC_PUBLIC_HOSTS"):
+            await log_in(one.url, host="example.org:1", ssl=context)
+
+
+def test_what_is_no_certificate_is_said(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path / "a", "localhost")
+    _, other = certificate(tmp_path / "b", "localhost")
+    text = tmp_path / "text"
+    text.write_text("not a certificate")
+    for wrong in ((cert, other), (text, key), (cert, text), (key, cert)):
+        with pytest.raises(InvalidInput, match="SC_TLS_CERT and SC_TLS_KEY cannot be used"):
+            Certificates(*wrong)
+
+
+async def test_a_renewed_certificate_is_read_on_sighup(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "localhost", "127.0.0.1")
+    first = trusting(cert)
+    process = ServerProcess(tmp_path, {"SC_TLS_CERT": str(cert), "SC_TLS_KEY": str(key)})
+    with process:
+        old = await log_in(process.url, ssl=first)
+        certificate(tmp_path, "localhost", "127.0.0.1")
+        second = trusting(cert)
+        process.process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    assert (await request(process.port, "/health", context=second)).body == b"OK"
+                    break
+                except ssl.SSLError:
+                    await asyncio.sleep(0.05)
+        with pytest.raises(ssl.SSLError):
+            await request(process.port, "/health", context=first)
+        # Broken files change nothing, and who is connected stays.
+        cert.write_text("broken")
+        process.process.send_signal(signal.SIGHUP)
+        await old.publish()
+        assert (await request(process.port, "/health", context=second)).body == b"OK"
+        await old.close()
+        assert process.stop() == 0
+    assert any("not reloaded" in line for line in process.errors)
+
+
+def test_the_layer_keeps_little(tmp_path: Path) -> None:
+    """Two megabytes through a connection leave buffers of a few records, not of two megabytes."""
+    cert, key = certificate(tmp_path, "localhost")
+    to_client: list[bytes] = []
+    layer = TlsLayer(Certificates(cert, key).context, to_client.append)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    peer = trusting(cert).wrap_bio(incoming, outgoing, server_hostname="localhost")
+    got: list[int] = []
+    for _ in range(4):
+        try:
+            peer.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        layer.receive(outgoing.read(), lambda plain: got.append(len(plain)))
+        incoming.write(b"".join(to_client))
+        to_client.clear()
+    peer.write(bytes(1 << 20))
+    sent = outgoing.read()
+    layer.receive(memoryview(sent), lambda plain: got.append(len(plain)))
+    assert sum(got) == 1 << 20
+    assert max(got) <= 16_384
+    layer.send(bytes(1 << 20))
+    assert max(map(len, to_client)) < 17_000
+    assert layer._incoming.pending == layer._outgoing.pending == 0
+    layer.end()
+    incoming.write(b"".join(to_client))
+    assert sum(len(peer.read(1 << 20)) for _ in range(64)) == 1 << 20
+
+
+async def test_a_peer_that_ends_tls_ends_the_connection(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "localhost", "127.0.0.1")
+    async with server(tmp_path, tls_cert=cert, tls_key=key) as one:
+        anna = await log_in(one.url, ssl=trusting(cert))
+        anna.socket.transport.close()
+        async with asyncio.timeout(5):
+            while one.hub.sessions:  # noqa: ASYNC110 - there is no event for it
+                await asyncio.sleep(0.01)
+        assert one.gateway.door.places == 0
+
+
+async def test_a_response_over_tls_is_whole(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "localhost")
+    async with server(tmp_path, tls_cert=cert, tls_key=key) as one:
+        data = await exchange(one.port, b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n", trusting(cert))
+        assert parse(data).status == 404

@@ -68,7 +68,7 @@ async def test_what_is_no_ciphertext_is_not_shown(folder: Path) -> None:
         await bob.hears("the next one")
 
 
-async def test_with_a_plaintext_path_the_server_speaks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_decryption_the_server_speaks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with Scene(folder) as scene:
         alice, bob = await scene.pair()
         await alice.says(bob, "hello", "delivered")

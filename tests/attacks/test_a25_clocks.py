@@ -47,7 +47,7 @@ async def test_messages_stand_in_the_order_in_which_they_came(folder: Path) -> N
         assert shown == written
 
 
-async def test_ordered_by_time_a_clock_would_turn_them_around(
+async def test_without_numbers_a_clock_turns_them_around(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     history = messages.history

@@ -179,5 +179,5 @@ async def test_a_crash_between_forwarding_and_commit_loses_nothing(tmp_path: Pat
     assert await crash_before_the_commit(tmp_path, "never_commits") == (False, [b"once"])
 
 
-async def test_answered_before_the_commit_a_message_is_lost(tmp_path: Path) -> None:
+async def test_without_waiting_for_the_commit_a_message_is_lost(tmp_path: Path) -> None:
     assert await crash_before_the_commit(tmp_path, "answers_and_never_commits") == (True, [])

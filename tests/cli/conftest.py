@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Desk
+from mobium.client import Engine
+from tests.support.commands import PASSWORD, Desk
 from tests.support.server import ServerProcess
 
 
@@ -66,12 +68,19 @@ def talking(
     anna: Desk, bob: Desk, made: dict[str, Made], server: ServerProcess
 ) -> tuple[Desk, Desk, ServerProcess]:
     """Anna and bob know each other and the server, and can be written to."""
-    for desk, other in ((anna, "bob"), (bob, "anna")):
-        desk.run("contact", "add", made[other].key, other)
-        log_in(desk, server.url)
+    log_in(anna, server.url, made["bob"].key, "bob")
+    log_in(bob, server.url, made["anna"].key, "anna")
     return anna, bob, server
 
 
-def log_in(desk: Desk, url: str) -> None:
-    """Connect once, so that prekeys are published and the server is remembered."""
-    desk.run("--server", url, "trust-server")
+def log_in(desk: Desk, url: str, contact: str | None = None, nickname: str | None = None) -> None:
+    """Connect once, so that prekeys are published and the server is remembered; first add a contact."""
+
+    async def work() -> None:
+        [profile] = desk.profile("any").parent.iterdir()
+        async with Engine.open(profile, PASSWORD) as engine:
+            if contact is not None:
+                await engine.contacts.add(contact, nickname)
+            await engine.connect(url)
+
+    asyncio.run(work())

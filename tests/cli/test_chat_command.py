@@ -10,7 +10,7 @@ import signal
 import threading
 
 from mobium_client.plain import harmless
-from tests.cli.conftest import Made
+from tests.cli.conftest import Made, log_in
 from tests.support.commands import Desk
 from tests.support.server import ServerProcess
 
@@ -150,7 +150,7 @@ def test_a_stranger_stands_under_its_key_and_no_nickname_misleads(
     anna: Desk, bob: Desk, made: dict[str, Made], server: ServerProcess
 ) -> None:
     for desk in (anna, bob):
-        desk.run("--server", server.url, "trust-server")
+        log_in(desk, server.url)
     bob.run("send", made["anna"].key, "-", given=EVIL.encode())
     key = made["bob"].key
     with anna.terminal("listen", "--count", "1") as terminal:

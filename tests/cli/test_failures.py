@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,14 @@ def test_a_log_that_cannot_be_written_is_no_second_failure(
     data.write_text("a file where the folder should be")
     assert guarded(lambda: _raise(ValueError(SECRET))) == ExitCode.UNEXPECTED
     assert "no log could be written" in capsys.readouterr().err
+
+
+def test_a_damaged_installation_is_no_second_failure(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mobium.client.profile", None)
+    assert guarded(lambda: importlib.import_module("mobium.client.profile")) == ExitCode.UNEXPECTED
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_link_in_the_place_of_the_log_is_not_followed(data: Path, tmp_path: Path) -> None:

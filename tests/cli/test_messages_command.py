@@ -247,9 +247,8 @@ def test_a_full_mailbox_keeps_the_message(
     anna: Desk, bob: Desk, made: dict[str, Made], tmp_path: Path
 ) -> None:
     with ServerProcess(tmp_path / "server", {"SC_MAX_OFFLINE_MESSAGES": "10"}) as server:
-        for desk, other in ((anna, "bob"), (bob, "anna")):
-            desk.run("contact", "add", made[other].key, other)
-            log_in(desk, server.url)
+        log_in(anna, server.url, made["bob"].key, "bob")
+        log_in(bob, server.url, made["anna"].key, "anna")
         anna.run("send", "bob", "fits")
         said = anna.run("send", "bob", "waits", code=1).sentence
         assert "mailbox is full" in said

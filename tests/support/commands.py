@@ -19,7 +19,7 @@ __all__ = ["COMMAND", "PASSWORD", "Desk", "Result"]
 
 COMMAND = (sys.executable, "-m", "mobium_client")
 PASSWORD = "correct horse battery"  # of nobody
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,7 @@ class Terminal:
         """Press keys."""
         os.write(self._main, keys.encode())
 
-    def expect(self, pattern: str, timeout: float = 30.0) -> re.Match[str]:
+    def expect(self, pattern: str, timeout: float = 60.0) -> re.Match[str]:
         """Wait until the regular expression is found on the screen (rows joined by line breaks)."""
         end = time.monotonic() + timeout
         while True:
@@ -223,7 +223,7 @@ class Terminal:
         """Ctrl-C."""
         self.type("\x03")
 
-    def wait(self, timeout: float = 30.0) -> int:
+    def wait(self, timeout: float = 60.0) -> int:
         """Read to the end and return the exit code."""
         end = time.monotonic() + timeout
         while self._pump(max(0.0, end - time.monotonic())):

@@ -152,7 +152,7 @@ def _forget_output() -> None:
 def _unexpected(error: BaseException) -> ExitCode:
     try:
         where = _note(describe(error))
-    except OSError:
+    except (OSError, ImportError):  # an installation that is damaged has no engine to ask for the folder
         _say(
             f"mobium: Something unexpected went wrong ({type(error).__name__}), and no log could be written."
         )
@@ -218,7 +218,7 @@ class _LogFile(logging.Handler):
             lines.append(describe(record.exc_info[1]))
         try:
             _note("\n".join(lines))
-        except OSError:
+        except (OSError, ImportError):
             return
 
 

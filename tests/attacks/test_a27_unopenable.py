@@ -15,7 +15,7 @@ from mobium.errors import StoreError
 from mobium.protocol import codec, content
 from mobium.protocol import messages as m
 from tests.attacks.people import Person, Scene, state
-from tests.support.engines import PASSWORD, Clock, inside, tx
+from tests.support.engines import PASSWORD, Clock, inside, online, tx
 
 
 def garbage(kind: int = 1) -> bytes:
@@ -56,6 +56,22 @@ async def test_garbage_does_not_stop_what_follows(kind: int, folder: Path) -> No
         await bob.hears("the next one")
         assert bundles_asked(scene, bob) == asked + 1
         assert len((await state(bob))["session"]) == 2
+
+
+async def test_a_first_message_for_lost_keys_is_asked_for_again(folder: Path) -> None:
+    async with Scene(folder) as scene:
+        alice, bob = await scene.pair()
+        scene.server.hold(bob.key)
+        await alice.says(bob, "for keys that are lost")
+        await alice.says(bob, "and one more")
+        lost = await tx(bob.engine, lambda tx: tx.execute("DELETE FROM prekey"))
+        assert lost > 100
+        # What the server still has of them is of no use to anybody; he publishes others in time.
+        await tx(bob.engine, lambda tx: tx.execute("UPDATE server SET published = 0"))
+        await online(bob.engine).upkeep.run_once(1 << 20)
+        await scene.server.release(bob.key)
+        await bob.hears("for keys that are lost", "and one more")
+        await bob.says(alice, "here they are", "delivered")
 
 
 async def test_without_the_pause_every_piece_of_garbage_begins_a_session(

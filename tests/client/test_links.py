@@ -83,7 +83,9 @@ def test_the_qr_code_is_the_links_own_and_fits_a_small_terminal() -> None:
     assert rows[: len(expected)] == expected
 
 
-@pytest.mark.parametrize(("text", "nickname"), [("bob", True), (HEX, False), (HEX[:-1], True), ("mobium://x", False)])
+@pytest.mark.parametrize(
+    ("text", "nickname"), [("bob", True), (HEX, False), (HEX[:-1], True), ("mobium://x", False)]
+)
 def test_what_can_only_be_a_nickname(text: str, nickname: bool) -> None:
     assert is_nickname(text) is nickname
 

@@ -192,10 +192,11 @@ async def test_a_changed_key_stops_sending_until_it_is_accepted(world: World) ->
         await alice.contacts.accept_key("Bob")
 
 
+@pytest.mark.parametrize("limit", ["_MAX_OF_REQUEST", "_MAX_BYTES_OF_REQUEST"])
 async def test_a_stranger_cannot_fill_the_history(
-    world: World, server: HostileServer, monkeypatch: pytest.MonkeyPatch
+    world: World, server: HostileServer, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr("mobium.client.receive._MAX_OF_REQUEST", 3)
+    monkeypatch.setattr(f"mobium.client.receive.{limit}", 3)  # messages, or bytes: each has one
     alice = await world.engine("alice")
     bob = await world.engine("bob")
     await settle(alice, bob)

@@ -12,6 +12,7 @@ import pytest
 
 from mobium.client import ConnectionChanged, Engine, MessageReceived
 from mobium.client.address import Address
+from mobium.client.store.database import Tx
 from mobium.client.transport import Transport
 from mobium.errors import (
     InvalidInput,
@@ -274,3 +275,16 @@ async def test_a_full_disk_is_one_sentence_and_the_connection_ends(
     assert server.accounts[bytes.fromhex(alice.me)].mailbox, "nothing was acknowledged"
     await alice.connect()
     await server.drained(bytes.fromhex(alice.me))
+
+
+async def test_a_full_disk_at_the_hourly_maintenance_ends_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_tx: Tx, _now: int) -> None:
+        raise StoreError("The disk is full, so nothing was changed; make room and try again.")
+
+    monkeypatch.setattr("mobium.client.engine.maintain", full)
+    alice, bob = await world.pair()
+    ear = Ear(bob)
+    await alice.send(bob.me, "still here")
+    assert (await ear.text()).text == "still here"

@@ -18,7 +18,7 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -385,8 +385,10 @@ class Engine:
 
     async def _maintain(self) -> None:
         while True:
-            await self._core.store.run(maintain, self._core.now())
-            await self._core.store.checkpoint()
+            # A disk that is full for a while is no reason to end a conversation; the next hour tries again.
+            with suppress(StoreError):
+                await self._core.store.run(maintain, self._core.now())
+                await self._core.store.checkpoint()
             await asyncio.sleep(INTERVAL)
 
 

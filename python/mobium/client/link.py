@@ -124,7 +124,7 @@ class Link:
     async def request(
         self,
         message: ClientMessage,
-        timeout: float = _REQUEST_TIMEOUT,
+        timeout: float = _REQUEST_TIMEOUT,  # noqa: ASYNC109 - a caller names one number, not a context
     ) -> ServerMessage:
         """Send a message with a fresh `rid` and return its answer.
 

@@ -28,6 +28,7 @@ __all__ = ["RECOVERY_TIME", "receive"]
 
 RECOVERY_TIME: Final = 30 * 86_400  # seconds after a recovery in which old peers are asked to send again
 _MAX_OF_REQUEST: Final = 200  # messages of one stranger before the user has answered
+_MAX_BYTES_OF_REQUEST: Final = 4 << 20  # and their text, lest fifty strangers fill a disk
 # Fewer retries of one peer than this are honoured in an hour. An honest one asks once; another one could have
 # everything that was sent to it sent again for ever.
 _MAX_RETRIES: Final = 8
@@ -73,8 +74,10 @@ def _stranger_limit(tx: Tx, peer: Peer | None) -> str:
     if peer is None or peer.relation == "unknown":
         if peers.waiting(tx, "request") >= peers.MAX_REQUESTS:
             return "too many requests wait already"
-    elif peer.relation == "request" and messages.count(tx, peer.id) >= _MAX_OF_REQUEST:
-        return "too many messages of a request"
+    elif peer.relation == "request":
+        number, size = messages.held(tx, peer.id)
+        if number >= _MAX_OF_REQUEST or size >= _MAX_BYTES_OF_REQUEST:
+            return "too many messages of a request"
     return ""
 
 

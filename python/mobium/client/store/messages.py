@@ -23,8 +23,8 @@ __all__ = [
     "add_incoming",
     "add_outgoing",
     "conversations",
-    "count",
     "find_outgoing",
+    "held",
     "history",
     "last_position",
     "page",
@@ -132,9 +132,12 @@ def find_outgoing(tx: Tx, content_id: bytes, peer: int | None = None) -> Message
     return None if row is None else _message(row)
 
 
-def count(tx: Tx, peer: int) -> int:
-    """How many messages there are with a peer."""
-    return int(tx.value("SELECT count(*) FROM message WHERE peer = ?", peer))
+def held(tx: Tx, peer: int) -> tuple[int, int]:
+    """How many messages there are with a peer, and the bytes of their text."""
+    row = tx.one(
+        "SELECT count(*), coalesce(sum(length(CAST(text AS BLOB))), 0) FROM message WHERE peer = ?", peer
+    )
+    return (0, 0) if row is None else (int(row[0]), int(row[1]))
 
 
 def plaintext(tx: Tx, position: int) -> bytes | None:

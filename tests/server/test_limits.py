@@ -236,10 +236,14 @@ async def test_too_many_of_one_address_are_told_so(tmp_path: Path) -> None:
 
 
 async def test_too_many_in_all_are_told_so(tmp_path: Path) -> None:
-    async with server(tmp_path, max_connections=2) as one, client(one.url), client(one.url):
-        async with connect(one.url) as third:
-            await third.wait_closed()
-            assert third.close_code == 4429
+    async with (
+        server(tmp_path, max_connections=2) as one,
+        client(one.url),
+        client(one.url),
+        connect(one.url) as third,
+    ):
+        await third.wait_closed()
+        assert third.close_code == 4429
 
 
 async def test_a_stranger_makes_way_for_somebody_who_logs_in(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from mobium_server.storage.base import Prekey, Publication, Storage
 from mobium_server.storage.memory import MemoryStorage
 from mobium_server.storage.sqlite import SqliteStorage
 from tests.support.office import Bench, Timers, Wire
-from tests.support.patched_server import early_commit
+from tests.support.patched_server import early
 from tests.support.server import schedules
 
 PEOPLE = [letter * 32 for letter in (b"a", b"b", b"c")]
@@ -358,6 +358,6 @@ def test_an_early_acknowledgement_is_caught(monkeypatch: pytest.MonkeyPatch) -> 
     class Faulty(Mailboxes):
         pass
 
-    monkeypatch.setattr(delivery.PostOffice, "_commit", early_commit(delivery.PostOffice._commit))
+    monkeypatch.setattr(delivery.PostOffice, "_wait", early(delivery.PostOffice._wait))
     with pytest.raises(AssertionError, match=r"acknowledged (to|too)"):
         run(Faulty, 500)

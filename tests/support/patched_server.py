@@ -10,34 +10,33 @@ import sys
 from collections.abc import Callable
 
 from mobium_server.__main__ import main
-from mobium_server.delivery import PostOffice, accepted
+from mobium_server.delivery import Desk, Envelope, PostOffice, accepted
+
+Wait = Callable[[PostOffice, Envelope, Desk, "int | None"], None]
 
 
-def early_commit(commit: Callable[[PostOffice], None]) -> Callable[[PostOffice], None]:
-    """A `PostOffice._commit` that answers senders when their messages enter a transaction, not when it is
-    durable.
-    """
+def early(wait: Wait) -> Wait:
+    """A `PostOffice._wait` that answers a sender when its message begins to wait for the commit."""
 
-    def early(office: PostOffice) -> None:
-        for envelope in office._waiting.values():
-            for desk, rid in envelope.answers:
-                if desk.open:
-                    desk.outlet.send(accepted(envelope.delivery, rid))
-                office._release(desk, envelope.size)
-            envelope.answers.clear()
-        commit(office)
+    def patched(office: PostOffice, envelope: Envelope, desk: Desk, rid: int | None) -> None:
+        wait(office, envelope, desk, rid)
+        for one, number in envelope.answers:
+            if one.open:
+                one.outlet.send(accepted(envelope.delivery, number))
+            office._release(one, envelope.size)
+        envelope.answers.clear()
 
-    return early
+    return patched
 
 
 def acknowledge_before_commit() -> None:
     """Senders are answered before the commit."""
-    setattr(PostOffice, "_commit", early_commit(PostOffice._commit))  # noqa: B010 - a method is not assigned to
+    setattr(PostOffice, "_wait", early(PostOffice._wait))  # noqa: B010 - a method is not assigned to
 
 
 def never_commits() -> None:
     """Messages are forwarded and nothing is ever written: a server that is always just before its commit."""
-    PostOffice._commit = lambda _office: None  # type: ignore[method-assign, assignment]
+    setattr(PostOffice, "_commit", lambda _office: None)  # noqa: B010
 
 
 def answers_and_never_commits() -> None:

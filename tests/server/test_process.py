@@ -1,0 +1,174 @@
+"""The server as a process: what it says, how it ends, what survives, and what its log keeps to itself."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mobium.protocol.messages import Accepted, Delivery
+from mobium_server import __version__
+from mobium_server.__main__ import main
+from tests.support.raw import request
+from tests.support.server import Person, ServerProcess, client, log_in
+
+
+def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """The command, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "mobium_server", *arguments],
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", **settings},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+def test_version(tmp_path: Path) -> None:
+    assert run("--version", folder=tmp_path).stdout == f"mobium-server {__version__}\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_setting_is_one_sentence(tmp_path: Path) -> None:
+    ended = run(folder=tmp_path, SC_PORT="eighty")
+    assert ended.returncode == 2
+    assert ended.stderr == "mobium-server: SC_PORT must be a whole number from 0 to 65535 (port).\n"
+
+
+def test_a_wrong_line_of_env_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("SC_REQUIRE_TLS=perhaps\n")
+    ended = run(folder=tmp_path)
+    assert (ended.returncode, ended.stderr) == (2, "mobium-server: SC_REQUIRE_TLS must be true or false.\n")
+
+
+def test_a_foreign_database_is_one_sentence(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "x.db").execute("CREATE TABLE recipes (name TEXT)").connection.close()
+    ended = run(folder=tmp_path, SC_DATABASE_URL="sqlite://x.db", SC_PORT="0")
+    assert ended.returncode == 1
+    assert "not that of a mobium server" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_port_in_use_is_one_sentence(process: ServerProcess) -> None:
+    process.start()
+    ended = run(
+        folder=process.folder, SC_HOST="127.0.0.1", SC_PORT=str(process.port), SC_DATABASE_URL="sqlite://y.db"
+    )
+    assert ended.returncode == 1
+    assert f"cannot listen on SC_HOST=127.0.0.1 SC_PORT={process.port}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_second_server_on_the_database_is_one_sentence(process: ServerProcess) -> None:
+    process.start()
+    ended = run(
+        folder=process.folder, SC_PORT="0", SC_DATABASE_URL=f"sqlite://{process.folder / 'mobium.db'}"
+    )
+    assert ended.returncode == 1
+    assert "in use by another server" in ended.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ended = run(folder=tmp_path, SC_PORT="0", SC_DATABASE_URL="sqlite://file/x.db")
+    assert ended.returncode == 1
+    assert "cannot be opened" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_start_says_where_clients_connect(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as process:
+        text = "".join(process.errors)
+        assert f"Clients on this machine connect to {process.url}" in text
+        assert "SC_TLS_CERT" in text
+        assert process.url == f"ws://127.0.0.1:{process.port}/ws"
+    with ServerProcess(tmp_path, {"SC_HOST": "0.0.0.0", "SC_REQUIRE_TLS": "true"}) as process:
+        text = "".join(process.errors)
+        assert "every connection is refused unless it comes through a proxy" in text
+        assert process.url == f"ws://127.0.0.1:{process.port}/ws"
+
+
+def test_bad_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--nonsense"])
+    assert "unrecognized arguments" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_an_orderly_end(process: ServerProcess, number: int) -> None:
+    process.start()
+    ben = Person()
+    async with client(process.url) as anna:
+        away = await log_in(process.url, ben)
+        await away.publish()
+        await away.close()
+        sent = [await anna.post(ben.public, bytes([i])) for i in range(30)]
+        # What waits is committed and answered before the sockets are closed.
+        ended = asyncio.create_task(asyncio.to_thread(process.stop, number))
+        answers = [(await anna.expect(Accepted)).id for _ in sent]
+        assert answers == sent
+        assert await anna.closed() == 1001
+        assert await ended == 0
+    folder = process.folder
+    assert not (folder / "mobium.db-wal").exists(), "the log was written back"
+    process.start()
+    async with client(process.url, ben, publish=False) as back:
+        assert [(await back.take()).payload[1] for _ in range(30)] == list(range(30))
+
+
+async def test_an_end_with_nobody_there(process: ServerProcess) -> None:
+    process.start()
+    assert await asyncio.to_thread(process.stop) == 0
+    assert not any("Traceback" in line or "ERROR" in line for line in process.errors)
+
+
+async def test_a_client_that_never_reads_does_not_hold_up_the_end(process: ServerProcess) -> None:
+    process.start()
+    anna = await log_in(process.url)
+    anna.socket.transport.pause_reading()
+    assert await asyncio.to_thread(process.stop) == 0
+    anna.socket.transport.abort()
+
+
+async def test_a_kill_loses_nothing_that_was_acknowledged(process: ServerProcess) -> None:
+    process.settings["SC_RATE_GENERAL"] = "0"
+    process.start()
+    ben = Person()
+    anna = await log_in(process.url)
+    away = await log_in(process.url, ben)
+    await away.publish()
+    await away.close()
+    sent = [await anna.post(ben.public, bytes([i])) for i in range(200)]
+    acknowledged = [(await anna.expect(Accepted)).id for _ in range(50)]
+    process.kill()
+    await anna.close()
+    process.start()
+    async with client(process.url, ben, publish=False) as back:
+        shown = [(await back.take()).id for _ in range(back.welcome.offline_count)]
+        assert shown == sent[: len(shown)], "in order"
+        assert set(acknowledged) <= set(shown)
+        await back.nothing(Delivery)
+
+
+async def test_the_log_names_nobody(process: ServerProcess) -> None:
+    process.start()
+    async with client(process.url) as anna, client(process.url) as ben:
+        await anna.post(ben.public, b"a very secret text")
+        await ben.take()
+        await anna.expect(Accepted)
+        await anna.send_raw(b"\xc1")
+    await request(process.port, "/nothing-like-this")
+    assert await asyncio.to_thread(process.stop) == 0
+    text = "".join(process.errors)
+    for secret in (anna.public.hex(), ben.public.hex(), "secret text", "nothing-like-this"):
+        assert secret not in text
+    # The address of the server itself is said at the start; no peer's port is.
+    assert "ERROR" not in text
+    assert len(process.errors) < 8

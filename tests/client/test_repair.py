@@ -10,7 +10,7 @@ import pytest
 from mobium.client import Engine
 from mobium.client.store import incoming
 from mobium.client.store.database import Tx
-from tests.support.engines import PASSWORD, Ear, World, inside, settle, tx, until
+from tests.support.engines import PASSWORD, PATIENCE, Ear, World, inside, settle, tx, until
 from tests.support.hostile import HostileServer
 
 
@@ -66,6 +66,28 @@ async def test_an_identity_recovered_on_an_empty_machine_talks_on(world: World, 
         if who_writes == "old peer"
         else ["before", "answer", "here I am", "good"]
     )
+
+
+async def test_everything_that_waited_for_a_recovered_identity_arrives_in_order(world: World) -> None:
+    words = await world.create("bob")
+    alice = await world.engine("alice")
+    async with world.opened("bob") as bob:
+        await settle(bob, alice)
+        key = bob.me
+        await bob.contacts.add(alice.me)
+        await bob.wait(await bob.send(alice.me, "before"), "sent", 5)
+        await alice.wait(await alice.send(key, "answer"), "delivered", 5)
+    # More than one batch, so that the first of them could already be asked for while the rest still waits.
+    texts = [f"waiting {number}" for number in range(150)]
+    sent = [await alice.send(key, text) for text in texts]
+    await alice.wait(sent[-1], "sent", PATIENCE)
+    bob = await recover(world, "bob", words)
+
+    async def all_there() -> bool:
+        return len(await bob.history(alice.me, limit=200)) == len(texts)
+
+    await until(all_there)
+    assert [line.text for line in await bob.history(alice.me, limit=200)] == texts
 
 
 @pytest.mark.parametrize("smaller_writes", [True, False])

@@ -66,7 +66,7 @@ class Online:
         self.outbox = Outbox(core, self.link.send, self.link.request)
         self.inbox = Inbox(core, self.link.send, self._stored)
         self.receipts = Receipts(core, receipt_delay, self.outbox.wake)
-        self.repair = Repair(core, self.link.request, self.outbox.wake)
+        self.repair = Repair(core, self.link.request, self.outbox.wake, lambda: self.inbox.drained)
         self.upkeep = Upkeep(core, self.link.request, address.host)
         self._noted_drained = False
         self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -27,18 +27,27 @@ from mobium.protocol.content import Retry
 __all__ = ["Repair"]
 
 _LONGEST_SLEEP: Final = 3_600.0
+# What else waits on the server belongs into the same retry, since there is one an hour; a server that counts
+# wrongly is not waited for longer than this, in seconds.
+_PATIENCE: Final = 30.0
 _IN_ONE: Final = 512  # hashes in one retry, if the server takes so large a message
 _HASH_SIZE: Final = 34  # bytes of one in a retry
 _REST: Final = 128  # and of everything else
 
 
 class Repair:
-    """Asks again while there is a connection; `queued()` is called when something can go out."""
+    """Asks again while there is a connection and, by `drained()`, nothing more waits on the server.
 
-    def __init__(self, core: Core, request: Request, queued: Callable[[], None]) -> None:
+    `queued()` is called when something can go out.
+    """
+
+    def __init__(
+        self, core: Core, request: Request, queued: Callable[[], None], drained: Callable[[], bool]
+    ) -> None:
         self._core = core
         self._request = request
         self._queued = queued
+        self._drained = drained
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -49,12 +58,16 @@ class Repair:
         """Ask again until cancelled. Raises StoreError."""
         delay = _LONGEST_SLEEP
         while True:
+            patient = True
             try:
                 async with asyncio.timeout(delay):
                     await self._wake.wait()
             except TimeoutError:
-                pass
+                patient = False
             self._wake.clear()
+            if patient and not self._drained():
+                delay = _PATIENCE
+                continue
             delay = _LONGEST_SLEEP
             for peer, at in await self._core.store.run(_due, self._core.now()):
                 wait = at - self._core.now()

@@ -64,7 +64,7 @@ def note_unopened(tx: Tx, digest: bytes, peer: int | None, reason: str, now: int
     )
     tx.execute(
         "DELETE FROM unopened WHERE digest IN"
-        " (SELECT digest FROM unopened WHERE peer IS ? ORDER BY at DESC, digest LIMIT -1 OFFSET ?)",
+        " (SELECT digest FROM unopened WHERE peer IS ? ORDER BY seq DESC LIMIT -1 OFFSET ?)",
         peer, _KEPT_UNOPENED,
     )  # fmt: skip
 
@@ -95,7 +95,7 @@ def due_retries(tx: Tx, now: int, recovered_until: int) -> list[tuple[int, int]]
 def take_unopened(tx: Tx, peer: int, now: int, limit: int) -> list[bytes]:
     """Up to `limit` hashes of a peer's payloads that nobody asked for yet; they are being asked for now."""
     rows = tx.all(
-        "SELECT digest FROM unopened WHERE peer = ? AND NOT retried AND at > ? ORDER BY at, digest LIMIT ?",
+        "SELECT digest FROM unopened WHERE peer = ? AND NOT retried AND at > ? ORDER BY seq LIMIT ?",
         peer, now - RETRY_AGE, limit,
     )  # fmt: skip
     tx.many("UPDATE unopened SET retried = 1 WHERE digest = ?", rows)

@@ -94,12 +94,13 @@ CREATE TABLE shown (
 ) WITHOUT ROWID;
 CREATE INDEX shown_at ON shown (at);
 CREATE TABLE unopened (
-    digest BLOB PRIMARY KEY,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,      -- the order of arrival, in which they are asked for again
+    digest BLOB NOT NULL UNIQUE,
     peer INTEGER,                               -- null for a sender that is nobody to us
     at INTEGER NOT NULL,
     reason TEXT NOT NULL,
     retried INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
+);
 CREATE INDEX unopened_peer ON unopened (peer, retried);
 
 CREATE TABLE message (

@@ -73,8 +73,13 @@ async def acknowledge_late(scene: Scene) -> list[str]:
             await scene.server.cut(bob.key)
             await alice.says(bob, "four")
             await bob.ear.connection("waiting")
-            online(bob.engine).link.retry_now()
-            await scene.server.until(lambda: account.line is not None, "Bob again")
+            link = online(bob.engine).link
+            link.retry_now()
+
+            async def connected() -> bool:
+                return link.online
+
+            await until(connected)
             await scene.server.release(bob.key, lambda mailbox: [mailbox[-1], *mailbox[:-1]])
             slow.go()
             await slow.begins(2)

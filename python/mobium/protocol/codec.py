@@ -84,8 +84,8 @@ def unpack_map(data: bytes) -> dict[str, Any]:
 def _unpack_flat(data: bytes) -> dict[str, Any] | None:
     """The map of a small frame that holds no other containers, as most do, or None: look again, strictly.
 
-    The same rules without a call into Python for each container: a map that came out as long as its first byte
-    says has no repeated keys.
+    The same rules without a call into Python for each container: a map that came out as long as its first
+    byte says has no repeated keys.
     """
     if len(data) > _SMALL:
         return None

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BACKEND_FOLDERS = ["kernels", "crypto", "client", "e2e", "attacks"]
 
 #: Seconds that one part may take before it counts as hung.
-PART_LIMIT = 20 * 60
+PART_LIMIT = 40 * 60
 PART_LIMIT_LONG = 6 * 60 * 60
 
 NO_TESTS_COLLECTED = 5  # pytest's exit code

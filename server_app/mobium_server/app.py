@@ -23,11 +23,14 @@ from mobium_server import __version__, stats
 from mobium_server.clock import Clock
 from mobium_server.config import Settings, database_path
 from mobium_server.delivery import PostOffice
-from mobium_server.gateway import Gateway
+from mobium_server.door import Door
+from mobium_server.gateway import Wire
 from mobium_server.handlers.common import CAPABILITIES, NAME
 from mobium_server.hosts import accepts_host
 from mobium_server.http import Routes
 from mobium_server.hub import Hub
+from mobium_server.listener import Listener
+from mobium_server.reception import Reception
 from mobium_server.stats import Counters, Figure
 from mobium_server.storage.base import Storage
 from mobium_server.storage.sqlite import SqliteStorage
@@ -52,7 +55,7 @@ class Server:
     port: int
     public_key: bytes
     hub: Hub
-    gateway: Gateway
+    listener: Listener
     certificates: Certificates | None
 
     @property
@@ -118,6 +121,7 @@ async def _serving(
     counters = Counters()
     office = PostOffice(storage, worker, loop.call_later, now=clock.own, steady=clock.steady)
     hub = Hub(settings, storage, worker, office, clock, counters)
+    door = Door(settings.max_connections, settings.max_connections_per_ip, counters)
 
     def own_name(name: str) -> bool:
         return accepts_host(
@@ -127,7 +131,7 @@ async def _serving(
     def new_connection() -> ServerConnection:
         return ServerConnection(key, own_name, settings.max_message_size)
 
-    figures = _figures(hub, office, counters, lambda: gateway.door.places)
+    figures = _figures(hub, office, counters, lambda: door.places)
     routes = Routes(
         origins=settings.cors_origins,
         admin_token=settings.admin_token,
@@ -136,21 +140,22 @@ async def _serving(
         stats=lambda: stats.as_dict(figures),
         metrics=lambda: stats.prometheus(figures),
     )
-    gateway = Gateway(settings, hub, routes, certificates, new_connection, counters)
-    port = await gateway.listen()
+    reception = Reception(settings, routes, door, hub.admission, counters)
+    listener = Listener(settings, hub, reception, certificates, new_connection, counters)
+    port = await listener.listen(Wire)
     upkeep = Upkeep(storage, clock, worker, office, settings.message_ttl, loop)
     try:
-        yield Server(settings, port, key.public, hub, gateway, certificates)
+        yield Server(settings, port, key.public, hub, listener, certificates)
     finally:
         upkeep.stop()
-        gateway.stop_listening()
+        listener.stop_listening()
         drained = asyncio.Event()
         office.drain(drained.set)
         try:
             await asyncio.wait_for(drained.wait(), DRAIN_TIME)
         except TimeoutError:
             log.exception("The last messages could not be stored in time; their senders were not answered.")
-        await gateway.close_all(CloseCode.SHUTTING_DOWN, CLOSE_TIME)
+        await listener.close_all(CloseCode.SHUTTING_DOWN, CLOSE_TIME)
 
 
 def _signing_key(storage: Storage) -> SigningKey:

@@ -1,9 +1,9 @@
-"""The listening socket and every connection on it: limits at the door, TLS or not, HTTP or WebSocket,
-keepalive, slow readers, closing.
+"""One connection: TLS or not, HTTP or WebSocket, the login's time, keepalive, slow readers, closing.
 
 websockets' sans-I/O protocol does the framing; a connection is one object with one timer and no task. The
-only file of the server that imports `websockets`. Not its concern: what messages mean (`mobium_server.hub`)
-and what HTTP paths answer (`mobium_server.http`).
+only file of the server that imports `websockets`. Not its concern: the listening socket
+(`mobium_server.listener`), who may come in (`mobium_server.reception`), what messages mean
+(`mobium_server.hub`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import email.utils
 import logging
 import random
 import ssl
-import sys
-from collections.abc import Callable
 from enum import IntEnum
 
 from websockets.datastructures import Headers, MultipleValuesError
@@ -24,28 +22,26 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from mobium.protocol.codes import CloseCode, ErrorCode, sentence
+from mobium.protocol.codes import CloseCode, ErrorCode
 from mobium.protocol.connection import LoggedIn, Refusal, ServerConnection
 from mobium.protocol.limits import PREAUTH_FRAME
-from mobium_server.config import Settings
-from mobium_server.door import Door
 from mobium_server.frames import PING, cut, header
-from mobium_server.http import Asked, Reply, Routes, plain
-from mobium_server.hub import INTERNAL_ERROR, Hub, Session
+from mobium_server.http import Asked, Reply, plain
+from mobium_server.hub import INTERNAL_ERROR, Session
 from mobium_server.limits import Address, address_key, in_networks, parse_address
-from mobium_server.stats import Counters
-from mobium_server.tls import ALERT, CLIENT_HELLO, Certificates, TlsLayer
+from mobium_server.listener import Listener
+from mobium_server.reception import Entry
+from mobium_server.tls import ALERT, CLIENT_HELLO, TlsLayer
 
 try:
     from websockets.speedups import apply_mask
 except ImportError:  # a platform without the compiled part
     from websockets.utils import apply_mask
 
-__all__ = ["Gateway"]
+__all__ = ["Wire"]
 
 log = logging.getLogger(__name__)
 
-READ_SIZE = 65_536  # bytes taken from a socket at once, into one buffer for all
 # unsent bytes beyond which a connection is a slow reader: nothing more is handed to it or taken from it
 WRITE_HIGH = 65_536
 WRITE_LOW = 16_384
@@ -53,7 +49,6 @@ REQUEST_BYTES = 16_384  # an HTTP request, before which nobody is known
 FRAGMENTS = 64  # pieces of one message; more would make small bytes expensive
 CLOSING_TIME = 2.0  # seconds that a peer has to finish a close
 COURTESY_TIME = 5.0
-BACKLOG = 1_024
 _LINE_END = 10
 PROTOCOL_ERROR = 1_002  # the WebSocket's own code
 
@@ -85,95 +80,6 @@ class Stage(IntEnum):
     CLOSING = 4
 
 
-class Gateway:
-    """The listening socket and what all connections share."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        hub: Hub,
-        routes: Routes,
-        certificates: Certificates | None,
-        new_connection: Callable[[], ServerConnection],
-        counters: Counters,
-    ) -> None:
-        self.settings = settings
-        self.hub = hub
-        self.routes = routes
-        self.certificates = certificates
-        self.new_connection = new_connection
-        self.counters = counters
-        self.loop = asyncio.get_running_loop()
-        self.lines: set[Wire] = set()
-        self.door = Door(settings.max_connections, settings.max_connections_per_ip, counters)
-        self.stopping = False
-        self._buffer = memoryview(bytearray(READ_SIZE))
-        self._dirty: list[Wire] = []
-        self._server: asyncio.Server | None = None
-        self._empty: asyncio.Event = asyncio.Event()
-
-    async def listen(self) -> int:
-        """Open the socket; returns its port. Raises OSError."""
-        self._server = await self.loop.create_server(
-            lambda: Wire(self), self.settings.host or None, self.settings.port, backlog=BACKLOG
-        )
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
-
-    def stop_listening(self) -> None:
-        """Take no more connections, and read no more from those there are."""
-        self.stopping = True
-        if self._server is not None:
-            self._server.close()
-        for wire in self.lines:
-            wire.hold()
-
-    async def close_all(self, code: int, patience: float) -> None:
-        """Close every connection, and after `patience` seconds drop what is left."""
-        for wire in list(self.lines):
-            wire.close(code)
-        self._empty.clear()
-        if self.lines:
-            try:
-                await asyncio.wait_for(self._empty.wait(), patience)
-            except TimeoutError:
-                for wire in list(self.lines):
-                    wire.drop()
-                await asyncio.sleep(0)
-
-    def gone(self, wire: Wire) -> None:
-        """A connection ended."""
-        self.lines.discard(wire)
-        self.door.leave(wire)
-        if not self.lines:
-            self._empty.set()
-
-    # ------------------------------------------------------------ buffers
-
-    def read_buffer(self) -> memoryview:
-        """Where the next bytes of any connection go; they are used up before anything else is read."""
-        if sys.platform == "win32":  # the proactor reads into many buffers at once
-            return memoryview(bytearray(READ_SIZE))
-        return self._buffer
-
-    def soon(self, wire: Wire) -> None:
-        """Write what `wire` has to say at the end of this turn of the loop."""
-        if not self._dirty:
-            self.loop.call_soon(self._flush)
-        self._dirty.append(wire)
-
-    def _flush(self) -> None:
-        dirty, self._dirty = self._dirty, []
-        for wire in dirty:
-            try:
-                wire.flush()
-            except Exception:
-                # Whatever is wrong with this connection, the others in the same turn get their frames.
-                log.exception("A connection failed.")
-                self.counters.internal += 1
-                wire.drop()
-
-
 class Wire(asyncio.BufferedProtocol):
     """One connection."""
 
@@ -181,8 +87,8 @@ class Wire(asyncio.BufferedProtocol):
         "_buffer",
         "_connection",
         "_fragments",
-        "_gateway",
         "_held",
+        "_listener",
         "_out",
         "_paused",
         "_rest",
@@ -201,8 +107,8 @@ class Wire(asyncio.BufferedProtocol):
 
     _transport: asyncio.Transport
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
         self._stage = Stage.FIRST_BYTE
         self._tls: TlsLayer | None = None
         self._websocket: ServerProtocol | None = None
@@ -226,33 +132,33 @@ class Wire(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not isinstance(transport, asyncio.Transport):
             raise TypeError("A connection needs a stream.")
-        gateway = self._gateway
+        listener = self._listener
         self._transport = transport
-        if gateway.stopping:
+        if listener.stopping:
             transport.abort()
             return
         transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
         name = transport.get_extra_info("peername")
         self.peer = parse_address(name[0]) if name else None
         self.address = address_key(self.peer) if self.peer is not None else ""
-        self.behind_proxy = in_networks(self.peer, gateway.settings.trusted_proxies)
-        gateway.lines.add(self)
-        time = gateway.settings.auth_timeout if gateway.door.enter(self) else COURTESY_TIME
-        self._timer = gateway.loop.call_later(time, self._on_time)
+        self.behind_proxy = in_networks(self.peer, listener.settings.trusted_proxies)
+        listener.lines.add(self)
+        time = listener.settings.auth_timeout if listener.door.enter(self) else COURTESY_TIME
+        self._timer = listener.loop.call_later(time, self._on_time)
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._end_timer()
         self._stage = Stage.CLOSING
-        self._gateway.gone(self)
+        self._listener.gone(self)
         session, self._session = self._session, None
         if session is not None:
-            self._gateway.hub.log_out(session)
+            self._listener.hub.log_out(session)
         self._websocket = None
         self._tls = None
         self._out = self._rest = self._fragments = None
 
     def get_buffer(self, _size_hint: int) -> memoryview:
-        self._buffer = self._gateway.read_buffer()
+        self._buffer = self._listener.read_buffer()
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -275,7 +181,7 @@ class Wire(asyncio.BufferedProtocol):
             self._transport.close()
         except Exception:
             log.exception("A connection failed.")
-            self._gateway.counters.internal += 1
+            self._listener.counters.internal += 1
             self.close(INTERNAL_ERROR)
 
     def eof_received(self) -> bool | None:
@@ -290,7 +196,7 @@ class Wire(asyncio.BufferedProtocol):
         self._paused = False
         self._set_reading()
         if self._session is not None and self._stage is Stage.OPEN:
-            self._gateway.hub.office.pump(self._session.desk)
+            self._listener.hub.office.pump(self._session.desk)
 
     def _set_reading(self) -> None:
         transport = self._transport
@@ -302,15 +208,15 @@ class Wire(asyncio.BufferedProtocol):
     # ------------------------------------------------------------ bytes in
 
     def _first_bytes(self, data: memoryview) -> None:
-        gateway = self._gateway
+        listener = self._listener
         self._stage = Stage.REQUEST
         if data[0] == CLIENT_HELLO:
-            if gateway.certificates is None:
+            if listener.certificates is None:
                 self._transport.write(ALERT)
                 self._stage = Stage.CLOSING
                 self._transport.close()
                 return
-            self._tls = TlsLayer(gateway.certificates.context, self._transport.write)
+            self._tls = TlsLayer(listener.certificates.context, self._transport.write)
         self._websocket = ServerProtocol(max_size=PREAUTH_FRAME, logger=_quiet)
 
     def _receive(self, data: bytes | memoryview) -> None:
@@ -389,7 +295,7 @@ class Wire(asyncio.BufferedProtocol):
                 *writes,
             ]
         if isinstance(websocket.parser_exc, PayloadTooBig):
-            self._gateway.counters.malformed += 1
+            self._listener.counters.malformed += 1
         self.flush()  # answers to what came before the end, or a pong, go before it
         for data in writes:
             if data:
@@ -400,90 +306,43 @@ class Wire(asyncio.BufferedProtocol):
     # ------------------------------------------------------------ HTTP
 
     def _request(self, request: Request) -> None:
-        try:
-            reply = self._consider(request)
-        except MultipleValuesError:
-            reply = plain(400, "The request is malformed.")
-        if reply is not None:
-            self._reply(reply, request.method)
-
-    def _consider(self, request: Request) -> Reply | None:
-        """What an HTTP request gets; None if it became a WebSocket."""
-        gateway = self._gateway
         headers = request.headers
-        path = request.path.partition("?")[0]
-        forwarded = None
-        encrypted = self._tls is not None
-        if self.behind_proxy:
-            forwarded = self._forwarded_for(headers)
-            protocols = ",".join(headers.get_all("X-Forwarded-Proto")).split(",")
-            encrypted = encrypted or protocols[-1].strip().lower() == "https"
-        place = gateway.door.has_place(self)
-        if self.behind_proxy and place:
-            if forwarded is not None:
-                self.address = address_key(forwarded)
-            place = gateway.door.count(self)
-        local = self.behind_proxy or (self.peer is not None and self.peer.is_loopback)
-        if gateway.settings.require_tls and not encrypted and not (path == "/health" and local):
-            gateway.counters.refused += 1
-            return plain(403, sentence(ErrorCode.TLS_REQUIRED))
-        if path != "/ws" or request.method != "GET":
-            if not place:
-                return plain(503, sentence(ErrorCode.TOO_MANY_CONNECTIONS), Retry_After="10")
-            wait = gateway.hub.admission(self.address)
-            if wait:
-                return plain(429, sentence(ErrorCode.RATE_LIMITED), Retry_After=str(int(wait) + 1))
-            return gateway.routes.answer(
-                Asked(
-                    "GET" if path == "/ws" else request.method,
-                    path,
-                    headers.get("Host", ""),
-                    headers.get("Origin"),
-                    headers.get("Authorization", ""),
-                )
+        try:
+            asked = Asked(
+                method=request.method,
+                path=request.path.partition("?")[0],
+                host=headers.get("Host", ""),
+                origin=headers.get("Origin"),
+                authorization=headers.get("Authorization", ""),
+                forwarded_for=tuple(headers.get_all("X-Forwarded-For")),
+                forwarded_proto=tuple(headers.get_all("X-Forwarded-Proto")),
             )
-        return self._open_socket(request, headers, place)
+        except MultipleValuesError:
+            self._reply(plain(400, "The request is malformed."))
+            return
+        decision = self._listener.reception.consider(self, asked, encrypted=self._tls is not None)
+        if isinstance(decision, Reply):
+            self._reply(decision, request.method)
+        else:
+            self._open_socket(request, place=decision is Entry.ADMITTED)
 
-    def _forwarded_for(self, headers: Headers) -> Address | None:
-        """The nearest address that no trusted proxy has; a client can only write further left."""
-        trusted = self._gateway.settings.trusted_proxies
-        for part in reversed(",".join(headers.get_all("X-Forwarded-For")).split(",")):
-            text = part.strip()
-            address = parse_address(text.removeprefix("[").partition("]")[0]) or parse_address(
-                text.partition(":")[0]
-            )
-            if address is None or not in_networks(address, trusted):
-                return address
-        return None
-
-    def _open_socket(self, request: Request, headers: Headers, place: bool) -> Reply | None:
-        gateway = self._gateway
-        if not gateway.routes.may_open_socket(headers.get("Origin"), headers.get("Host", "")):
-            gateway.counters.refused += 1
-            return plain(
-                403, "This web origin may not use this server; its operator can add it to SC_CORS_ORIGINS."
-            )
-        wait = gateway.hub.admission(self.address)
-        if wait:
-            return plain(429, sentence(ErrorCode.RATE_LIMITED), Retry_After=str(int(wait) + 1))
+    def _open_socket(self, request: Request, place: bool) -> None:
         websocket = self._websocket
         if websocket is None:
-            return None
+            return
         response = websocket.accept(request)
         websocket.send_response(response)
         if response.status_code != 101:
             self._stage = Stage.CLOSING
-            return None
+            return
         self._stage = Stage.LOGIN
-        if not place:
-            self._say_all(websocket.data_to_send())
+        self._say_all(websocket.data_to_send())
+        if place:
+            self._connection = self._listener.new_connection()
+            self.send(self._connection.challenge())
+        else:
             self.send(ServerConnection.refuse(ErrorCode.TOO_MANY_CONNECTIONS).frame)
             self.close(CloseCode.TOO_MANY_CONNECTIONS)
-            return None
-        self._connection = gateway.new_connection()
-        self._say_all(websocket.data_to_send())
-        self.send(self._connection.challenge())
-        return None
 
     def _reply(self, reply: Reply, method: str = "GET") -> None:
         """Answer over HTTP, and end."""
@@ -553,17 +412,17 @@ class Wire(asyncio.BufferedProtocol):
         event = connection.receive(data)
         if isinstance(event, LoggedIn):
             self._stage = Stage.OPEN
-            self._gateway.hub.log_in(self, connection, event)
+            self._listener.hub.log_in(self, connection, event)
         elif isinstance(event, Refusal):
             self._carry_out(event)
         elif session is not None:
-            self._gateway.hub.request(session, event.message)
+            self._listener.hub.request(session, event.message)
 
     def _carry_out(self, refusal: Refusal) -> None:
         if self._session is None:
-            self._gateway.counters.login_failures += 1
+            self._listener.counters.login_failures += 1
         else:
-            self._gateway.counters.malformed += 1
+            self._listener.counters.malformed += 1
         self.send(refusal.frame)
         if refusal.close is not None:
             self.close(refusal.close)
@@ -577,15 +436,15 @@ class Wire(asyncio.BufferedProtocol):
 
     def admit(self, session: Session) -> None:
         """The login succeeded."""
-        gateway = self._gateway
+        listener = self._listener
         self._session = session
-        gateway.door.known(self)
+        listener.door.known(self)
         if self._websocket is not None and self._connection is not None:
             self._websocket.max_message_size = self._connection.frame_limit
         self._end_timer()
-        interval = gateway.settings.ws_ping_interval
+        interval = listener.settings.ws_ping_interval
         # The first comes early by chance, so that a crowd that logged in together is not pinged together.
-        self._timer = gateway.loop.call_later(interval * random.uniform(0.5, 1.0), self._on_time)  # noqa: S311
+        self._timer = listener.loop.call_later(interval * random.uniform(0.5, 1.0), self._on_time)  # noqa: S311
 
     def send(self, frame: bytes) -> None:
         """Write a frame at the end of this turn of the loop."""
@@ -594,7 +453,7 @@ class Wire(asyncio.BufferedProtocol):
         if self._out is None:
             self._out = []
         if not self._out:
-            self._gateway.soon(self)
+            self._listener.soon(self)
         self._out.append(header(len(frame)))
         self._out.append(frame)
 
@@ -609,7 +468,7 @@ class Wire(asyncio.BufferedProtocol):
 
     def resume(self) -> None:
         """Read again."""
-        if not self._gateway.stopping:
+        if not self._listener.stopping:
             self._held = False
             self._set_reading()
 
@@ -633,7 +492,7 @@ class Wire(asyncio.BufferedProtocol):
     def drop(self) -> None:
         """End at once."""
         self._stage = Stage.CLOSING
-        self._gateway.door.leave(self)
+        self._listener.door.leave(self)
         self._transport.abort()
 
     def flush(self) -> None:
@@ -669,7 +528,7 @@ class Wire(asyncio.BufferedProtocol):
 
     def _linger(self) -> None:
         self._end_timer()
-        self._timer = self._gateway.loop.call_later(CLOSING_TIME, self.drop)
+        self._timer = self._listener.loop.call_later(CLOSING_TIME, self.drop)
 
     def _end_timer(self) -> None:
         if self._timer is not None:
@@ -682,7 +541,7 @@ class Wire(asyncio.BufferedProtocol):
         if self._stage is Stage.OPEN and self._session is not None:
             self._keep_alive()
         elif self._stage in (Stage.LOGIN, Stage.OPEN):
-            self._gateway.counters.login_failures += 1
+            self._listener.counters.login_failures += 1
             self.close(CloseCode.AUTH)
         elif self._stage is Stage.REQUEST and self._websocket is not None and self._taken:
             self._reply(plain(408, "The request took too long."))
@@ -695,5 +554,5 @@ class Wire(asyncio.BufferedProtocol):
             return
         self._unanswered += 1
         self._say(PING)
-        interval = self._gateway.settings.ws_ping_interval
-        self._timer = self._gateway.loop.call_later(interval, self._on_time)
+        interval = self._listener.settings.ws_ping_interval
+        self._timer = self._listener.loop.call_later(interval, self._on_time)

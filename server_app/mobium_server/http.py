@@ -30,6 +30,8 @@ class Asked:
     host: str = ""
     origin: str | None = None
     authorization: str = ""
+    forwarded_for: tuple[str, ...] = ()
+    forwarded_proto: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from mobium.protocol import messages as m
 from mobium_server import door, gateway
 from mobium_server.delivery import PostOffice
 from mobium_server.door import Door, Guest
-from mobium_server.gateway import Gateway, Wire
+from mobium_server.gateway import Wire
+from mobium_server.listener import Listener
 from tests.support.server import Client, ServerProcess, client, log_in, server
 
 MIB = 1 << 20
@@ -229,8 +230,8 @@ async def crowd(port: int, size: int) -> AsyncIterator[list[asyncio.StreamReader
 async def test_a_crowd_of_silent_sockets_keeps_nobody_out(tmp_path: Path) -> None:
     """Ten times as many as there are places: those who say nothing for longest make way."""
     async with server(tmp_path, max_connections=50) as running, crowd(running.port, 500):
-        assert running.gateway.door.places <= 50
-        assert len(running.gateway.lines) <= 50 + door.COURTESY
+        assert running.listener.door.places <= 50
+        assert len(running.listener.lines) <= 50 + door.COURTESY
         await others_are_fine(running.url)
 
 
@@ -255,7 +256,7 @@ async def test_an_address_holds_so_many_connections_and_no_more(tmp_path: Path) 
         server(tmp_path, max_connections_per_ip=4, trusted_proxies=()) as running,
         crowd(running.port, 40),
     ):
-        assert running.gateway.door.places <= 4
+        assert running.listener.door.places <= 4
 
 
 # ---------------------------------------------------------------- what one connection does to others
@@ -307,12 +308,12 @@ async def test_a_fault_in_one_connection_harms_no_other(
 async def test_without_the_guard_a_fault_takes_others_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def unguarded(one: Gateway) -> None:
+    def unguarded(one: Listener) -> None:
         dirty, one._dirty = one._dirty, []
         for wire in dirty:
             wire.flush()
 
-    monkeypatch.setattr(Gateway, "_flush", unguarded)  # the defence, off
+    monkeypatch.setattr(Listener, "_flush", unguarded)  # the defence, off
     answers = await answered_beside(tmp_path, b"", lambda public: fails(monkeypatch, public))
     assert False in answers
     assert "has a fault" in caplog.text

@@ -154,7 +154,7 @@ async def test_a_page_of_another_origin_gets_no_socket(tmp_path: Path) -> None:
         for honest in (None, f"http://{own}", "https://app.test"):
             assert await opens(running, honest), honest
         assert await opens(running, "http://localhost:1", host="localhost:1")
-        assert len(running.gateway.lines) <= 3
+        assert len(running.listener.lines) <= 3
 
 
 async def test_without_the_check_any_page_logs_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,7 +154,7 @@ async def test_frames_that_break_the_rules_close_with_the_rules_code(
         write(anna, data)
         assert await anna.closed() == code
         await pinged(ben)
-    assert running.gateway.counters.internal == 0
+    assert running.listener.counters.internal == 0
 
 
 async def test_fragments_together_are_not_larger_than_a_frame_may_be(tmp_path: Path) -> None:
@@ -181,4 +181,4 @@ async def test_random_bytes_harm_nobody(running: app.Server, seed: int) -> None:
             anna.socket.transport.abort()
             await anna.close()
         await pinged(ben)
-    assert running.gateway.counters.internal == 0
+    assert running.listener.counters.internal == 0

@@ -230,7 +230,7 @@ async def test_too_many_of_one_address_are_told_so(tmp_path: Path) -> None:
         await anna.take()
         await anna.close()
         await ben.close()
-        await until(lambda: one.gateway.door.places == 0)
+        await until(lambda: one.listener.door.places == 0)
         async with client(one.url):
             pass
 

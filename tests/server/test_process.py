@@ -85,13 +85,11 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
 
 def test_the_start_says_where_clients_connect(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as process:
-        text = "".join(process.errors)
-        assert f"Clients on this machine connect to {process.url}" in text
-        assert "SC_TLS_CERT" in text
+        assert process.said(f"Clients on this machine connect to {process.url}")
+        assert process.said("SC_TLS_CERT")
         assert process.url == f"ws://127.0.0.1:{process.port}/ws"
     with ServerProcess(tmp_path, {"SC_HOST": "0.0.0.0", "SC_REQUIRE_TLS": "true"}) as process:
-        text = "".join(process.errors)
-        assert "every connection is refused unless it comes through a proxy" in text
+        assert process.said("every connection is refused unless it comes through a proxy")
         assert process.url == f"ws://127.0.0.1:{process.port}/ws"
 
 

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -131,6 +132,15 @@ class ServerProcess:
     def _read_errors(stream: Any, lines: list[str]) -> None:
         with stream:
             lines.extend(stream)
+
+    def said(self, text: str) -> bool:
+        """Whether a text comes on standard error, now or soon."""
+        end = time.monotonic() + WAIT
+        while text not in "".join(self.errors):
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        return True
 
     def kill(self) -> None:
         """SIGKILL: no chance to do anything."""

@@ -1,0 +1,132 @@
+"""The listening socket, and what all connections share: their number, one buffer to read into, writing at the
+end of a turn, and the end of all of them.
+
+Not its concern: what happens on a connection (`mobium_server.gateway`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from typing import Protocol
+
+from mobium.protocol.connection import ServerConnection
+from mobium_server.config import Settings
+from mobium_server.door import Guest
+from mobium_server.hub import Hub
+from mobium_server.reception import Reception
+from mobium_server.stats import Counters
+from mobium_server.tls import Certificates
+
+__all__ = ["Listener", "Wired"]
+
+log = logging.getLogger(__name__)
+
+READ_SIZE = 65_536  # bytes taken from a socket at once, into one buffer for all
+BACKLOG = 1_024
+
+
+class Wired(Guest, Protocol):
+    """A connection, as the listener sees it."""
+
+    def hold(self) -> None:
+        """Stop reading."""
+
+    def close(self, code: int) -> None:
+        """Close with a WebSocket close code."""
+
+    def flush(self) -> None:
+        """Write what waits."""
+
+
+class Listener:
+    """The listening socket and what all connections share."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        hub: Hub,
+        reception: Reception,
+        certificates: Certificates | None,
+        new_connection: Callable[[], ServerConnection],
+        counters: Counters,
+    ) -> None:
+        self.settings = settings
+        self.hub = hub
+        self.reception = reception
+        self.certificates = certificates
+        self.new_connection = new_connection
+        self.counters = counters
+        self.loop = asyncio.get_running_loop()
+        self.lines: set[Wired] = set()
+        self.door = reception.door
+        self.stopping = False
+        self._buffer = memoryview(bytearray(READ_SIZE))
+        self._dirty: list[Wired] = []
+        self._server: asyncio.Server | None = None
+        self._empty: asyncio.Event = asyncio.Event()
+
+    async def listen(self, make: Callable[[Listener], asyncio.BaseProtocol]) -> int:
+        """Open the socket, with a protocol that `make` makes for each connection; returns its port. Raises
+        OSError.
+        """
+        self._server = await self.loop.create_server(
+            lambda: make(self), self.settings.host or None, self.settings.port, backlog=BACKLOG
+        )
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    def stop_listening(self) -> None:
+        """Take no more connections, and read no more from those there are."""
+        self.stopping = True
+        if self._server is not None:
+            self._server.close()
+        for wire in self.lines:
+            wire.hold()
+
+    async def close_all(self, code: int, patience: float) -> None:
+        """Close every connection, and after `patience` seconds drop what is left."""
+        for wire in list(self.lines):
+            wire.close(code)
+        self._empty.clear()
+        if self.lines:
+            try:
+                await asyncio.wait_for(self._empty.wait(), patience)
+            except TimeoutError:
+                for wire in list(self.lines):
+                    wire.drop()
+                await asyncio.sleep(0)
+
+    def gone(self, wire: Wired) -> None:
+        """A connection ended."""
+        self.lines.discard(wire)
+        self.door.leave(wire)
+        if not self.lines:
+            self._empty.set()
+
+    # ------------------------------------------------------------ buffers
+
+    def read_buffer(self) -> memoryview:
+        """Where the next bytes of any connection go; they are used up before anything else is read."""
+        if sys.platform == "win32":  # the proactor reads into many buffers at once
+            return memoryview(bytearray(READ_SIZE))
+        return self._buffer
+
+    def soon(self, wire: Wired) -> None:
+        """Write what `wire` has to say at the end of this turn of the loop."""
+        if not self._dirty:
+            self.loop.call_soon(self._flush)
+        self._dirty.append(wire)
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for wire in dirty:
+            try:
+                wire.flush()
+            except Exception:
+                # Whatever is wrong with this connection, the others in the same turn get their frames.
+                log.exception("A connection failed.")
+                self.counters.internal += 1
+                wire.drop()

@@ -5,34 +5,24 @@ Sans-I/O: connections are `Outlet`s, the database is a queue of jobs whose answe
 are given. Everything happens on one thread, so every method is one step that nothing can interleave. Not its
 concern: who may send (`mobium_server.handlers`), bytes on sockets (`mobium_server.gateway`), rows
 (`mobium_server.storage`).
-
-An envelope lives here from its arrival until its sender is answered and, if it was handed to a connection,
-until that connection acknowledged it or ended. Its states:
-
-    WAITING     in memory for the next commit
-    COMMITTING  in the transaction that is being written
-    STORED      a row; here only while it is in a connection's window
-    REFUSED     its sender was told that it was not taken; here only while it is in a connection's window
-    DONE        acknowledged by its recipient, or dropped
 """
 
 from __future__ import annotations
 
 import logging
-import os
 from collections import deque
 from collections.abc import Callable
-from enum import Enum
-from hashlib import blake2b
 from typing import Protocol
 
 from mobium.protocol import codec, limits
 from mobium.protocol.codes import ErrorCode, sentence
 from mobium.protocol.messages import Error
+from mobium_server.envelope import Desk, Envelope, Outlet, State
+from mobium_server.recent import Recent
 from mobium_server.storage.base import Gone, Mailbox, NewMessage, Page, Refused, Storage, Taken, Unavailable
 from mobium_server.storage.worker import Jobs
 
-__all__ = ["Cancel", "Desk", "Envelope", "Later", "Outlet", "PostOffice", "Recent", "accepted"]
+__all__ = ["Cancel", "Desk", "Envelope", "Later", "Outlet", "PostOffice", "accepted"]
 
 log = logging.getLogger(__name__)
 
@@ -42,21 +32,8 @@ BATCH = 512  # messages that do not wait for the tick
 BATCH_BYTES = 4 << 20  # payload bytes in one transaction, so that none takes long
 TIDY = 0.25  # seconds that acknowledged rows wait to be deleted together, if no message is stored meanwhile
 RETRY_AFTER = 2.0  # what a sender is told when the storage fails, seconds
-MEMORY = 600.0  # how long the answer to a delivery id is remembered after its row is gone, seconds
-MEMORY_STEPS = 4
-MEMORY_MOST = 500_000  # hashes remembered at most (about 50 MB); beyond it the oldest go first
 HELD_BYTES = 64 << 20  # payloads that may wait in memory in all, before senders are made to wait
 HELD_BY_ONE = 4 << 20  # and those of one connection
-
-
-class State(Enum):
-    """Where an envelope is. See the module's docstring."""
-
-    WAITING = 1
-    COMMITTING = 2
-    STORED = 3
-    REFUSED = 4
-    DONE = 5
 
 
 class Cancel(Protocol):
@@ -67,165 +44,6 @@ class Cancel(Protocol):
 
 
 Later = Callable[[float, Callable[[], None]], Cancel]
-
-
-class Outlet(Protocol):
-    """What delivery needs of a connection."""
-
-    def send(self, frame: bytes) -> None:
-        """Write a frame soon; frames written together leave together."""
-
-    def writable(self) -> bool:
-        """Whether the socket takes more."""
-
-    def hold(self) -> None:
-        """Stop reading from this connection."""
-
-    def resume(self) -> None:
-        """Read again."""
-
-
-class Envelope:
-    """One message on its way."""
-
-    __slots__ = (
-        "answers",
-        "delivery",
-        "desk",
-        "digest",
-        "key",
-        "payload",
-        "recipient",
-        "sender",
-        "seq",
-        "size",
-        "state",
-    )
-
-    def __init__(self, sender: bytes, recipient: bytes, delivery: bytes, payload: bytes, key: bytes) -> None:
-        self.sender = sender
-        self.recipient = recipient
-        self.delivery = delivery
-        self.key = key
-        self.digest: bytes | None = None
-        self.payload = payload
-        self.size = len(payload)
-        self.seq = 0
-        self.state = State.WAITING
-        self.answers: list[tuple[Desk, int | None]] = []
-        self.desk: Desk | None = None
-        """The connection in whose window it is."""
-
-    @property
-    def queued(self) -> bool:
-        """Whether it is still to be handed over from memory: not yet a row, and in no window."""
-        return self.desk is None and (self.state is State.WAITING or self.state is State.COMMITTING)
-
-
-class Desk:
-    """A login on one connection: what was handed to it, and what waits for it."""
-
-    __slots__ = (
-        "acknowledged",
-        "behind",
-        "blocked",
-        "cursor",
-        "held",
-        "holding",
-        "identity",
-        "known",
-        "loading",
-        "open",
-        "outlet",
-        "queue",
-        "tag",
-        "window",
-        "window_bytes",
-    )
-
-    def __init__(self, identity: bytes, outlet: Outlet, mailbox: Mailbox) -> None:
-        self.identity = identity
-        self.outlet = outlet
-        self.known = mailbox.known
-        """Whether the identity has published prekeys, so that it can be written to."""
-        self.open = True
-        self.tag = 0
-        self.acknowledged = 0
-        self.window: deque[Envelope] | None = (
-            None  # made when needed: most connections are idle most of the time
-        )
-        self.window_bytes = 0
-        self.queue: deque[Envelope] | None = None
-        self.cursor = 0
-        """Rows up to this one were handed to this connection."""
-        self.behind = mailbox.waiting > 0
-        """There may be rows above the cursor that were not handed to this connection."""
-        self.loading = False
-        self.blocked = False
-        """The next row does not fit into the window before something is acknowledged."""
-        self.held = 0
-        """Bytes that this connection sent and that still wait for an answer."""
-        self.holding = False
-
-    def room_for(self, size: int) -> bool:
-        """Whether a payload of `size` bytes may be handed over now: always one, then 64 or 1 MiB."""
-        if not self.window:
-            return True
-        return len(self.window) < limits.WINDOW_DELIVERIES and self.window_bytes + size <= limits.WINDOW_BYTES
-
-
-class Recent:
-    """The answers to delivery ids whose rows are gone: keyed hashes, for ten minutes, so that nobody can read
-    who wrote to whom.
-    """
-
-    def __init__(self, steady: Callable[[], float], secret: bytes | None = None) -> None:
-        self._steady = steady
-        self._secret = os.urandom(32) if secret is None else secret
-        self._steps: deque[tuple[float, set[bytes]]] = deque([(steady(), set())])
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def add(self, digest: bytes) -> None:
-        """Remember that the delivery with this digest was acknowledged."""
-        began, newest = self._steps[-1]
-        if self._steady() - began >= MEMORY / MEMORY_STEPS:
-            newest = self._turn()
-        if digest not in newest:
-            newest.add(digest)
-            self._count += 1
-            if self._count > MEMORY_MOST:
-                self._drop()
-
-    def __contains__(self, digest: bytes) -> bool:
-        if not self._count:
-            return False
-        if self._steady() - self._steps[-1][0] >= MEMORY / MEMORY_STEPS:
-            self._turn()
-        for _, step in self._steps:  # noqa: SIM110 - a generator costs more than what it looks up
-            if digest in step:
-                return True
-        return False
-
-    def digest(self, key: bytes) -> bytes:
-        """What is remembered of a sender, recipient and delivery id: 16 bytes that say nothing."""
-        return blake2b(key, digest_size=16, key=self._secret).digest()
-
-    def _turn(self) -> set[bytes]:
-        now = self._steady()
-        self._steps.append((now, set()))
-        # A step ends where the next begins, and everything in it must stay for the whole time.
-        while len(self._steps) > 1 and now - self._steps[1][0] >= MEMORY:
-            self._drop()
-        return self._steps[-1][1]
-
-    def _drop(self) -> None:
-        _, oldest = self._steps.popleft()
-        self._count -= len(oldest)
-        if not self._steps:
-            self._steps.append((self._steady(), set()))
 
 
 class PostOffice:

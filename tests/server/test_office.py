@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from mobium.protocol.messages import Accepted, Delivery, Error
-from mobium_server import delivery
-from mobium_server.delivery import Desk, Recent
+from mobium_server import delivery, recent
+from mobium_server.delivery import Desk
+from mobium_server.recent import Recent
 from mobium_server.storage.base import Gone, NewMessage, Prekey, Publication, Refused, Taken
 from mobium_server.storage.memory import MemoryStorage
 from tests.support.office import Bench, Wire
@@ -275,19 +276,19 @@ class Clock:
 
 def test_an_answer_is_remembered_for_ten_minutes() -> None:
     clock = Clock()
-    recent = Recent(clock)
+    memory = Recent(clock)
     digests = []
     for second in range(0, 3_000, 7):
         clock.now = float(second)
-        digest = recent.digest(second.to_bytes(80, "big"))
+        digest = memory.digest(second.to_bytes(80, "big"))
         digests.append((second, digest))
-        recent.add(digest)
+        memory.add(digest)
         for then, old in digests:
             if second - then <= 600:
-                assert old in recent
-            elif second - then > 600 + 2 * 600 / delivery.MEMORY_STEPS + 14:
-                assert old not in recent
-    assert len(recent) < 120
+                assert old in memory
+            elif second - then > 600 + 2 * 600 / recent.MEMORY_STEPS + 14:
+                assert old not in memory
+    assert len(memory) < 120
 
 
 def test_what_is_remembered_says_nothing() -> None:
@@ -299,13 +300,13 @@ def test_what_is_remembered_says_nothing() -> None:
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "MEMORY_MOST", 1_000)
+    monkeypatch.setattr(recent, "MEMORY_MOST", 1_000)
     clock = Clock()
-    recent = Recent(clock)
+    memory = Recent(clock)
     for i in range(10_000):
         clock.now += 1
-        recent.add(recent.digest(i.to_bytes(8, "big")))
-        assert len(recent) <= 1_000
+        memory.add(memory.digest(i.to_bytes(8, "big")))
+        assert len(memory) <= 1_000
     burst = Recent(Clock())
     for i in range(10_000):
         burst.add(burst.digest(i.to_bytes(8, "big")))

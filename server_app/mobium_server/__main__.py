@@ -14,7 +14,7 @@ from pathlib import Path
 from mobium.errors import InvalidInput, MobiumError
 from mobium_server import __version__
 from mobium_server.app import Server, serve
-from mobium_server.config import Settings
+from mobium_server.config import Settings, unknown_variables
 from mobium_server.files import raise_file_limit
 
 __all__ = ["main"]
@@ -47,18 +47,13 @@ def main(arguments: list[str] | None = None) -> int:
     except InvalidInput as error:
         print(f"mobium-server: {error}", file=sys.stderr)
         return EXIT_SETTINGS
+    for name in unknown_variables(os.environ, asked.env_file):
+        print(f"mobium-server: there is no setting {name}; it is ignored.", file=sys.stderr)
     raise_file_limit(settings.max_connections)
     try:
         asyncio.run(serve(settings, announce))
     except MobiumError as error:
         print(f"mobium-server: {error}", file=sys.stderr)
-        return EXIT_FAILED
-    except OSError as error:
-        print(
-            f"mobium-server: cannot listen on SC_HOST={settings.host} SC_PORT={settings.port}:"
-            f" {error.strerror}.",
-            file=sys.stderr,
-        )
         return EXIT_FAILED
     return 0
 

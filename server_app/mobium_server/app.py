@@ -86,7 +86,7 @@ async def running(
     """Run a server until the block ends: then stop accepting, commit and answer what waits, close with 1001,
     close the database.
 
-    Raises InvalidInput, StoreError or OSError with a sentence if it cannot start.
+    Raises InvalidInput or StoreError with a sentence if it cannot start.
     """
     certificates = None
     if settings.tls_cert is not None and settings.tls_key is not None:
@@ -142,7 +142,11 @@ async def _serving(
     )
     reception = Reception(settings, routes, door, hub.admission, counters)
     listener = Listener(settings, hub, reception, certificates, new_connection, counters)
-    port = await listener.listen(Wire)
+    try:
+        port = await listener.listen(Wire)
+    except OSError as error:
+        where = f"SC_HOST={settings.host} SC_PORT={settings.port}"
+        raise InvalidInput(f"The server cannot listen on {where}: {error.strerror}.") from error
     upkeep = Upkeep(storage, clock, worker, office, settings.message_ttl, loop)
     try:
         yield Server(settings, port, key.public, hub, listener, certificates)

@@ -23,7 +23,7 @@ from mobium.protocol.host import canonical_host, split_host
 from mobium.protocol.limits import BUCKET_SIZES
 from mobium_server.limits import Network, Rate
 
-__all__ = ["Settings", "database_path", "variables"]
+__all__ = ["Settings", "database_path", "unknown_variables", "variables"]
 
 _SQLITE = "sqlite://"
 
@@ -230,10 +230,7 @@ class Settings:
         """Read the variables; `env_file` fills in those that the environment does not have. Raises
         InvalidInput with a sentence naming the variable.
         """
-        values = dict(environment)
-        if env_file is not None and env_file.is_file():
-            for name, value in dotenv_values(env_file, interpolate=False).items():
-                values.setdefault(name, value or "")
+        values = _gather(environment, env_file)
         found: dict[str, Any] = {}
         for one in fields(cls):
             name = f"SC_{one.name.upper()}"
@@ -251,6 +248,20 @@ def variables() -> dict[str, tuple[str, str]]:
     return {
         f"SC_{one.name.upper()}": (one.metadata["default"], one.metadata["about"]) for one in fields(Settings)
     }
+
+
+def unknown_variables(environment: Mapping[str, str], env_file: Path | None = None) -> list[str]:
+    """Names that look like settings and are none: most often a slip of the pen."""
+    given = _gather(environment, env_file)
+    return sorted(name for name in given if name.startswith("SC_") and name not in variables())
+
+
+def _gather(environment: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
+    values = dict(environment)
+    if env_file is not None and env_file.is_file():
+        for name, value in dotenv_values(env_file, interpolate=False).items():
+            values.setdefault(name, value or "")
+    return values
 
 
 def database_path(url: str) -> Path:

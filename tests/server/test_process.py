@@ -48,6 +48,15 @@ def test_a_wrong_line_of_env_is_one_sentence(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (2, "mobium-server: SC_REQUIRE_TLS must be true or false.\n")
 
 
+def test_a_slip_of_the_pen_is_said(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("SC_REQURE_TLS=false\nSC_PORT=0\nSC_DATABASE_URL=sqlite://text\n")
+    (tmp_path / "text").write_text("not a database " * 100)
+    ended = run(folder=tmp_path, SC_HSOT="x")
+    assert ended.returncode == 1
+    assert "there is no setting SC_HSOT; it is ignored" in ended.stderr
+    assert "there is no setting SC_REQURE_TLS; it is ignored" in ended.stderr
+
+
 def test_a_foreign_database_is_one_sentence(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "x.db").execute("CREATE TABLE recipes (name TEXT)").connection.close()
     ended = run(folder=tmp_path, SC_DATABASE_URL="sqlite://x.db", SC_PORT="0")

@@ -6,6 +6,7 @@ Not its concern: fixtures of one subject, which stand beside their tests or in t
 import json
 import os
 import random
+import signal
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
     asked = os.environ.get("MOBIUM_BACKEND", "auto")
     if asked in ("native", "pure") and asked != _backend.NAME:
         pytest.exit(f"MOBIUM_BACKEND asks for {asked}, but mobium runs on {_backend.NAME}.", returncode=3)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what runs in the background so, and every program under test would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # The workers of xdist inherit the environment, so that all of them draw from the one seed printed above.
     seed = os.environ.setdefault("MOBIUM_TEST_SEED", str(random.SystemRandom().randrange(2**32)))
     if config.getoption("--hypothesis-seed") is None:

@@ -12,6 +12,15 @@ from mobium.protocol import content, limits, messages
 from mobium.protocol.codes import CloseCode, ErrorCode, sentence
 
 SPEC = Path(__file__).parent.parent / "python" / "mobium" / "protocol" / "SPEC.md"
+_PARTS = (
+    messages.ChannelState,
+    messages.Distribution,
+    messages.Entry,
+    messages.InviteRow,
+    messages.Limits,
+    messages.NotTaken,
+    messages.WirePrekey,
+)
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 
 
@@ -38,6 +47,8 @@ def _kind(info: Any) -> str:
         case inspect.ListType():
             most = "" if info.max_length is None else f", at most {info.max_length}"
             return f"list of {_kind(info.item_type)}{most}"
+        case inspect.TupleType():
+            return "list of " + " and ".join(_kind(item) for item in info.item_types)
         case inspect.StructType():
             return f"map {info.cls.__name__}"
         case inspect.UnionType():
@@ -72,12 +83,13 @@ def tables() -> str:
         for cls in sorted(union.__args__, key=lambda c: str(c.__struct_config__.tag)):
             lines += _table(cls, f"`{cls.__struct_config__.tag}` ({direction})")
     lines += ["### Parts", ""]
-    for cls in (messages.Limits, messages.WirePrekey):
+    for cls in _PARTS:
         parts[cls.__name__] = cls
         lines += _table(cls, cls.__name__)
     lines += ["### Content, inside the ciphertext", ""]
     for kind in content.Content.__args__:
-        lines += _table(kind, f"`{kind.__struct_config__.tag}`")
+        where = " in a channel" if kind is content.ChannelText else ""
+        lines += _table(kind, f"`{kind.__struct_config__.tag}`{where}")
     lines += ["### Error codes", "", "| code | sentence |", "|---|---|"]
     lines += [f"| `{code.value}` | {sentence(code)} |" for code in ErrorCode]
     lines += ["", "### Close codes", "", "| code | name |", "|---|---|"]

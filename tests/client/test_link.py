@@ -121,7 +121,8 @@ async def test_login_then_frames_in_order_then_away() -> None:
     rig = Rig([script])
     await rig.run()
     assert rig.received == deliveries
-    assert rig.opened == [Welcome(rig.key.public, 2, ALLOWED)]
+    [opened] = rig.opened
+    assert opened == Welcome(rig.key.public, 2, ALLOWED, opened.nonce)
     assert [state for state, _, _ in rig.states] == [
         "connecting",
         "online",

@@ -87,7 +87,7 @@ def test_a_login() -> None:
     event = end.receive(answer(client, end.challenge()))
     assert event == LoggedIn(ALICE.public, ALICE.x_public, ALICE.binding, 1)
     assert names == ["chat.example"]
-    assert client.receive(end.welcome(3, ALLOWED)) == Welcome(SERVER_KEY.public, 3, ALLOWED)
+    assert client.receive(end.welcome(3, ALLOWED)) == Welcome(SERVER_KEY.public, 3, ALLOWED, end.nonce)
     assert end.receive(codec.encode(m.Ping(4))) == Request(m.Ping(4))
     assert client.receive(codec.encode(m.Pong(4))) == m.Pong(4)
 

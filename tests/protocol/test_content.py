@@ -17,9 +17,15 @@ def packed(**changes: Any) -> bytes:
     return data
 
 
+HASH = b"h" * 32
+
+
 @pytest.mark.parametrize(
     "value",
     [
+        content.ChannelSecret(ID, 1, HASH, HASH),
+        content.RosterHead(ID, 1, HASH, 7, HASH),
+        content.ChainRequest(ID, 1, HASH, 1),
         content.Text(ID, 1_800_000_000_000, "Grüße 🐟 \0"),
         content.Text(ID, 0, ""),
         content.Receipt(ID, 1, "delivered", [ID]),
@@ -29,6 +35,38 @@ def packed(**changes: Any) -> bytes:
 )
 def test_round_trip(value: content.Content) -> None:
     assert content.decode(content.encode(value), "message") == value
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        (content.ChannelText(ID, 1, "hi", (3, HASH)), "channel_message"),
+        (content.Distribution(ID, 1, b"d" * 142), "sender_key_distribution"),
+    ],
+)
+def test_round_trip_in_channels(value: content.Content, where: str) -> None:
+    assert content.decode(content.encode(value), where) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [
+        ("receipt", "channel_message"),
+        ("distribution", "message"),
+        ("distribution", "channel_message"),
+        ("text", "sender_key_distribution"),
+        ("chain_request", "sender_key_distribution"),
+        ("channel_secret", "channel_message"),
+    ],
+)
+def test_no_kind_moves_to_another_class(kind: str, where: str) -> None:
+    with pytest.raises(ProtocolError, match="another class"):
+        content.decode(packed(kind=kind), where)
+
+
+def test_a_text_of_a_channel_says_which_roster_its_sender_knew() -> None:
+    with pytest.raises(ProtocolError):
+        content.decode(packed(), "channel_message")
 
 
 def test_an_unknown_kind_is_kept_and_is_no_text() -> None:

@@ -27,19 +27,30 @@ def encode(message: ClientMessage | ServerMessage) -> bytes:
     return packed
 
 
-def encode_delivery(tag: int, delivery: bytes, sender: bytes, payload: bytes) -> bytes:
+def encode_delivery(
+    tag: int, delivery: bytes, sender: bytes, payload: bytes, channel: bytes | None = None
+) -> bytes:
     """The frame of `messages.Delivery` with these values, without the struct: a server's hot path."""
-    packed: bytes = msgpack.packb(
-        {"type": "message", "tag": tag, "id": delivery, "sender": sender, "payload": payload}
-    )
+    fields: dict[str, object] = {
+        "type": "message",
+        "tag": tag,
+        "id": delivery,
+        "sender": sender,
+        "payload": payload,
+    }
+    if channel is not None:
+        fields["channel_id"] = channel
+    packed: bytes = msgpack.packb(fields)
     return packed
 
 
-def encode_accepted(delivery: bytes, rid: int | None) -> bytes:
+def encode_accepted(delivery: bytes, rid: int | None, number: int | None = None) -> bytes:
     """The frame of `messages.Accepted` with these values, without the struct: a server's hot path."""
     fields: dict[str, object] = {"type": "ack", "id": delivery}
     if rid is not None:
         fields["rid"] = rid
+    if number is not None:
+        fields["number"] = number
     packed: bytes = msgpack.packb(fields)
     return packed
 

@@ -104,6 +104,11 @@ class ServerConnection:
         self._malformed = 0
 
     @property
+    def nonce(self) -> bytes:
+        """The nonce of this login, 32 bytes, which a proof of knowledge signs."""
+        return self._nonce
+
+    @property
     def frame_limit(self) -> int:
         """The largest frame that may come now, bytes."""
         return limits.PREAUTH_FRAME if self._auth is None else self._message_size + limits.FRAME_OVERHEAD
@@ -181,11 +186,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The server has proved that it holds `server_key` (32 bytes); the connection is open."""
+    """The server has proved that it holds `server_key` (32 bytes); the connection is open.
+
+    `nonce` (32 bytes) is the server's for this login.
+    """
 
     server_key: bytes
     offline_count: int
     limits: Limits
+    nonce: bytes
 
 
 class ClientConnection:
@@ -254,4 +263,4 @@ class ClientConnection:
                 "The server did not prove that it holds its key.", ErrorCode.AUTH_FAILED
             ) from error
         self._open = True
-        return Welcome(challenge.server_key, message.offline_count, message.limits)
+        return Welcome(challenge.server_key, message.offline_count, message.limits, challenge.nonce)

@@ -16,11 +16,26 @@ import msgspec
 from mobium.errors import ProtocolError
 from mobium.protocol.codec import unpack_map
 
-__all__ = ["Content", "Receipt", "Retry", "Text", "Unknown", "decode", "encode"]
+__all__ = [
+    "ChainRequest",
+    "ChannelSecret",
+    "ChannelText",
+    "Content",
+    "Distribution",
+    "Receipt",
+    "Retry",
+    "RosterHead",
+    "Text",
+    "Unknown",
+    "decode",
+    "encode",
+]
 
 ContentId = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 Sent = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 _Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+_Index = Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)]
+_KeyId = Annotated[int, msgspec.Meta(ge=1, le=0xFFFFFFFF)]
 
 
 class Text(msgspec.Struct, frozen=True, tag_field="kind", tag="text"):
@@ -48,6 +63,53 @@ class Retry(msgspec.Struct, frozen=True, tag_field="kind", tag="retry"):
     hashes: Annotated[list[_Hash], msgspec.Meta(min_length=1, max_length=512)]
 
 
+class ChannelText(msgspec.Struct, frozen=True, tag_field="kind", tag="text"):
+    """A message that a person wrote to a channel. `roster` is the index and the head of the newest roster
+    statement that the sender knew.
+    """
+
+    id: ContentId
+    sent: Sent
+    text: str
+    roster: tuple[_Index, _Hash]
+
+
+class Distribution(msgspec.Struct, frozen=True, tag_field="kind", tag="distribution"):
+    """A sender key: `data` is the fixed layout of docs/CRYPTO.md section 6."""
+
+    id: ContentId
+    sent: Sent
+    data: Annotated[bytes, msgspec.Meta(min_length=142, max_length=142 + 255)]
+
+
+class ChannelSecret(msgspec.Struct, frozen=True, tag_field="kind", tag="channel_secret"):
+    """The secret of a channel, which the recipient checks against the roster."""
+
+    id: ContentId
+    sent: Sent
+    channel_id: _Hash
+    secret: _Hash
+
+
+class RosterHead(msgspec.Struct, frozen=True, tag_field="kind", tag="roster_head"):
+    """The sender knows the roster of a channel up to this index, where it has this head."""
+
+    id: ContentId
+    sent: Sent
+    channel_id: _Hash
+    index: _Index
+    head: _Hash
+
+
+class ChainRequest(msgspec.Struct, frozen=True, tag_field="kind", tag="chain_request"):
+    """Messages of the recipient under this key id cannot be opened; please distribute the sender key."""
+
+    id: ContentId
+    sent: Sent
+    channel_id: _Hash
+    key_id: _KeyId
+
+
 class Unknown(msgspec.Struct, frozen=True):
     """A content of a kind that this version does not know: kept, and shown as needing a newer version."""
 
@@ -56,14 +118,23 @@ class Unknown(msgspec.Struct, frozen=True):
     sent: Sent
 
 
-Content = Text | Receipt | Retry
+Content = Text | Receipt | Retry | ChannelText | Distribution | ChannelSecret | RosterHead | ChainRequest
 
-_KINDS: dict[str, Any] = {"text": Text, "receipt": Receipt, "retry": Retry}
-_CLASSES: dict[str, frozenset[str]] = {
-    "text": frozenset({"message"}),
-    "receipt": frozenset({"message"}),
-    "retry": frozenset({"message"}),
+# Every kind belongs into one class of frames, but for a text, which has a form of its own in channels.
+_CLASSES: dict[str, dict[str, Any]] = {
+    "message": {
+        "text": Text,
+        "receipt": Receipt,
+        "retry": Retry,
+        "channel_secret": ChannelSecret,
+        "roster_head": RosterHead,
+        "chain_request": ChainRequest,
+    },
+    "sender_key_distribution": {"distribution": Distribution},
+    "channel_message": {"text": ChannelText},
+    "voice_signal": {},
 }
+_KNOWN = frozenset(kind for kinds in _CLASSES.values() for kind in kinds)
 _NATIVE = (bytes,)
 
 
@@ -82,10 +153,10 @@ def decode(plaintext: bytes, delivery_class: str) -> Content | Unknown:
     kind = fields.get("kind")
     if type(kind) is not str:
         raise ProtocolError("The content has no kind.")
-    cls = _KINDS.get(kind, Unknown)
-    if delivery_class not in _CLASSES.get(kind, (delivery_class,)):
+    cls = _CLASSES[delivery_class].get(kind)
+    if cls is None and kind in _KNOWN:
         raise ProtocolError("The content came in a frame of another class.")
     try:
-        return msgspec.convert(fields, cls, builtin_types=_NATIVE)  # type: ignore[no-any-return]
+        return msgspec.convert(fields, cls or Unknown, builtin_types=_NATIVE)
     except msgspec.ValidationError as error:
         raise ProtocolError("The content is malformed.") from error

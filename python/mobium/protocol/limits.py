@@ -8,23 +8,32 @@ from __future__ import annotations
 
 __all__ = [
     "BUCKET_SIZES",
+    "CHANNELS_PAGE",
     "DELIVERY_ID_SIZE",
+    "DISTRIBUTION_BATCH",
     "FRAME_OVERHEAD",
+    "HISTORY_PAGE",
     "KEM_ONE_TIME_STOCK",
     "KEY_SIZE",
     "MALFORMED_LIMIT",
     "MAX_CONTAINERS",
+    "MAX_INVITES",
     "MAX_LIST",
     "MAX_MAP",
+    "MAX_MEMBERS",
+    "MAX_STATEMENT",
     "NONCE_SIZE",
     "ONE_TIME_STOCK",
+    "PAGE_BYTES",
     "PREAUTH_FRAME",
     "PREKEY_OVERHEAD",
     "RATCHET_OVERHEAD",
     "REFILL_BELOW",
+    "ROSTER_PAGE",
     "SENDER_KEY_OVERHEAD",
     "WINDOW_BYTES",
     "WINDOW_DELIVERIES",
+    "channel_payload_ok",
     "direct_payload_ok",
     "largest_content",
 ]
@@ -59,6 +68,18 @@ ONE_TIME_STOCK = 100  # one-time prekeys that a client keeps published
 KEM_ONE_TIME_STOCK = 20  # they are large (1,568 bytes), so fewer
 REFILL_BELOW = 5  # a stock with fewer than this is refilled
 
+MAX_MEMBERS = 1_000  # of a channel: what a distribution to all of them may cost
+MAX_STATEMENT = 1_024  # the longest, a create statement, has 781 bytes
+MAX_INVITES = 100  # of a channel in force at once
+DISTRIBUTION_BATCH = (
+    64  # recipients of one frame; the longest distribution in a first message has 2,311 bytes
+)
+HISTORY_PAGE = 500  # entries of one answer
+ROSTER_PAGE = 512  # statements of one answer
+CHANNELS_PAGE = 1_000  # channels of one answer
+PAGE_BYTES = 512 << 10  # and the payload bytes of a page, of which there is always one entry
+
+_CHANNEL_BUCKETS = {bucket + SENDER_KEY_OVERHEAD: bucket for bucket in BUCKET_SIZES}
 _DIRECT_BUCKETS = {
     bucket + overhead: bucket for bucket in BUCKET_SIZES for overhead in (RATCHET_OVERHEAD, PREKEY_OVERHEAD)
 }
@@ -71,6 +92,13 @@ def direct_payload_ok(size: int, message_size: int) -> bool:
     bytes.
     """
     return _DIRECT_BUCKETS.get(size, message_size + 1) <= message_size
+
+
+def channel_payload_ok(size: int, message_size: int) -> bool:
+    """Whether a channel payload of `size` bytes is a padded message whose bucket is within `message_size`
+    bytes.
+    """
+    return _CHANNEL_BUCKETS.get(size, message_size + 1) <= message_size
 
 
 def largest_content(message_size: int) -> int:

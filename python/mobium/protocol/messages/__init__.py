@@ -8,8 +8,34 @@ concern: bytes (`mobium.protocol.codec`) and the order in which messages may com
 from __future__ import annotations
 
 from mobium.protocol.messages.auth import Auth, AuthChallenge, AuthSuccess, Limits
+from mobium.protocol.messages.channels import (
+    Appended,
+    ChannelHead,
+    ChannelMessage,
+    ChannelPost,
+    Channels,
+    ChannelState,
+    CreateChannel,
+    CreateInvite,
+    Distribute,
+    Distribution,
+    Entry,
+    GetChannels,
+    GetHistory,
+    GetMembers,
+    History,
+    Invite,
+    InviteRow,
+    Invites,
+    JoinChannel,
+    LeaveChannel,
+    ListInvites,
+    RevokeInvite,
+    RosterAppend,
+    RosterPage,
+)
 from mobium.protocol.messages.common import Error, GetInfo, Info, Ping, Pong
-from mobium.protocol.messages.direct import Accepted, AckDeliveries, Delivery, SendMessage
+from mobium.protocol.messages.direct import Accepted, AckDeliveries, Delivery, NotTaken, SendMessage
 from mobium.protocol.messages.prekeys import (
     GetPrekeyBundle,
     GetPrekeyCount,
@@ -22,22 +48,47 @@ from mobium.protocol.messages.prekeys import (
 __all__ = [
     "Accepted",
     "AckDeliveries",
+    "Appended",
     "Auth",
     "AuthChallenge",
     "AuthSuccess",
+    "ChannelHead",
+    "ChannelMessage",
+    "ChannelPost",
+    "ChannelState",
+    "Channels",
     "ClientMessage",
+    "CreateChannel",
+    "CreateInvite",
     "Delivery",
+    "Distribute",
+    "Distribution",
+    "Entry",
     "Error",
+    "GetChannels",
+    "GetHistory",
     "GetInfo",
+    "GetMembers",
     "GetPrekeyBundle",
     "GetPrekeyCount",
+    "History",
     "Info",
+    "Invite",
+    "InviteRow",
+    "Invites",
+    "JoinChannel",
+    "LeaveChannel",
     "Limits",
+    "ListInvites",
+    "NotTaken",
     "Ping",
     "Pong",
     "PrekeyBundle",
     "PrekeyCount",
     "PublishPrekeys",
+    "RevokeInvite",
+    "RosterAppend",
+    "RosterPage",
     "SendMessage",
     "ServerMessage",
     "WirePrekey",
@@ -51,6 +102,18 @@ ClientMessage = (
     | PublishPrekeys
     | GetPrekeyBundle
     | GetPrekeyCount
+    | CreateChannel
+    | JoinChannel
+    | LeaveChannel
+    | RosterAppend
+    | GetMembers
+    | ChannelPost
+    | GetHistory
+    | GetChannels
+    | Distribute
+    | CreateInvite
+    | ListInvites
+    | RevokeInvite
     | GetInfo
     | Ping
     | Pong
@@ -62,6 +125,14 @@ ServerMessage = (
     | Accepted
     | PrekeyBundle
     | PrekeyCount
+    | Appended
+    | RosterPage
+    | ChannelMessage
+    | ChannelHead
+    | History
+    | Channels
+    | Invite
+    | Invites
     | Info
     | Error
     | Ping

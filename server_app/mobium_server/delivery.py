@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mobium.protocol import codec, limits
 from mobium.protocol.codes import ErrorCode, sentence
@@ -46,6 +46,18 @@ class Cancel(Protocol):
 Later = Callable[[float, Callable[[], None]], Cancel]
 
 
+class _Look(NamedTuple):
+    """Somebody logs in and asks for the mailbox; `waiting` is what has to be committed before."""
+
+    identity: bytes
+    waiting: list[Envelope]
+    done: Callable[[Mailbox | None, Exception | None], None]
+
+    @property
+    def early(self) -> bool:
+        return any(envelope.state is State.WAITING for envelope in self.waiting)
+
+
 class PostOffice:
     """All envelopes and all desks. `now` is the server's own clock in seconds."""
 
@@ -66,6 +78,7 @@ class PostOffice:
         self._live: dict[bytes, Envelope] = {}
         self._waiting: dict[bytes, Envelope] = {}
         self._committing: list[Envelope] = []
+        self._looks: list[_Look] = []
         # Rows to be deleted, those in the running transaction included.
         self._acknowledged: dict[int, Taken] = {}
         self._recent = Recent(steady)
@@ -93,6 +106,33 @@ class PostOffice:
         return self._desks
 
     # ------------------------------------------------------------ logins
+
+    def look(self, identity: bytes, done: Callable[[Mailbox | None, Exception | None], None]) -> None:
+        """Ask what waits for an identity that logs in. What waits in memory is committed before, so that it
+        counts, and a repeated message that is a row already counts once.
+        """
+        waiting = [envelope for envelope in self._waiting.values() if envelope.recipient == identity]
+        self._looks.append(_Look(identity, waiting, done))
+        if waiting:
+            self._commit_when_free()
+        else:
+            self._look_in()
+
+    def _look_in(self) -> None:
+        """Look into the mailboxes for which nothing has to be committed any more."""
+        ready = [look for look in self._looks if not look.early]
+        self._looks = [look for look in self._looks if look.early]
+        for look in ready:
+            self._jobs.submit(look.done, self._storage.mailbox, look.identity)
+        if self._looks:
+            self._due = True
+
+    def unread(self, identity: bytes, mailbox: Mailbox) -> int:
+        """How many rows of a mailbox were not acknowledged yet, in the step in which `mailbox` arrives: what
+        was deleted before it was looked into is known to be deleted by now.
+        """
+        taken = sum(taken.recipient == identity for taken in self._acknowledged.values())
+        return max(0, mailbox.waiting - taken)  # a row may have expired between its last two moments
 
     def attach(self, identity: bytes, outlet: Outlet, mailbox: Mailbox) -> tuple[Desk, Desk | None]:
         """Begin delivery on a connection; returns its desk and the one that it replaces. Nothing is handed
@@ -369,6 +409,7 @@ class PostOffice:
             size += envelope.size
         deletes = list(self._acknowledged.values())
         if not batch and not deletes:
+            self._look_in()
             self._report_idle()
             return
         for envelope in batch:
@@ -392,6 +433,7 @@ class PostOffice:
             self._go_on()
 
         self._jobs.submit(done, self._storage.apply, inserts, deletes, self._now())
+        self._look_in()
 
     def _committed(self, batch: list[Envelope], outcome: list[int | Refused]) -> None:
         behind: dict[Desk, None] = {}

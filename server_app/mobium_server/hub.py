@@ -145,7 +145,7 @@ class Hub:
                 return
             self._welcome(line, connection, login, mailbox)
 
-        self.jobs.submit(done, self.storage.mailbox, login.identity)
+        self.office.look(login.identity, done)
 
     def _welcome(self, line: Line, connection: ServerConnection, login: LoggedIn, mailbox: Mailbox) -> None:
         self.counters.logins += 1
@@ -153,7 +153,7 @@ class Hub:
         desk, _ = self.office.attach(login.identity, line, mailbox)
         session = self.sessions[login.identity] = Session(login, line, connection, desk)
         line.admit(session)
-        line.send(connection.welcome(mailbox.waiting, self.limits))
+        line.send(connection.welcome(self.office.unread(login.identity, mailbox), self.limits))
         if older is not None:
             older.line.close(CloseCode.REPLACED)
         self.office.begin(desk)

@@ -10,7 +10,7 @@ from mobium.protocol.messages import Accepted, Delivery, Error
 from mobium_server import delivery, recent
 from mobium_server.delivery import Desk
 from mobium_server.recent import Recent
-from mobium_server.storage.base import Gone, NewMessage, Prekey, Publication, Refused, Taken
+from mobium_server.storage.base import Gone, Mailbox, NewMessage, Prekey, Publication, Refused, Taken
 from mobium_server.storage.memory import MemoryStorage
 from tests.support.office import Bench, Wire
 
@@ -40,6 +40,22 @@ def storage() -> Counting:
 @pytest.fixture
 def bench(storage: Counting) -> Bench:
     return Bench(storage)
+
+
+def log_in(bench: Bench, who: bytes) -> tuple[Desk, int]:
+    """A login as the hub does it; returns what it is told to wait. Whatever it asks for happens meanwhile."""
+    found: list[tuple[Desk, int]] = []
+
+    def done(mailbox: Mailbox | None, _error: Exception | None) -> None:
+        assert mailbox is not None
+        count = bench.office.unread(who, mailbox)
+        found.append((bench.office.attach(who, Wire(), mailbox)[0], count))
+
+    bench.office.look(who, done)
+    while not found:
+        assert bench.jobs.report() or bench.jobs.execute(), "a login waits for no timer"
+    bench.office.begin(found[0][0])
+    return found[0]
 
 
 def online(bench: Bench, who: bytes) -> tuple[Desk, Wire]:
@@ -261,6 +277,77 @@ def test_draining_while_something_is_being_written(bench: Bench, storage: Counti
     assert drained == [True]
     assert answers(wire) == [1, 2]
     assert storage.commits == [(1, 0), (1, 0)]
+
+
+# ---------------------------------------------------------------- what waits at a login
+
+
+def test_a_login_counts_what_waits_in_memory(bench: Bench, storage: Counting) -> None:
+    anna, _ = online(bench, ANNA)
+    post(bench, anna, 1)
+    post(bench, anna, 2, CARL)
+    assert log_in(bench, BEN)[1] == 1
+    assert storage.commits == [(2, 0)]
+
+
+def test_a_login_counts_what_is_being_written(bench: Bench, storage: Counting) -> None:
+    anna, _ = online(bench, ANNA)
+    post(bench, anna, 1)
+    bench.timers.fire()  # the commit is asked for
+    post(bench, anna, 2)  # and this waits for the next one
+    assert log_in(bench, BEN)[1] == 2
+    assert storage.commits == [(1, 0), (1, 0)]
+
+
+def test_a_login_waits_for_as_many_commits_as_it_takes(bench: Bench, storage: Counting) -> None:
+    anna, _ = online(bench, ANNA)
+    for i in range(6):
+        post(bench, anna, i, payload=bytes(1 << 20))
+    assert log_in(bench, BEN)[1] == 6
+    assert storage.commits == [(4, 0), (2, 0)]
+
+
+def test_a_login_counts_nothing_that_was_acknowledged(bench: Bench, storage: Counting) -> None:
+    anna, _ = online(bench, ANNA)
+    for i in range(3):
+        post(bench, anna, i)
+    bench.settle()
+    ben, _ = online(bench, BEN)
+    bench.settle()
+    bench.office.acknowledge(ben, 2)
+    bench.office.detach(ben)
+    assert storage.mailbox(BEN).waiting == 3, "they are deleted a little later"
+    assert log_in(bench, BEN)[1] == 1
+
+
+def test_a_login_counts_nothing_that_is_acknowledged_meanwhile(bench: Bench) -> None:
+    anna, _ = online(bench, ANNA)
+    ben, _ = online(bench, BEN)
+    post(bench, anna, 1)
+    bench.timers.fire()
+    bench.office.acknowledge(ben, 1)  # while it is being written
+    assert log_in(bench, BEN)[1] == 0
+    post(bench, anna, 2)
+    bench.settle()
+    assert log_in(bench, BEN)[1] == 1
+
+
+def test_a_login_counts_a_repeated_message_once(bench: Bench, storage: Counting) -> None:
+    anna, _ = online(bench, ANNA)
+    post(bench, anna, 1)
+    bench.settle()
+    post(bench, anna, 1)  # its sender has not heard the answer
+    assert log_in(bench, BEN)[1] == 1
+    assert storage.commits == [(1, 0), (1, 0)]
+
+
+def test_a_login_counts_nothing_that_was_refused(bench: Bench) -> None:
+    anna, wire = online(bench, ANNA)
+    post(bench, anna, 1)
+    bench.timers.fire()
+    bench.jobs.execute(fail=True)
+    assert log_in(bench, BEN)[1] == 0
+    assert [frame.code for frame in wire.frames if isinstance(frame, Error)] == ["storage"]
 
 
 # ---------------------------------------------------------------- what is remembered

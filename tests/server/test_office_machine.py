@@ -25,7 +25,7 @@ from mobium.protocol.codes import ErrorCode
 from mobium.protocol.messages import Accepted, Delivery, Error
 from mobium_server import delivery
 from mobium_server.delivery import Desk, Envelope
-from mobium_server.storage.base import Prekey, Publication, Storage
+from mobium_server.storage.base import Mailbox, Prekey, Publication, Storage
 from mobium_server.storage.memory import MemoryStorage
 from mobium_server.storage.sqlite import SqliteStorage
 from tests.support.office import Bench, Timers, Wire
@@ -87,6 +87,7 @@ class Mailboxes(RuleBasedStateMachine):
             patch.start()
         self.messages: dict[bytes, Message] = {}
         self.online: dict[bytes, Connection] = {}
+        self.taken: set[bytes] = set()  # acknowledged since the last crash
         self.count = 0
 
     @initialize()
@@ -119,12 +120,30 @@ class Mailboxes(RuleBasedStateMachine):
     @rule(who=person)
     def log_in(self, who: bytes) -> None:
         wire = Wire()
-        found = []
-        self.bench.jobs.submit(lambda mailbox, _: found.append(mailbox), self.storage.mailbox, who)
-        while not found:
-            _ = self.bench.jobs.execute() or self.bench.jobs.report()
-        assert found[0] is not None
-        desk, replaced = self.bench.office.attach(who, wire, found[0])
+        office = self.bench.office
+        found: list[tuple[Desk, Desk | None]] = []
+        held = [*office._committing, *office._waiting.values()]
+        rows: set[bytes] = set()
+
+        def look(identity: bytes) -> Mailbox:
+            rows.update(self.stored_keys())
+            return real(identity)
+
+        def done(mailbox: Mailbox | None, _error: Exception | None) -> None:
+            assert mailbox is not None
+            waiting = [self.messages[key] for key in rows if key not in self.taken]
+            count = sum(message.recipient == who for message in waiting)
+            assert office.unread(who, mailbox) == count, "told to wait"
+            for message in (self.messages[one.key] for one in held if one.recipient == who):
+                assert message.key in rows or message.acknowledged or message.failed, "not counted"
+            found.append(office.attach(who, wire, mailbox))
+
+        real = self.storage.mailbox
+        with mock.patch.object(self.storage, "mailbox", look):
+            office.look(who, done)
+            while not found:
+                assert self.bench.jobs.execute() or self.bench.jobs.report()
+        desk, replaced = found[0]
         old = self.online.get(who)
         assert (replaced is None) == (old is None)
         if old is not None:
@@ -171,6 +190,7 @@ class Mailboxes(RuleBasedStateMachine):
             tag = data.draw(st.integers(connection.acknowledged + 1, len(connection.delivered)))
             for message in connection.delivered[connection.acknowledged : tag]:
                 message.acknowledged = True
+                self.taken.add(message.key)
             connection.acknowledged = tag
             assert self.bench.office.acknowledge(connection.desk, tag)
 
@@ -220,6 +240,7 @@ class Mailboxes(RuleBasedStateMachine):
     def crash(self) -> None:
         self.read_all()
         self.online.clear()
+        self.taken.clear()
         if hasattr(self, "late"):
             del self.late
         stored = self.stored_keys()

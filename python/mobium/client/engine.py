@@ -24,7 +24,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from mobium.client import conversation, names, profile_files
+from mobium.client import conversation, links, profile_files
 from mobium.client.address import parse
 from mobium.client.contacts import Contacts
 from mobium.client.core import Core
@@ -191,7 +191,7 @@ class Engine:
     async def contact_link(self) -> str:
         """`mobium://contact/…`: this identity, and the server where it is reached, to be shown or scanned."""
         server = await self._core.store.run(meta.current_server)
-        return names.contact_link(self._core.identity.public, None if server is None else server.url)
+        return links.contact_link(self._core.identity.public, None if server is None else server.url)
 
     async def server(self) -> ServerInfo | None:
         """The server that was last connected to, if there was one."""

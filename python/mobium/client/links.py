@@ -13,7 +13,15 @@ from mobium.client import address
 from mobium.errors import InvalidInput, SignatureError
 from mobium.signing import check_public
 
-__all__ = ["ContactLink", "check_server", "contact_link", "is_nickname", "parse_contact", "qr_code"]
+__all__ = [
+    "ContactLink",
+    "check_key",
+    "check_server",
+    "contact_link",
+    "is_nickname",
+    "parse_contact",
+    "qr_code",
+]
 
 _SCHEME = "mobium"
 _KIND = "contact"
@@ -38,7 +46,7 @@ def contact_link(public: bytes, server: str | None = None) -> str:
 
     Raises InvalidInput.
     """
-    link = f"{_SCHEME}://{_KIND}/{_checked(public).hex()}"
+    link = f"{_SCHEME}://{_KIND}/{check_key(public).hex()}"
     if server is None:
         return link
     return f"{link}?server={quote(_without_path(server), safe=':/[]')}"
@@ -68,6 +76,17 @@ def is_nickname(text: str) -> bool:
     """Whether `text` can only be a nickname: it is not meant as a key or a link, right or wrong."""
     text = text.strip()
     return "://" not in text and not (len(text) == 64 and all(c in hexdigits for c in text))
+
+
+def check_key(public: bytes) -> bytes:
+    """`public`, if it is the key of an identity (32 bytes). Raises InvalidInput."""
+    try:
+        check_public(public)
+    except SignatureError as error:
+        raise InvalidInput(
+            "That key is not the key of an identity; check that it was copied whole."
+        ) from error
+    return public
 
 
 def check_server(text: str) -> str:
@@ -102,14 +121,4 @@ def _key(text: str) -> bytes:
         public = b""
     if not public:
         raise InvalidInput(f"That names no contact. {_HOW}")
-    return _checked(public)
-
-
-def _checked(public: bytes) -> bytes:
-    try:
-        check_public(public)
-    except SignatureError as error:
-        raise InvalidInput(
-            "That key is not the key of an identity; check that it was copied whole."
-        ) from error
-    return public
+    return check_key(public)

@@ -31,6 +31,19 @@ class ErrorCode(StrEnum):
     STORAGE = "storage"
     SHUTTING_DOWN = "shutting_down"
     INTERNAL = "internal"
+    UNKNOWN_CHANNEL = "unknown_channel"
+    NOT_A_MEMBER = "not_a_member"
+    FORBIDDEN = "forbidden"
+    WRONG_SECRET = "wrong_secret"  # noqa: S105 - a code
+    BAD_INVITE = "bad_invite"
+    INVITE_EXPIRED = "invite_expired"
+    INVITE_USED = "invite_used"
+    BANNED = "banned"
+    CHANNEL_FULL = "channel_full"
+    ALREADY_MEMBER = "already_member"
+    STALE_ROSTER = "stale_roster"
+    BAD_STATEMENT = "bad_statement"
+    TOO_MANY_CHANNELS = "too_many_channels"
 
 
 _SENTENCES = {
@@ -58,6 +71,21 @@ _SENTENCES = {
     ErrorCode.STORAGE: "The server cannot write to its disk at the moment; the message was not taken.",
     ErrorCode.SHUTTING_DOWN: "The server is shutting down.",
     ErrorCode.INTERNAL: "The server failed to handle this; its operator finds the reason in its log.",
+    ErrorCode.UNKNOWN_CHANNEL: "This server has no such channel; check that the link was copied whole.",
+    ErrorCode.NOT_A_MEMBER: "Only members of the channel can do this, or have it done to them.",
+    ErrorCode.FORBIDDEN: "Your role in the channel does not allow this; ask its owner or an admin.",
+    ErrorCode.WRONG_SECRET: (
+        "The invitation's secret is not the one in force: it was replaced; ask for a new link."
+    ),
+    ErrorCode.BAD_INVITE: "The invitation is unknown or was revoked; ask for a new link.",
+    ErrorCode.INVITE_EXPIRED: "The invitation has expired; ask for a new link.",
+    ErrorCode.INVITE_USED: "The invitation was used as often as it may be; ask for a new link.",
+    ErrorCode.BANNED: "You are banned from this channel; its owner or an admin can lift that.",
+    ErrorCode.CHANNEL_FULL: "The channel has as many members as a channel may have.",
+    ErrorCode.ALREADY_MEMBER: "You are a member of this channel already.",
+    ErrorCode.STALE_ROSTER: "The channel has changed meanwhile; fetch its roster and try again.",
+    ErrorCode.BAD_STATEMENT: "The channel statement is malformed, unsigned by its actor, or without effect.",
+    ErrorCode.TOO_MANY_CHANNELS: "You are in as many channels as this server allows; leave one first.",
 }
 
 

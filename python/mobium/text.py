@@ -31,8 +31,8 @@ def cleaned(text: str) -> str:
     """`text` (NFC) without what `misleads`: other blanks become spaces, several spaces one, and there are
     none at the ends, nor a combining mark at the beginning. May be empty.
     """
-    spaced = "".join(" " if c.isspace() else c for c in unicodedata.normalize("NFC", text))
-    shown = " ".join("".join(c for c in spaced if not _misleads(c)).split(" "))
+    spaced = (" " if c.isspace() else c for c in unicodedata.normalize("NFC", text))
+    shown = "".join(c for c in spaced if not _misleads(c))
     while shown and (shown[0] == " " or unicodedata.combining(shown[0])):
         shown = shown[1:]
     return unicodedata.normalize("NFC", " ".join(shown.split()))

@@ -8,8 +8,10 @@ import shutil
 import pytest
 
 from mobium.client import Engine
+from mobium.client.maintenance import maintain
 from mobium.client.store import incoming
 from mobium.client.store.database import Tx
+from mobium.protocol.messages import Error, SendMessage
 from tests.support.engines import PASSWORD, PATIENCE, Ear, World, inside, settle, tx, until
 from tests.support.hostile import HostileServer
 
@@ -150,6 +152,63 @@ async def test_one_retry_session_an_hour(world: World, server: HostileServer) ->
     world.clock.offset += 3_700
     await forge_and_count(1)
     assert await tx(alice, _unasked) == 0, "after an hour, one retry names all of them"
+
+
+async def test_a_retry_that_was_refused_for_good_is_begun_again_in_an_hour(
+    world: World, server: HostileServer
+) -> None:
+    alice, bob = await world.pair()
+    await alice.wait(await alice.send("Bob", "hello"), "delivered", 5)
+    keys = bytes.fromhex(alice.me), bytes.fromhex(bob.me)
+    retries: list[bytes] = []
+
+    def refuse(sent: SendMessage) -> Error:
+        retries.append(sent.id)
+        return Error("unknown_recipient", "The server does not know this recipient.", id=sent.id)
+
+    server.cheat.answer, honest = refuse, server.cheat.answer
+    await server.forge(keys[1], keys[0], b"\x01" + os.urandom(568))
+
+    async def refused() -> bool:
+        return bool(retries) and await tx(alice, _unasked) == 1
+
+    await until(refused)
+    server.cheat.answer = honest
+    await server.forge(keys[1], keys[0], b"\x01" + os.urandom(568))
+    await server.drained(keys[0])
+    await until(lambda: tx(alice, _nothing_due, inside(alice).now()))
+    assert len(retries) == 1, "not within the hour"
+    assert await tx(alice, _unasked) == 2
+    world.clock.offset += 3_700
+    await server.forge(keys[1], keys[0], b"\x01" + os.urandom(568))
+
+    async def asked() -> bool:
+        return await tx(alice, _unasked) == 0
+
+    await until(asked)
+
+
+async def test_a_retry_that_expired_is_begun_again(world: World, server: HostileServer) -> None:
+    alice, bob = await world.pair()
+    await alice.wait(await alice.send("Bob", "hello"), "delivered", 5)
+    keys = bytes.fromhex(alice.me), bytes.fromhex(bob.me)
+    server.cheat.answer = lambda _sent: None
+    await server.forge(keys[1], keys[0], b"\x01" + os.urandom(568))
+
+    async def asked() -> bool:
+        return await tx(alice, _unasked) == 0 and bool(await tx(alice, _waiting))
+
+    await server.drained(keys[0])
+    await until(asked)
+    await alice.disconnect()
+    await tx(alice, lambda tx: tx.execute("UPDATE server SET message_ttl = 86400"))
+    await tx(alice, maintain, inside(alice).now() + 86_400 + 60)
+    assert await tx(alice, _waiting) == 0
+    assert await tx(alice, _unasked) == 1
+
+
+def _waiting(tx: Tx) -> int:
+    return int(tx.value("SELECT count(*) FROM outbox"))
 
 
 def _nothing_due(tx: Tx, now: int) -> bool:

@@ -71,7 +71,9 @@ def _expire_messages(tx: Tx, now: int) -> None:
     life = meta.MESSAGE_TTL if server is None else server.message_ttl
     for row in outgoing.expired(tx, now - life):
         outgoing.drop(tx, row.id)
-        if row.message is not None:
+        if row.message is None:
+            incoming.ask_again(tx, row.peer, row.id)
+        else:
             days = max(1, life // _DAY)
             messages.set_state(
                 tx,

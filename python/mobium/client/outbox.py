@@ -21,7 +21,7 @@ from mobium.client.bundles import fetch_bundle
 from mobium.client.core import Core
 from mobium.client.lanes import Lanes, Ready
 from mobium.client.pace import Pace
-from mobium.client.store import messages, outgoing, peers
+from mobium.client.store import incoming, messages, outgoing, peers
 from mobium.client.store.database import Tx
 from mobium.client.store.outgoing import Queued, Sent
 from mobium.client.store.peers import Peer
@@ -297,7 +297,10 @@ def _settle(tx: Tx, answers: list[tuple[bytes, Error | None]]) -> None:
         row = outgoing.by_delivery(tx, delivery)
         if row is None:
             continue
-        if error is None or error.code not in _PASSING:
+        if error is not None and error.code not in _PASSING:
+            _fail(tx, row, error.code, explain(error.code))
+            continue
+        if error is None:
             outgoing.drop(tx, row.id)
         if row.message is None:
             continue
@@ -305,8 +308,6 @@ def _settle(tx: Tx, answers: list[tuple[bytes, Error | None]]) -> None:
             messages.set_state(tx, row.message, "sent")
         elif error.code == ErrorCode.QUEUE_FULL:
             messages.set_state(tx, row.message, "queued", error.code, explain(error.code))
-        elif error.code not in _PASSING:
-            messages.set_state(tx, row.message, "failed", error.code, explain(error.code))
 
 
 def _fail_waiting(tx: Tx, peer_id: int, code: str, reason: str) -> None:
@@ -317,5 +318,7 @@ def _fail_waiting(tx: Tx, peer_id: int, code: str, reason: str) -> None:
 
 def _fail(tx: Tx, row: Queued, code: str, reason: str) -> None:
     outgoing.drop(tx, row.id)
-    if row.message is not None:
+    if row.message is None:
+        incoming.ask_again(tx, row.peer, row.id)
+    else:
         messages.set_state(tx, row.message, "failed", code, reason)

@@ -1,8 +1,8 @@
 """What could not be opened is asked for again: one new session an hour, and in it a retry (docs/CRYPTO.md
 section 3).
 
-The store knows what is due, so a crash forgets nothing. Not its concern: recording what stayed closed and
-honouring the retries of others (`mobium.client.receive`).
+The store knows what is due, so a crash forgets nothing, and a retry that never went out makes it due again.
+Not its concern: recording what stayed closed and honouring the retries of others (`mobium.client.receive`).
 """
 
 from __future__ import annotations
@@ -115,8 +115,9 @@ def _begin_retry(
         peers.offer_x(tx, peer, error.x_public)
         return
     most = max(1, min(_IN_ONE, (meta.largest_content(tx) - _REST) // _HASH_SIZE))
-    hashes = incoming.take_unopened(tx, peer.id, now, most)
+    hashes = incoming.unasked(tx, peer.id, now, most)
     peers.update(tx, peer, retry_at=now)
     if hashes:
         retry = content.encode(Retry(entropy(16), now_ms, hashes))
-        outgoing.add_sealed(tx, peer.id, entropy(16), direct.encrypt(tx, session, retry, now), now)
+        row = outgoing.add_sealed(tx, peer.id, entropy(16), direct.encrypt(tx, session, retry, now), now)
+        incoming.note_asked(tx, hashes, row)

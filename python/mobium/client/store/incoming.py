@@ -6,6 +6,7 @@ Not its concern: the messages themselves (`messages`) and opening anything (`mob
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -13,15 +14,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MEMORY",
+    "ask_again",
     "due_retries",
     "first_time",
     "forget",
+    "note_asked",
     "note_opened",
     "note_unopened",
     "owe_receipt",
     "owed_peers",
     "take_receipts",
-    "take_unopened",
+    "unasked",
     "was_opened",
 ]
 
@@ -92,14 +95,23 @@ def due_retries(tx: Tx, now: int, recovered_until: int) -> list[tuple[int, int]]
     return due
 
 
-def take_unopened(tx: Tx, peer: int, now: int, limit: int) -> list[bytes]:
-    """Up to `limit` hashes of a peer's payloads that nobody asked for yet; they are being asked for now."""
+def unasked(tx: Tx, peer: int, now: int, limit: int) -> list[bytes]:
+    """Up to `limit` hashes of a peer's payloads that nobody asked for yet."""
     rows = tx.all(
         "SELECT digest FROM unopened WHERE peer = ? AND NOT retried AND at > ? ORDER BY seq LIMIT ?",
         peer, now - RETRY_AGE, limit,
     )  # fmt: skip
-    tx.many("UPDATE unopened SET retried = 1 WHERE digest = ?", rows)
     return [row[0] for row in rows]
+
+
+def note_asked(tx: Tx, digests: Iterable[bytes], row: int) -> None:
+    """These payloads are asked for in the retry that waits in that row of the outbox, never 0."""
+    tx.many("UPDATE unopened SET retried = ? WHERE digest = ?", [(row, digest) for digest in digests])
+
+
+def ask_again(tx: Tx, peer: int, row: int) -> None:
+    """What waited for a peer in that row of the outbox never goes out; if it was a retry, another is due."""
+    tx.execute("UPDATE unopened SET retried = 0 WHERE peer = ? AND retried = ?", peer, row)
 
 
 def owe_receipt(tx: Tx, peer: int, content: bytes, what: str, now: int) -> None:

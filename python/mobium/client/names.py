@@ -11,14 +11,11 @@ from typing import Final
 
 from mobium.client.links import check_key, is_nickname, parse_contact
 from mobium.errors import InvalidInput
+from mobium.text import misleads
 
 __all__ = ["MAX_NICKNAME", "check_nickname", "nickname_key", "peer_key"]
 
 MAX_NICKNAME: Final = 64  # code points
-
-# Control and format characters (bidi overrides among them), what is not assigned, and every blank but the
-# space: names that look alike, run into their surroundings or turn them around.
-_REFUSED: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 
 
 def peer_key(peer: bytes | str) -> bytes | None:
@@ -38,7 +35,7 @@ def check_nickname(nickname: str) -> str:
     name = unicodedata.normalize("NFC", nickname.strip(" "))
     if not 0 < len(name) <= MAX_NICKNAME:
         raise InvalidInput(f"A nickname has between 1 and {MAX_NICKNAME} characters.")
-    if any(unicodedata.category(c) in _REFUSED or (c.isspace() and c != " ") for c in name):
+    if misleads(name):
         raise InvalidInput("A nickname cannot hold control, invisible or direction-changing characters.")
     if "  " in name or unicodedata.combining(name[0]):
         raise InvalidInput("A nickname cannot begin with a combining mark or hold two blanks in a row.")

@@ -79,7 +79,7 @@ def test_nicknames_that_look_alike_are_one() -> None:
 
 
 def test_without_the_check_a_nickname_turns_around(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names, "_REFUSED", frozenset())  # the defence, off
+    monkeypatch.setattr("mobium.text._REFUSED", frozenset())  # the defence, off
     assert names.check_nickname(BIDI[0]) == BIDI[0]
 
 

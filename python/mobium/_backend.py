@@ -11,9 +11,19 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Literal
 
-__all__ = ["BUCKETS", "KERNEL_VERSION", "NAME", "Ratchet", "pad", "unpad"]
+__all__ = [
+    "BUCKETS",
+    "KERNEL_VERSION",
+    "NAME",
+    "Ratchet",
+    "ReceiverChain",
+    "SenderChain",
+    "pad",
+    "read_head",
+    "unpad",
+]
 
-KERNEL_VERSION: Final = 1
+KERNEL_VERSION: Final = 2
 """Raised whenever native/core or native/py changes what Python sees; equal to mobium_core::KERNEL_VERSION."""
 
 NAME: Literal["native", "pure"]
@@ -52,9 +62,10 @@ def _native_wanted(asked: str) -> bool:
 if TYPE_CHECKING or not _native_wanted(os.environ.get("MOBIUM_BACKEND") or "auto"):
     from mobium._pure.padding import BUCKETS, pad, unpad
     from mobium._pure.ratchet import Ratchet
+    from mobium._pure.sender_key import ReceiverChain, SenderChain, read_head
 
     NAME = "pure"
 else:
-    from mobium._native import BUCKETS, Ratchet, pad, unpad
+    from mobium._native import BUCKETS, Ratchet, ReceiverChain, SenderChain, pad, read_head, unpad
 
     NAME = "native"

@@ -1,4 +1,4 @@
-//! The key derivations of the kernels, each with its label (docs/CRYPTO.md section 4).
+//! The key derivations of the kernels, each with its label (docs/CRYPTO.md sections 4 and 6).
 //!
 //! Twin of `mobium/_pure/kdf.py`. Not its concern: what the keys are used for.
 
@@ -9,6 +9,7 @@ use crate::secret::Secret;
 
 const ROOT_LABEL: &[u8] = b"mobium/1 ratchet root";
 const MESSAGE_LABEL: &[u8] = b"mobium/1 ratchet message";
+const SENDER_LABEL: &[u8] = b"mobium/1 sender message";
 
 /// A message key, for one message: whoever uses it has used it up.
 pub(crate) struct MessageKey([u8; HASH]);
@@ -36,6 +37,25 @@ impl MessageKey {
         hkdf(&self.0, salt, MESSAGE_LABEL, &mut keys.0);
         keys
     }
+
+    /// The same for a channel's message, and the commitment to them.
+    pub(crate) fn expand_sender(self, salt: &[u8]) -> SenderKeys {
+        let mut out = [0; 44 + HASH];
+        hkdf(&self.0, salt, SENDER_LABEL, &mut out);
+        let mut keys = SenderKeys { keys: MessageKeys([0; 44]), commit: [0; HASH] };
+        let (first, commit) = out.split_at(44);
+        keys.keys.0.copy_from_slice(first);
+        keys.commit.copy_from_slice(commit);
+        out.as_mut_slice().zeroize();
+        keys
+    }
+}
+
+/// A channel message's key and nonce, and the commitment by which no other key opens it.
+pub(crate) struct SenderKeys {
+    pub(crate) keys: MessageKeys,
+    /// On the wire once the message is sent.
+    pub(crate) commit: [u8; HASH],
 }
 
 /// AES-256-GCM's key (32 bytes) and nonce (12) for one message.

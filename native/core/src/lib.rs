@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod aead;
+mod ed25519;
 mod error;
 mod hmac;
 mod kdf;
@@ -14,12 +15,14 @@ pub mod padding;
 mod primitives_test;
 pub mod ratchet;
 mod secret;
+pub mod sender_key;
 pub mod skipped;
 mod state;
 mod x25519;
 
 pub use error::Error;
 pub use ratchet::{Plaintext, Ratchet};
+pub use sender_key::{ReceiverChain, SenderChain};
 
 /// Raised whenever this crate or the binding changes what Python sees; equal to `mobium._backend.KERNEL_VERSION`.
-pub const KERNEL_VERSION: u32 = 1;
+pub const KERNEL_VERSION: u32 = 2;

@@ -52,6 +52,13 @@ pub struct Plaintext {
     to: usize,
 }
 
+impl Plaintext {
+    /// The first `size` bytes behind the padding's length and reserved bytes.
+    pub(crate) fn of(padded: WipedBytes, size: usize) -> Self {
+        Self { padded, from: 8, to: 8 + size }
+    }
+}
+
 impl Deref for Plaintext {
     type Target = [u8];
 
@@ -307,7 +314,7 @@ impl Ratchet {
             .with_aad(header.bytes, |aad| aead::open(&key.expand(salt), aad, sealed))
             .map_err(|_| NOT_AUTHENTIC)?;
         let size = unpad(&padded.0).map_err(|_| Error::Invalid("The message's padding does not fit."))?.len();
-        Ok(Plaintext { padded, from: 8, to: 8 + size })
+        Ok(Plaintext::of(padded, size))
     }
 
     /// Calls `use_it` with `associated data ‖ header`, on the stack for the 32 bytes that sessions have.

@@ -4,6 +4,7 @@
 mod errors;
 mod padding;
 mod ratchet;
+mod sender_key;
 
 use pyo3::prelude::*;
 
@@ -15,7 +16,8 @@ const LET_GO: usize = 128 * 1024;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("KERNEL_VERSION", mobium_core::KERNEL_VERSION)?;
     padding::add(module)?;
-    ratchet::add(module)
+    ratchet::add(module)?;
+    sender_key::add(module)
 }
 
 /// Runs `work`, on many bytes without holding the interpreter.

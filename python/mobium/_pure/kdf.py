@@ -1,4 +1,4 @@
-"""The key derivations of the kernels, each with its label (docs/CRYPTO.md section 4).
+"""The key derivations of the kernels, each with its label (docs/CRYPTO.md sections 4 and 6).
 
 Twin of native/core/src/kdf.rs. Not its concern: what the keys are used for.
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 from hmac import digest
 from typing import Final
 
-__all__ = ["chain_step", "message_keys", "root_step"]
+__all__ = ["chain_step", "message_keys", "root_step", "sender_keys"]
 
 ROOT_LABEL: Final = b"mobium/1 ratchet root"
 MESSAGE_LABEL: Final = b"mobium/1 ratchet message"
+SENDER_LABEL: Final = b"mobium/1 sender message"
 
 
 def hkdf(ikm: bytes, salt: bytes, info: bytes, size: int) -> bytes:
@@ -41,3 +42,9 @@ def message_keys(message_key: bytes, salt: bytes) -> tuple[bytes, bytes]:
     """AES-256-GCM's key (32 bytes) and nonce (12) for a message, of its message key and its salt (16)."""
     out = hkdf(message_key, salt, MESSAGE_LABEL, 44)
     return out[:32], out[32:]
+
+
+def sender_keys(message_key: bytes, salt: bytes) -> tuple[bytes, bytes, bytes]:
+    """The same for a channel's message, and the commitment (32) by which no other key opens it."""
+    out = hkdf(message_key, salt, SENDER_LABEL, 76)
+    return out[:32], out[32:44], out[44:]

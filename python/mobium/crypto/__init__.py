@@ -1,12 +1,13 @@
 """The cryptographic facade: identities, prekeys, sessions, the vault, and the kernels in a form that brings
 its own entropy.
 
-The front door is `from mobium.crypto import pad, unpad, BUCKETS, DoubleRatchet, Identity, Session`. Importing
-it loads neither ML-KEM nor Argon2id nor the list of recovery words: those come at first use. Not its concern:
+The front door is `from mobium.crypto import pad, unpad, BUCKETS, DoubleRatchet, Identity, ReceiverKey,
+SenderKey, Session`. Importing it loads neither ML-KEM nor Argon2id nor the list of recovery words: those come at first use. Not its concern:
 the wire (`mobium.protocol`), and storing what is returned here (`mobium.client`).
 """
 
 from mobium._backend import BUCKETS, pad, unpad
+from mobium.crypto.group import ReceiverKey, SenderKey, message_head
 from mobium.crypto.identity import Identity, verify_binding
 from mobium.crypto.pqxdh import HEADER_SIZE, Header, check_sender, read_header
 from mobium.crypto.prekeys import (
@@ -34,11 +35,14 @@ __all__ = [
     "PrekeyPair",
     "PrekeySource",
     "Prekeys",
+    "ReceiverKey",
+    "SenderKey",
     "Session",
     "SignedPrekey",
     "UsedPrekeys",
     "check_sender",
     "format_groups",
+    "message_head",
     "pad",
     "read_header",
     "safety_number",

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import cast
 
 from mobium._pure.ratchet import Ratchet
+from mobium._pure.sender_key import ReceiverChain, SenderChain
 from mobium.errors import MobiumError
 from tests.support.needs import require_extension
 
@@ -27,7 +28,9 @@ COUNTER_END = 2**32 - 1
 
 
 AnyRatchet = Ratchet
-"""A state on either back end. The class below has an attribute of the other name."""
+AnySender = SenderChain
+AnyReceiver = ReceiverChain
+"""A state on either back end. The class below has attributes of the other names."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,9 @@ class Kernels:
     unpad: Callable[[bytes], bytes]
     BUCKETS: tuple[int, ...]
     Ratchet: type[Ratchet]
+    SenderChain: type[SenderChain]
+    ReceiverChain: type[ReceiverChain]
+    read_head: Callable[[bytes], tuple[int, int]]
 
     def take(self, ratchet: AnyRatchet) -> AnyRatchet:
         """The same state on this back end."""
@@ -56,15 +62,24 @@ class _Absent:
         raise AttributeError(name)
 
 
-def _load(name: str, padding: str, ratchet: str) -> Kernels:
+def _load(name: str, padding: str, ratchet: str, sender_key: str) -> Kernels:
     if find_spec(padding) is None:
         return cast("Kernels", _Absent())
-    pads, steps = import_module(padding), import_module(ratchet)
-    return Kernels(name, pads.pad, pads.unpad, pads.BUCKETS, cast("type[Ratchet]", steps.Ratchet))
+    pads, steps, chains = (import_module(module) for module in (padding, ratchet, sender_key))
+    return Kernels(
+        name,
+        pads.pad,
+        pads.unpad,
+        pads.BUCKETS,
+        cast("type[Ratchet]", steps.Ratchet),
+        cast("type[SenderChain]", chains.SenderChain),
+        cast("type[ReceiverChain]", chains.ReceiverChain),
+        chains.read_head,
+    )
 
 
-NATIVE = _load("native", "mobium._native", "mobium._native")
-PURE = _load("pure", "mobium._pure.padding", "mobium._pure.ratchet")
+NATIVE = _load("native", "mobium._native", "mobium._native", "mobium._native")
+PURE = _load("pure", "mobium._pure.padding", "mobium._pure.ratchet", "mobium._pure.sender_key")
 BOTH = (NATIVE, PURE)
 SIDES = ((NATIVE, NATIVE), (PURE, PURE), (NATIVE, PURE), (PURE, NATIVE))
 

@@ -10,20 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from mobium._pure import padding, ratchet
+from mobium._pure import padding, ratchet, sender_key
 from tests.kernels.kernels import NATIVE, PURE
 from tests.support.needs import require_extension
 
 PACKAGE = Path(padding.__file__).parents[1]
 STUB = ast.parse((PACKAGE / "_native.pyi").read_text())
+CLASSES = {"Ratchet": ratchet, "SenderChain": sender_key, "ReceiverChain": sender_key}
 
 
 def _functions(body: list[ast.stmt]) -> dict[str, ast.FunctionDef]:
     return {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
 
 
-def _class(tree: ast.Module) -> ast.ClassDef:
-    (found,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Ratchet")
+def _class(tree: ast.Module, name: str) -> ast.ClassDef:
+    (found,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
     return found
 
 
@@ -47,32 +48,47 @@ def test_the_stub_is_that_of_the_extension() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_the_stub_has_the_types_of_the_twins() -> None:
-    twin = _functions(_class(ast.parse(inspect.getsource(ratchet))).body)
+METHODS = [(name, method) for name in CLASSES for method in _functions(_class(STUB, name).body)]
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_the_stub_has_the_types_of_the_twins(name: str) -> None:
+    twin = _functions(_class(ast.parse(inspect.getsource(CLASSES[name])), name).body)
     public = {name: _signature(node) for name, node in twin.items() if not name.startswith("_")}
-    stub = {name: _signature(node) for name, node in _functions(_class(STUB).body).items()}
+    stub = {name: _signature(node) for name, node in _functions(_class(STUB, name).body).items()}
     assert list(stub) == list(public)
     assert stub == public
-    twin = _functions(ast.parse(inspect.getsource(padding)).body)
-    assert {name: _signature(node) for name, node in _functions(STUB.body).items()} == {
-        name: _signature(node) for name, node in twin.items()
+
+
+def test_the_stub_has_the_functions_of_the_twins() -> None:
+    twin = {
+        name: _signature(node)
+        for module in (padding, sender_key)
+        for name, node in _functions(ast.parse(inspect.getsource(module)).body).items()
+        if not name.startswith("_")
     }
+    assert {name: _signature(node) for name, node in _functions(STUB.body).items()} == twin
 
 
-def test_the_extension_has_what_the_stub_has() -> None:
-    names = [name for name in vars(NATIVE.Ratchet) if not name.startswith("_")]
-    assert sorted(names) == sorted(_functions(_class(STUB).body))
+@pytest.mark.parametrize("name", CLASSES)
+def test_the_extension_has_what_the_stub_has(name: str) -> None:
+    names = [found for found in vars(getattr(NATIVE, name)) if not found.startswith("_")]
+    assert sorted(names) == sorted(_functions(_class(STUB, name).body))
 
 
-@pytest.mark.parametrize("name", list(_functions(_class(STUB).body)))
-def test_arguments_have_the_names_of_the_twins(name: str) -> None:
+@pytest.mark.parametrize(("name", "method"), METHODS)
+def test_arguments_have_the_names_of_the_twins(name: str, method: str) -> None:
+    found = [getattr(getattr(kernels, name), method) for kernels in (NATIVE, PURE)]
+    assert len({inspect.isroutine(one) for one in found}) == 1
+    if not inspect.isroutine(found[0]):
+        return  # a property
     native, pure = (
         [
             (parameter.name, parameter.kind, parameter.default)
-            for parameter in inspect.signature(getattr(kernels.Ratchet, name)).parameters.values()
+            for parameter in inspect.signature(one).parameters.values()
             if parameter.name != "self"
         ]
-        for kernels in (NATIVE, PURE)
+        for one in found
     )
     assert native == pure
 
@@ -81,4 +97,5 @@ def test_the_module_lists_what_it_has() -> None:
     require_extension()
     import mobium._native
 
-    assert sorted(mobium._native.__all__) == ["BUCKETS", "KERNEL_VERSION", "Ratchet", "pad", "unpad"]
+    names = ["BUCKETS", "KERNEL_VERSION", *CLASSES, "pad", "read_head", "unpad"]
+    assert sorted(mobium._native.__all__) == sorted(names)

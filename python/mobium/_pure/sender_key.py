@@ -16,8 +16,8 @@ key id (Invalid), signature (Invalid), number (TooFar beyond the chain's end, In
 Duplicate if it was used), commitment, tag and padding (Invalid). Only what passed all of them changes the
 state. One state has one encoding and anything else is refused.
 
-Twin of native/core/src/sender_key.rs. Not its concern: entropy, an argument; who is handed a chain, and when a
-new one is due; where states are stored. The caller stores the next state and only then lets a message leave
+Twin of native/core/src/sender_key.rs. Not its concern: entropy, an argument; who is handed a chain, and when
+a new one is due; where states are stored. The caller stores the next state and only then lets a message leave
 or shows a plaintext.
 """
 

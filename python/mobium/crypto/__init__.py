@@ -2,8 +2,9 @@
 its own entropy.
 
 The front door is `from mobium.crypto import pad, unpad, BUCKETS, DoubleRatchet, Identity, ReceiverKey,
-SenderKey, Session`. Importing it loads neither ML-KEM nor Argon2id nor the list of recovery words: those come at first use. Not its concern:
-the wire (`mobium.protocol`), and storing what is returned here (`mobium.client`).
+SenderKey, Session`. Importing it loads neither ML-KEM nor Argon2id nor the list of recovery words: those come
+at first use. Not its concern: the wire (`mobium.protocol`), and storing what is returned here
+(`mobium.client`).
 """
 
 from mobium._backend import BUCKETS, pad, unpad

@@ -467,3 +467,15 @@ def test_the_databases_key_is_derived_from_the_data_key(sealed: tuple[bytes, byt
     for size in (0, 31, 33):
         with pytest.raises(InvalidInput, match=f"32 bytes, not {size}"):
             vault.database_key(bytes(size))
+
+
+def test_a_file_whose_name_could_not_be_made_durable_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_folder: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(_files, "_sync_folder", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        _files.write_new(tmp_path / "vault", b"data")
+    assert list(tmp_path.iterdir()) == []

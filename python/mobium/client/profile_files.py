@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -22,6 +23,8 @@ from mobium.crypto.identity import Identity
 from mobium.errors import StoreError
 
 __all__ = ["DATABASE", "VAULT", "OpenProfile", "create", "open_profile", "recover"]
+
+T = TypeVar("T")
 
 VAULT: Final = "vault"
 DATABASE: Final = "mobium.db"
@@ -36,7 +39,10 @@ class OpenProfile(msgspec.Struct, frozen=True):
 
 
 async def create(directory: Path, password: str) -> str:
-    """A new identity in `directory`; returns its recovery words. Raises InvalidInput, StoreError."""
+    """A new identity in `directory`; returns its recovery words.
+
+    Whoever is cancelled, or gets an error, leaves no identity behind. Raises InvalidInput, StoreError.
+    """
     vault.check_password(password)
     identity, words = await asyncio.to_thread(Identity.generate)
     await _make(directory, password, identity, None)
@@ -58,14 +64,56 @@ async def _make(directory: Path, password: str, identity: Identity, recovered_at
             raise StoreError(
                 f"There is a database without its identity in {directory}; it was left as it is."
             )
-        data_key = await asyncio.to_thread(vault.create, directory / VAULT, password, identity)
-        store = await Store.open(directory / DATABASE, vault.database_key(data_key), _nobody)
+        before = _files(directory)
+        loop = asyncio.get_running_loop()  # and no task, which the loop's end would cancel
+        sealing = loop.run_in_executor(None, vault.create, directory / VAULT, password, identity)
         try:
-            await store.run(meta.put, "recovered_at", recovered_at or 0)
-        finally:
-            await store.close()
+            data_key = await _to_its_end(sealing)
+            await _to_its_end(_new_database(directory / DATABASE, data_key, recovered_at))
+        except BaseException:
+            if sealing.done() and not sealing.cancelled() and sealing.exception() is None:
+                _unmake(directory, before)
+            raise
     finally:
         lock.release()
+
+
+async def _to_its_end(work: Awaitable[T]) -> T:
+    """Wait for `work` even if the caller is cancelled, which happens only then: a thread cannot be stopped,
+    and what it made when nobody waited any more would stay for ever.
+    """
+    future = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            await asyncio.wait((future,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not future.cancelled():
+            future.exception()  # nobody else will look at it
+        raise cancelled
+    return future.result()
+
+
+async def _new_database(path: Path, data_key: bytes, recovered_at: int | None) -> None:
+    store = await Store.open(path, vault.database_key(data_key), _nobody)
+    try:
+        await store.run(meta.put, "recovered_at", recovered_at or 0)
+    finally:
+        await store.close()
+
+
+def _unmake(directory: Path, before: Collection[Path]) -> None:
+    """Remove a vault that nobody has seen the words of, and its database; what lay there `before` stays.
+
+    The vault goes last, since a database alone would be in the way of the next try. The lock's file stays:
+    another process may have it open.
+    """
+    with suppress(OSError):
+        mine = _files(directory).difference(before)
+        for file in (*(one for one in mine if one.name.startswith(DATABASE)), directory / VAULT):
+            file.unlink(missing_ok=True)
 
 
 def _make_folder(directory: Path) -> None:
@@ -73,6 +121,10 @@ def _make_folder(directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"The folder {directory} cannot be made: {error.strerror}.") from error
+
+
+def _files(directory: Path) -> set[Path]:
+    return set(directory.iterdir())
 
 
 def _exists(path: Path) -> bool:

@@ -43,7 +43,11 @@ def write_new(path: Path, data: bytes) -> None:
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
-    _finish(path)
+    try:
+        _finish(path)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def replace(path: Path, data: bytes) -> None:

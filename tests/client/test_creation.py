@@ -1,0 +1,80 @@
+"""A profile is made with its words in the hands of the caller, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from mobium.client import Engine
+from mobium.client.store.database import Store
+from mobium.crypto import Identity
+from mobium.errors import StoreError
+from tests.support.engines import PASSWORD, World
+from tests.support.server import schedules
+
+
+def left(folder: Path) -> set[str]:
+    """What lies in a profile's folder; the lock's file stays, since others may wait for it."""
+    return {file.name for file in folder.glob("*")} - {"lock"}
+
+
+async def interrupted(making: asyncio.Task[str], chance: random.Random, longest: float) -> str | None:
+    """Cancel `making` at some moment, perhaps more than once; its words, if it was faster."""
+    await asyncio.sleep(chance.uniform(0, longest))
+    for _ in range(chance.choice((1, 1, 2, 3))):
+        making.cancel()
+        for _ in range(chance.randrange(6)):
+            await asyncio.sleep(0)
+    await asyncio.wait((making,))
+    return None if making.cancelled() else making.result()
+
+
+async def test_a_creation_that_is_cancelled_leaves_nothing(world: World, seed: int) -> None:
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    began = time.monotonic()
+    await world.create("measured")
+    longest = 1.2 * (time.monotonic() - began)
+    cancelled = 0
+    for number in range(schedules()):
+        folder = world.path(str(number))
+        making = asyncio.create_task(Engine.create(folder, PASSWORD))
+        words = await interrupted(making, chance, longest)
+        if words is None:
+            cancelled += 1
+            assert left(folder) == set()
+            words = await Engine.create(folder, PASSWORD)
+        async with Engine.open(folder, PASSWORD) as engine:
+            assert engine.identity.public == Identity.from_words(words).public
+    assert cancelled > schedules() // 5, "it was cancelled too late to mean anything"
+
+
+async def test_a_creation_that_is_cancelled_leaves_what_was_there(world: World, seed: int) -> None:
+    await world.create("alice")
+    before = {file: file.read_bytes() for file in world.path("alice").iterdir()}
+    chance = random.Random(seed)
+    for _ in range(20):
+        making = asyncio.create_task(Engine.create(world.path("alice"), PASSWORD))
+        with suppress(StoreError):  # if it was faster
+            assert await interrupted(making, chance, 0.005) is None
+        assert {file: file.read_bytes() for file in world.path("alice").iterdir()} == before
+
+
+async def test_a_creation_without_a_database_leaves_no_identity(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+
+        def full(*_: object) -> None:
+            raise StoreError("The disk is full.")
+
+        patched.setattr(Store, "_open", full)
+        with pytest.raises(StoreError, match="full"):
+            await world.create("alice")
+    assert left(world.path("alice")) == set()
+    assert await world.create("alice")

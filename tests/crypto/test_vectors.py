@@ -14,6 +14,7 @@ from mobium.crypto import (
     PrekeyPair,
     Session,
     _primitives,
+    invite,
     pqxdh,
     safety_number,
     session,
@@ -23,11 +24,13 @@ from mobium.crypto import (
 )
 from mobium.crypto.mnemonic import seed_from_words, words_from_entropy
 from mobium.crypto.prekeys import make_pair
+from mobium.protocol import roster as protocol
+from mobium.signing import SigningKey, verify
 from tests.crypto.conftest import BACKENDS, stepping
 from tests.vectors import reference_make
 from tests.vectors.reference_make import Json, load
 
-FILES = ["identity", "safety", "prekeys", "pqxdh", "session", "vault"]
+FILES = ["identity", "safety", "prekeys", "pqxdh", "session", "vault", "roster"]
 KEM_KINDS = {1: PrekeyKind.KEM_ONE_TIME, 2: PrekeyKind.KEM_LAST_RESORT}
 PREKEY_EXPIRES = 1_800_000_000 + 86_400
 
@@ -234,3 +237,36 @@ def test_vault(case: Json, tmp_path: Path) -> None:
     identity, opened = vault.open(tmp_path / "vault", case["password"])
     assert (identity.seed, opened) == (seed, data_key)
     assert vault.database_key(data_key).hex() == case["database_key"]
+
+
+@pytest.mark.parametrize("channel", load("roster")["channels"])
+def test_roster(channel: Json) -> None:
+    raws = [bytes.fromhex(case["statement"]) for case in channel["statements"]]
+    channel_id = protocol.channel_id_of(raws[0])
+    assert channel_id.hex() == channel["channel_id"]
+    roster = protocol.Roster.begin(raws[0])
+    for index, (raw, case) in enumerate(zip(raws, channel["statements"], strict=True)):
+        said = protocol.parse(raw)
+        signer = SigningKey.from_seed(bytes.fromhex(case["seed"]))
+        place = (said.kind, said.channel_id, index, said.prev, said.subject, case["time_ms"], said.data)
+        assert protocol.build(signer, *place) == raw
+        roster = roster.append(raw) if index else roster
+        assert (roster.channel_id, roster.index, roster.head.hex()) == (channel_id, index, case["head"])
+        assert roster.heads[index] == roster.head
+        assert [[ed.hex(), role] for ed, role in roster.members.items()] == case["members"]
+        if "secret" not in case:
+            continue
+        secret, nonce = bytes.fromhex(case["secret"]), bytes.fromhex(case["nonce"])
+        in_force = secret if roster.access is protocol.Access.OPEN else invite.invite_key(secret).public
+        assert roster.key == in_force
+        names = (case["name"], case["topic"])
+        assert invite.seal_names(secret, *names, signer.public, index, nonce) == roster.sealed
+        assert invite.open_names(secret, roster.sealed, roster.sealed_by, roster.sealed_index) == names
+    assert protocol.Roster.load(raws, verify=False) == roster == protocol.Roster.load(raws)
+
+
+@pytest.mark.parametrize("channel", load("roster")["channels"])
+def test_peek(channel: Json) -> None:
+    peek = {name: bytes.fromhex(value) for name, value in channel["peek"].items()}
+    signed = protocol.peek_input(bytes.fromhex(channel["channel_id"]), peek["ed"], peek["nonce"])
+    verify(invite.invite_key(peek["secret"]).public, peek["proof"], signed)

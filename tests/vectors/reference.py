@@ -171,3 +171,66 @@ def ratchet_message(
     bucket = next(size for size in (512 << i for i in range(14)) if len(plaintext) + 8 + 16 <= size)
     padded = (u32(len(plaintext)) + bytes(4) + plaintext).ljust(bucket - 16, b"\0")
     return head + salt + AESGCM(keys[:32]).encrypt(keys[32:], padded, associated_data + head)
+
+
+# Section 7: the roster.
+
+
+def channel_keys(secret: bytes) -> tuple[Ed25519PrivateKey, bytes]:
+    """The invite key and the key of the names."""
+    seed = hkdf(secret, b"", b"mobium/1 channel invite", 32)
+    return Ed25519PrivateKey.from_private_bytes(seed), hkdf(secret, b"", b"mobium/1 channel names", 32)
+
+
+def sealed_names(secret: bytes, name: str, topic: str, actor: bytes, index: int, nonce: bytes) -> bytes:
+    text = b"".join(len(t).to_bytes(2, "big") + t for t in (name.encode(), topic.encode())).ljust(512, b"\0")
+    context = b"mobium/1 channel names\0" + actor + u32(index)
+    return nonce + AESGCM(channel_keys(secret)[1]).encrypt(nonce, text, context)
+
+
+def statement(
+    signing: Ed25519PrivateKey,
+    kind: int,
+    place: tuple[bytes, int, bytes],
+    subject: bytes,
+    time_ms: int,
+    data: bytes,
+) -> bytes:
+    """`place` is the channel's id, the index and the head before it."""
+    channel_id, index, prev = place
+    actor = signing.public_key().public_bytes_raw()
+    text = b"\x01" + bytes((kind,)) + channel_id + u32(index) + prev + actor + subject
+    text += time_ms.to_bytes(8, "big") + len(data).to_bytes(2, "big") + data
+    return text + signing.sign(b"mobium/1 roster\0" + text)
+
+
+def roster_head(raw: bytes) -> bytes:
+    return hashlib.sha256(b"mobium/1 roster head\0" + raw).digest()
+
+
+def channel_id(create: bytes) -> bytes:
+    return hashlib.sha256(b"mobium/1 channel\0" + create).digest()
+
+
+def join_proof(secret: bytes, channel: bytes, prev: bytes, joiner: bytes) -> bytes:
+    return channel_keys(secret)[0].sign(b"mobium/1 join\0" + channel + prev + joiner)
+
+
+def peek_proof(secret: bytes, channel: bytes, ed: bytes, nonce: bytes) -> bytes:
+    return channel_keys(secret)[0].sign(b"mobium/1 peek\0" + channel + ed + nonce)
+
+
+def members_after(statements: list[bytes]) -> list[tuple[bytes, int]]:
+    """Who is in and as what (1 member, 2 admin, 3 owner), in the order of joining, if every rule was kept."""
+    roles: dict[bytes, int] = {}
+    for raw in statements:
+        kind, actor, subject = raw[1], raw[70:102], raw[102:134]
+        if kind in (1, 2):
+            roles[actor] = 3 if kind == 1 else 1
+        elif kind in (3, 4, 8):
+            roles.pop(subject, None)
+        elif kind == 5:
+            roles[subject] = raw[144]
+            if raw[144] == 3:
+                roles[actor] = 2
+    return list(roles.items())

@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM1024PrivateKey
 
 from tests.vectors import reference as ref
@@ -170,6 +171,84 @@ def vault() -> Json:
     return {"cases": cases}
 
 
+class Chain:
+    """A channel of roster.json while it is made: statement by statement, and who is in after each."""
+
+    def __init__(self, name: str, access: int) -> None:
+        self.name, self.access = name, access
+        self.raws: list[bytes] = []
+        self.cases: list[Json] = []
+        self.id = self.head = bytes(32)
+        self.secret = b""
+
+    def key_for(self, who: str) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(fixed(f"roster {self.name} {who}"))
+
+    def ed(self, who: str) -> bytes:
+        return self.key_for(who).public_key().public_bytes_raw()
+
+    def add(self, kind: int, actor: str, subject: str | None = None, *, role: int = 0) -> None:
+        index, names = len(self.raws), {}
+        data = b""
+        if kind in (1, 4, 6, 8):
+            self.secret = fixed(f"roster {self.name} secret {index}")
+            public = ref.channel_keys(self.secret)[0].public_key().public_bytes_raw()
+            data = (bytes((self.access,)) if kind == 1 else b"") + (self.secret if self.access else public)
+        if kind in (1, 4, 6, 7, 8):
+            nonce = fixed(f"roster {self.name} nonce {index}", 12)
+            texts = f"caf\u00e9 {index}", "" if index % 2 else "\u0442\u0435\u043c\u0430 \U0001f41f"
+            data += ref.sealed_names(self.secret, *texts, self.ed(actor), index, nonce)
+            names = {"secret": self.secret.hex(), "nonce": nonce.hex(), "name": texts[0], "topic": texts[1]}
+        if kind == 2 and not self.access:
+            data = ref.join_proof(self.secret, self.id, self.head, self.ed(actor))
+        if kind == 5:
+            data = bytes((role,))
+        place = (self.id, index, self.head)
+        time_ms = 1_800_000_000_000 + index
+        raw = ref.statement(self.key_for(actor), kind, place, self.ed(subject or actor), time_ms, data)
+        self.raws.append(raw)
+        self.id, self.head = ref.channel_id(self.raws[0]), ref.roster_head(raw)
+        seed = fixed(f"roster {self.name} {actor}").hex()
+        case: Json = {"seed": seed, "time_ms": time_ms, "statement": raw.hex(), "head": self.head.hex()}
+        members = [[ed.hex(), role] for ed, role in ref.members_after(self.raws)]
+        self.cases.append(case | names | {"members": members})
+
+    def content(self) -> Json:
+        nonce, stranger = fixed(f"roster {self.name} login"), self.ed("stranger")
+        peek = ref.peek_proof(self.secret, self.id, stranger, nonce)
+        peeked = {
+            "ed": stranger.hex(),
+            "nonce": nonce.hex(),
+            "proof": peek.hex(),
+            "secret": self.secret.hex(),
+        }
+        return {"channel_id": self.id.hex(), "statements": self.cases, "peek": peeked}
+
+
+def roster() -> Json:
+    """A private and an open channel, with every kind of statement in each."""
+    channels = []
+    for name, access in (("private", 0), ("open", 1)):
+        chain = Chain(name, access)
+        chain.add(1, "a")
+        for who in "bcd":
+            chain.add(2, who)
+        chain.add(5, "a", "b", role=2)
+        chain.add(7, "b")
+        chain.add(4, "b", "c")
+        chain.add(2, "c")
+        chain.add(8, "b", "d")
+        chain.add(8, "a", "stranger")
+        chain.add(9, "b", "d")
+        chain.add(6, "a")
+        chain.add(2, "d")
+        chain.add(5, "a", "b", role=3)
+        chain.add(5, "b", "a", role=1)
+        chain.add(3, "a")
+        channels.append(chain.content())
+    return {"channels": channels}
+
+
 def load(name: str) -> Json:
     path = FOLDER / f"{name}.json"
     content: Json = json.loads(path.read_text()) if path.exists() else {}
@@ -186,6 +265,7 @@ def compute() -> dict[str, Json]:
         "pqxdh": handshakes,
         "session": session(handshakes["cases"][0], load("session")),
         "vault": vault(),
+        "roster": roster(),
     }
 
 

@@ -1,5 +1,5 @@
-"""Makes padding.json and ratchet.json: `python -m tests.vectors.kernels_make native` (or pure) writes them
-anew.
+"""Makes padding.json, ratchet.json and sender_key.json: `python -m tests.vectors.kernels_make native` (or
+pure) writes them anew.
 
 The files are frozen: a difference is a change of what is on the wire or on disk. pytest has both back ends
 make them again and compares every byte; cargo test follows their steps by itself
@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from mobium.errors import MobiumError
-from tests.kernels.kernels import BOTH, Kernels
+from mobium.signing import SigningKey
+from tests.kernels.kernels import BOTH, AnyReceiver, Kernels
 
 HERE = Path(__file__).parent
 NOW = 1_800_000_000
@@ -255,7 +256,201 @@ def ratchet(kernels: Kernels) -> Json:
     return {"plaintext": "byte i is i mod 251", "conversations": stories}
 
 
-FILES = {"padding.json": padding, "ratchet.json": ratchet}
+class _Channel:
+    """Writes down what a sender and his readers do."""
+
+    def __init__(self, kernels: Kernels, name: str, roster_index: int, key_id: int) -> None:
+        self._kernels = kernels
+        fresh = _Entropy(name)
+        self.fresh = fresh
+        self._channel_id, self._sender, roster_hash = fresh(32), fresh(32), fresh(32)
+        chain_key, seed = fresh(32), fresh(32)
+        self.chain = kernels.SenderChain.create(
+            self._channel_id, self._sender, roster_index, roster_hash, key_id, chain_key, seed
+        )
+        self.readers: dict[str, AnyReceiver] = {}
+        self.messages: list[bytes] = []
+        self.steps: list[Json] = []
+        self.json: Json = {
+            "name": name,
+            "channel_id": self._channel_id.hex(),
+            "sender": self._sender.hex(),
+            "roster_index": roster_index,
+            "roster_hash": roster_hash.hex(),
+            "key_id": key_id,
+            "chain_key": chain_key.hex(),
+            "signing_seed": seed.hex(),
+            "steps": self.steps,
+        }
+
+    def encrypt(self, size: int) -> int:
+        """Notes the message and returns its index."""
+        salt = self.fresh(16)
+        message, self.chain = self.chain.encrypt(_text(size), salt)
+        self.messages.append(message)
+        note = {"do": "encrypt", "size": size, "salt": salt.hex(), "message": self._message(message)}
+        self.steps.append({**note, "state_sha256": _hash(self.chain.to_bytes())})
+        return len(self.messages) - 1
+
+    @staticmethod
+    def _message(message: bytes) -> Json:
+        if len(message) == 633:
+            return {"hex": message.hex()}
+        start, end = message[:57].hex(), message[-64:].hex()
+        return {"start": start, "end": end, "size": len(message), "sha256": _hash(message)}
+
+    def burn(self, count: int) -> None:
+        """Messages of no text and a salt of zeros that nobody gets."""
+        for _ in range(count):
+            _, self.chain = self.chain.encrypt(b"", bytes(16))
+        self.steps.append({"do": "burn", "count": count, "state_sha256": _hash(self.chain.to_bytes())})
+
+    def used_up(self) -> None:
+        """What a chain that is used up answers."""
+        try:
+            self.chain.encrypt(b"", bytes(16))
+        except MobiumError as error:
+            self.steps.append({"do": "used_up", "error": type(error).__name__})
+
+    def distribute(self, reader: str, nickname: bytes = b"") -> None:
+        data = self.chain.distribution(nickname)
+        self.readers[reader] = self._kernels.ReceiverChain.from_distribution(
+            data, self._channel_id, self._sender
+        )
+        note = {"do": "distribute", "reader": reader, "nickname": nickname.hex(), "data": data.hex()}
+        self.steps.append({**note, "state_sha256": _hash(self.readers[reader].to_bytes())})
+
+    def refuse(self, what: str, edit: Callable[[bytes], bytes]) -> None:
+        """A distribution that nobody takes."""
+        data = edit(self.chain.distribution(b"nick"))
+        try:
+            self._kernels.ReceiverChain.from_distribution(data, self._channel_id, self._sender)
+        except MobiumError as error:
+            name = type(error).__name__
+            self.steps.append({"do": "refuse", "what": what, "data": data.hex(), "error": name})
+
+    def decrypt(
+        self, reader: str, index: int, what: str = "", edit: Callable[[bytes], bytes] | None = None
+    ) -> None:
+        """Opens a message, or notes the error; `edit` changes it first."""
+        message = self.messages[index]
+        more: Json = {"do": "decrypt", "reader": reader, "message": index}
+        if edit is not None:
+            message = edit(message)
+            more |= {"what": what, "edited": message.hex()}
+        try:
+            plaintext, self.readers[reader] = self.readers[reader].decrypt(message)
+        except MobiumError as error:
+            more["error"] = type(error).__name__
+        else:
+            more["opens"] = len(plaintext)
+            assert plaintext == _text(len(plaintext))
+        chain = self.readers[reader]
+        more |= {"skipped": chain.skipped(), "state_sha256": _hash(chain.to_bytes())}
+        self.steps.append(more)
+
+    def signed(self, edit: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+        """The edit, signed as only the sender can."""
+        seed = bytes.fromhex(self.json["signing_seed"])
+
+        def sign(message: bytes) -> bytes:
+            body = edit(message)[:-64]
+            signed = b"mobium/1 sender message\0" + self._channel_id + self._sender + body
+            return body + SigningKey.from_seed(seed).sign(signed)
+
+        return sign
+
+
+def _disordered(kernels: Kernels) -> Json:
+    channel = _Channel(kernels, "disordered", 7, 0x01020304)
+    channel.distribute("early", "n\u00efck".encode())
+    first = [channel.encrypt(size) for size in (0, 5, 200, 488)]
+    channel.distribute("late", b"x" * 255)
+    then = [channel.encrypt(size) for size in (1, 2, 3)]
+    for index in (first[2], then[0], first[0], first[2], first[3], then[2], first[1], then[1], then[1]):
+        channel.decrypt("early", index)
+    for index in (first[3], then[1], then[0], first[0], then[2]):
+        channel.decrypt("late", index)
+    return channel.json
+
+
+def _sized(kernels: Kernels) -> Json:
+    channel = _Channel(kernels, "sized", 0, 1)
+    channel.distribute("reader")
+    for size in (488, 489, 65_512, 65_513, 4 * 1024 * 1024 - 24):
+        channel.decrypt("reader", channel.encrypt(size))
+    return channel.json
+
+
+def _whole(kernels: Kernels) -> Json:
+    channel = _Channel(kernels, "whole", 2**32 - 1, 2**32 - 1)
+    channel.distribute("reader")
+    channel.burn(500)
+    middle = channel.encrypt(4)
+    channel.burn(498)
+    last = channel.encrypt(5)
+    channel.used_up()
+    for index in (last, middle, last, middle):
+        channel.decrypt("reader", index)
+    return channel.json
+
+
+def _forged(kernels: Kernels) -> Json:
+    channel = _Channel(kernels, "forged", 3, 77)
+    channel.burn(2)
+    channel.distribute("reader")
+    index = channel.encrypt(3)
+    order_8 = bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")
+    for what, edit in (
+        ("version", _put(0, b"\x02")),
+        ("key id of zero", _put(1, bytes(4))),
+        ("another key id", _put(1, b"\0\0\0\x01")),
+        ("iteration", _counter(5, 3)),
+        ("salt", _put(9, bytes(16))),
+        ("commitment", _put(25, bytes(32))),
+        ("ciphertext", _put(57, bytes(16))),
+        ("signature of zeros", _put(569, bytes(64))),
+        ("signature of small order", _put(569, order_8)),
+        ("signature, not canonical", _put(569, b"\xff" * 32)),
+        ("signature above the order", _put(601, b"\xff" * 32)),
+        ("cut off", lambda message: message[:-1]),
+        ("too long", lambda message: message + b"\0"),
+        ("signed: iteration before the distribution", channel.signed(_counter(5, 1))),
+        ("signed: iteration 999", channel.signed(_counter(5, 999))),
+        ("signed: iteration 1000", channel.signed(_counter(5, 1000))),
+        ("signed: iteration 2**32 - 1", channel.signed(_counter(5, 2**32 - 1))),
+        ("signed: salt", channel.signed(_put(9, bytes(16)))),
+        ("signed: commitment", channel.signed(_put(25, bytes(32)))),
+        ("signed: ciphertext", channel.signed(_put(57, bytes(16)))),
+        ("signed: tag", channel.signed(_put(553, bytes(16)))),
+    ):
+        channel.decrypt("reader", index, what, edit)
+    channel.decrypt("reader", index)
+    channel.decrypt("reader", index)
+    for what, edit in (
+        ("cut off", lambda data: data[:-1]),
+        ("too long", lambda data: data + b"\0"),
+        ("empty", lambda data: b""),
+        ("version", _put(0, b"\x02")),
+        ("another channel", _put(1, bytes(32))),
+        ("key id of zero", _put(33, bytes(4))),
+        ("iteration 1000", _counter(37, 1000)),
+        ("signing key of zeros", _put(73, bytes(32))),
+        ("signing key of order 8", _put(73, order_8)),
+        ("signing key, not canonical", _put(73, b"\xff" * 32)),
+        ("length of the nickname", _put(141, b"\x05")),
+    ):
+        channel.refuse(what, edit)
+    return channel.json
+
+
+def sender_key(kernels: Kernels) -> Json:
+    """The channels."""
+    channels = [make(kernels) for make in (_disordered, _sized, _whole, _forged)]
+    return {"plaintext": "byte i is i mod 251", "channels": channels}
+
+
+FILES = {"padding.json": padding, "ratchet.json": ratchet, "sender_key.json": sender_key}
 
 
 def text_of(made: Json) -> str:

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::aead;
+use crate::ed25519::{SigningKey, VerifyingKey};
 use crate::error::Error;
 use crate::hmac::{Hmac, hkdf};
 use crate::kdf::MessageKeys;
@@ -188,4 +189,25 @@ fn x25519_refuses_points_of_small_order() {
     for point in [&[0; 32], &one, &order_eight[..]] {
         assert_eq!(exchange(&[7; 32], point), Err(REFUSAL));
     }
+}
+
+/// The 1,024 vectors of the authors of Ed25519: `seed and public : public : message : signature and message :`.
+#[test]
+fn ed25519() {
+    let text = std::fs::read_to_string(folder().join("asymmetric/Ed25519/sign.input")).unwrap();
+    for line in text.lines() {
+        let fields: Vec<&str> = line.split(':').collect();
+        let key = SigningKey::from_seed(unhex(&fields[0][..64]).as_slice().try_into().unwrap()).unwrap();
+        let (public, message) = (unhex(fields[1]), unhex(fields[2]));
+        assert_eq!(key.public()[..], public);
+        let mut signature = [0; 64];
+        assert!(key.sign(&message, &mut signature).is_ok());
+        assert_eq!(signature[..], unhex(&fields[3][..128]));
+        let verifying = VerifyingKey::new(key.public()).unwrap();
+        assert_eq!(verifying.verify(&message, &signature), Ok(()));
+        signature[40] ^= 1;
+        assert!(verifying.verify(&message, &signature).is_err());
+        assert!(key.sign(&message, &mut [0; 63]).is_err());
+    }
+    assert_eq!(text.lines().count(), 1024);
 }

@@ -600,3 +600,68 @@ impl<'a> Reader<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seal(chain: &SenderChain) -> (Vec<u8>, SenderChain) {
+        let mut message = vec![0; chain.message_size(4).unwrap()];
+        let next = chain.encrypt(b"text", &[1; SALT], &mut message).unwrap();
+        (message, next)
+    }
+
+    fn pair() -> (SenderChain, ReceiverChain) {
+        let chain = SenderChain::create(&[1; KEY], &[2; KEY], 3, &[4; KEY], 5, &[6; KEY], &[7; KEY]).unwrap();
+        let data = chain.distribution(b"nick").unwrap();
+        let reader = ReceiverChain::from_distribution(&data, &[1; KEY], &[2; KEY]).unwrap();
+        (chain, reader)
+    }
+
+    #[test]
+    fn states_share_what_did_not_change() {
+        let (mut chain, reader) = pair();
+        for _ in 0..MESSAGES - 2 {
+            chain = seal(&chain).1;
+        }
+        let (message, chain) = seal(&chain);
+        let (_, reader) = reader.decrypt(&message).unwrap();
+        assert_eq!(reader.skipped().count(), 998);
+        let (message, last) = seal(&chain);
+        let (_, after) = reader.decrypt(&message).unwrap();
+        assert!(Arc::ptr_eq(&reader.skipped, &after.skipped) && Arc::ptr_eq(&reader.fixed, &after.fixed));
+        assert!(Arc::ptr_eq(&chain.fixed, &last.fixed));
+        assert_eq!(last.message_size(0), Err(USED_UP));
+    }
+
+    #[test]
+    fn nothing_shows() {
+        let (chain, reader) = pair();
+        assert_eq!(format!("{chain:?} {reader:?}"), "<SenderChain: redacted> <ReceiverChain: redacted>");
+    }
+
+    #[test]
+    fn a_place_of_another_size_is_refused() {
+        let (chain, _) = pair();
+        let size = chain.message_size(4).unwrap();
+        for wrong in [0, size - 1, size + 1] {
+            assert!(chain.encrypt(b"text", &[1; SALT], &mut vec![0; wrong]).is_err());
+        }
+    }
+
+    #[test]
+    fn every_cut_is_refused() {
+        let (chain, reader) = pair();
+        let mut sending = vec![0; chain.size()];
+        chain.write(&mut sending);
+        let mut receiving = vec![0; reader.size()];
+        reader.write(&mut receiving);
+        assert!(SenderChain::read(&sending).is_ok() && ReceiverChain::read(&receiving).is_ok());
+        for size in 0..sending.len() {
+            assert!(matches!(SenderChain::read(&sending[..size]), Err(Error::State(_))));
+        }
+        for size in 0..receiving.len() {
+            assert!(matches!(ReceiverChain::read(&receiving[..size]), Err(Error::State(_))));
+        }
+    }
+}

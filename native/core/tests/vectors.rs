@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use mobium_core::{Error, Ratchet, padding};
+use mobium_core::{Error, Ratchet, ReceiverChain, SenderChain, padding};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -156,6 +156,132 @@ fn ratchet_vectors() {
             let stored = Ratchet::read(&state(&next)).unwrap();
             assert_eq!(state(&stored), state(&next), "{place}");
             ends.insert(who, stored);
+        }
+    }
+}
+
+fn number(value: &Value) -> u32 {
+    u32::try_from(value.as_u64().unwrap()).unwrap()
+}
+
+fn sending(chain: &SenderChain) -> Vec<u8> {
+    let mut state = vec![0; chain.size()];
+    chain.write(&mut state);
+    state
+}
+
+fn receiving(chain: &ReceiverChain) -> Vec<u8> {
+    let mut state = vec![0; chain.size()];
+    chain.write(&mut state);
+    state
+}
+
+fn seal_for_all(chain: &SenderChain, plaintext: &[u8], salt: &[u8; 16]) -> (Vec<u8>, SenderChain) {
+    let mut message = vec![0xFF; chain.message_size(plaintext.len()).unwrap()];
+    let next = chain.encrypt(plaintext, salt, &mut message).unwrap();
+    (message, next)
+}
+
+fn compare(message: &[u8], expected: &Value) {
+    if expected["hex"].is_string() {
+        assert_eq!(message, bytes(&expected["hex"]));
+    } else {
+        assert_eq!(message.len(), size(&expected["size"]));
+        assert_eq!(message[..57], bytes(&expected["start"]));
+        assert_eq!(message[message.len() - 64..], bytes(&expected["end"]));
+        assert_eq!(hash(message), bytes(&expected["sha256"]));
+    }
+}
+
+/// Opens a message and returns the next state, or the same one after the error that the vector names.
+fn receive(vector: &Value, chain: &ReceiverChain, messages: &[Vec<u8>]) -> ReceiverChain {
+    let message = match &vector["edited"] {
+        Value::String(_) => bytes(&vector["edited"]),
+        _ => messages[size(&vector["message"])].clone(),
+    };
+    match chain.decrypt(&message) {
+        Ok((plaintext, next)) => {
+            assert_eq!(*plaintext, text(size(&vector["opens"])));
+            next
+        }
+        Err(error) => {
+            assert_eq!(class(error), vector["error"].as_str().unwrap());
+            chain.clone()
+        }
+    }
+}
+
+#[test]
+fn sender_key_vectors() {
+    let vectors = load("sender_key.json");
+    let channels = vectors["channels"].as_array().unwrap();
+    assert_eq!(channels.len(), 4);
+    for channel in channels {
+        let (channel_id, sender) = (array(&channel["channel_id"]), array(&channel["sender"]));
+        let mut chain = SenderChain::create(
+            &channel_id,
+            &sender,
+            number(&channel["roster_index"]),
+            &array(&channel["roster_hash"]),
+            number(&channel["key_id"]),
+            &array(&channel["chain_key"]),
+            &array(&channel["signing_seed"]),
+        )
+        .unwrap();
+        let mut readers = HashMap::new();
+        let mut messages = Vec::new();
+        for (at, vector) in channel["steps"].as_array().unwrap().iter().enumerate() {
+            let place = format!("{} step {at}", channel["name"]);
+            let after = match vector["do"].as_str().unwrap() {
+                "encrypt" => {
+                    let (message, next) =
+                        seal_for_all(&chain, &text(size(&vector["size"])), &array(&vector["salt"]));
+                    compare(&message, &vector["message"]);
+                    messages.push(message);
+                    chain = SenderChain::read(&sending(&next)).unwrap();
+                    sending(&next)
+                }
+                "burn" => {
+                    for _ in 0..size(&vector["count"]) {
+                        chain = seal_for_all(&chain, b"", &[0; 16]).1;
+                    }
+                    sending(&chain)
+                }
+                "used_up" => {
+                    assert_eq!(class(chain.message_size(0).unwrap_err()), "CryptoError");
+                    assert_eq!(class(chain.distribution(b"").unwrap_err()), "CryptoError");
+                    continue;
+                }
+                "distribute" => {
+                    let data = chain.distribution(&bytes(&vector["nickname"])).unwrap();
+                    assert_eq!(data, bytes(&vector["data"]), "{place}");
+                    let reader = ReceiverChain::from_distribution(&data, &channel_id, &sender).unwrap();
+                    assert_eq!(reader.nickname(), bytes(&vector["nickname"]));
+                    let state = receiving(&reader);
+                    readers.insert(vector["reader"].as_str().unwrap(), reader);
+                    state
+                }
+                "refuse" => {
+                    let data = bytes(&vector["data"]);
+                    let refused = ReceiverChain::from_distribution(&data, &channel_id, &sender).unwrap_err();
+                    assert_eq!(class(refused), vector["error"].as_str().unwrap(), "{place}");
+                    continue;
+                }
+                "decrypt" => {
+                    let reader = vector["reader"].as_str().unwrap();
+                    let next = receive(vector, &readers[reader], &messages);
+                    let skipped: Vec<u32> = next.skipped().collect();
+                    let expected: Vec<u32> =
+                        vector["skipped"].as_array().unwrap().iter().map(number).collect();
+                    assert_eq!(skipped, expected, "{place}");
+                    let state = receiving(&next);
+                    // Every state goes through its stored form before it is used again.
+                    readers.insert(reader, ReceiverChain::read(&state).unwrap());
+                    state
+                }
+                other => panic!("no step {other}"),
+            };
+            assert_eq!(hash(&after), bytes(&vector["state_sha256"]), "{place}");
         }
     }
 }

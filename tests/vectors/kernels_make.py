@@ -430,7 +430,7 @@ def _forged(kernels: Kernels) -> Json:
     for what, edit in (
         ("cut off", lambda data: data[:-1]),
         ("too long", lambda data: data + b"\0"),
-        ("empty", lambda data: b""),
+        ("empty", lambda data: data[:0]),
         ("version", _put(0, b"\x02")),
         ("another channel", _put(1, bytes(32))),
         ("key id of zero", _put(33, bytes(4))),

@@ -537,7 +537,7 @@ impl ReceiverChain {
             let mut held = Reader { rest: held };
             let iteration = held.number()?;
             // The message before the next one was opened, or the chain would not be there.
-            if iteration < least || iteration + 1 >= n {
+            if iteration < least || iteration.saturating_add(1) >= n {
                 return Err(COUNTERS);
             }
             least = iteration + 1;

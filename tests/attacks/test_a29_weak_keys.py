@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import ast
 import os
+import struct
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from mobium.client.links import parse_contact
 from mobium.crypto import Bundle, Identity, PrekeyKind, Session, SignedPrekey, _primitives, pqxdh, prekeys
 from mobium.crypto.identity import verify_binding
 from mobium.errors import CryptoError, Invalid, InvalidInput, MobiumError, ProtocolError, SignatureError
-from mobium.protocol import codec
+from mobium.protocol import codec, roster
 from mobium.protocol import messages as m
 from mobium.protocol.codes import CloseCode, ErrorCode
 from mobium.protocol.connection import Answer, ClientConnection, LoggedIn, Refusal, ServerConnection, Welcome
@@ -106,6 +108,43 @@ def client_login(public: bytes, signature: bytes) -> None:
     assert isinstance(client.receive(codec.encode(m.AuthSuccess(0, ALLOWED, signature))), Welcome)
 
 
+NAMES = bytes(roster.SEALED_SIZE)
+
+
+def created(owner: SigningKey, access: roster.Access, key: bytes) -> bytes:
+    """The creation of a channel."""
+    data = bytes((access,)) + key + NAMES
+    return roster.build(owner, roster.Kind.CREATE, roster.ZEROS, 0, roster.ZEROS, owner.public, 5, data)
+
+
+def unsigned(
+    kind: roster.Kind, actor: bytes, subject: bytes, data: bytes, channel: roster.Roster | None
+) -> bytes:
+    """A statement that follows on the channel's head, or begins one, whatever its keys are."""
+    place = bytes(68)
+    if channel is not None:
+        place = channel.channel_id + struct.pack(">I", channel.index + 1) + channel.head
+    return struct.pack(">BB68s32s32sQH", 1, kind, place, actor, subject, 5, len(data)) + data
+
+
+def by_creator(public: bytes, signature: bytes) -> None:
+    data = b"\0" + SigningKey.generate().public + NAMES
+    roster.Roster.begin(unsigned(roster.Kind.CREATE, public, public, data, None) + signature)
+
+
+def by_actor(public: bytes, signature: bytes) -> None:
+    channel = roster.Roster.begin(created(SigningKey.generate(), roster.Access.OPEN, os.urandom(32)))
+    channel.append(unsigned(roster.Kind.JOIN, public, public, b"", channel) + signature)
+
+
+def by_invite(public: bytes, signature: bytes) -> None:
+    """A private channel whose invite key is the weak one, and a join that it signs."""
+    joiner = SigningKey.generate()
+    channel = roster.Roster.begin(created(SigningKey.generate(), roster.Access.PRIVATE, public))
+    where = (channel.channel_id, 1, channel.head, joiner.public, 5)
+    channel.append(roster.build(joiner, roster.Kind.JOIN, *where, signature))
+
+
 PLACES: dict[str, Callable[[bytes, bytes], None]] = {
     "verify": by_hand,
     "identity binding": binding,
@@ -114,6 +153,9 @@ PLACES: dict[str, Callable[[bytes, bytes], None]] = {
     "first message": first_message,
     "login at the server": server_login,
     "login at the client": client_login,
+    "create statement": by_creator,
+    "join statement": by_actor,
+    "invite key": by_invite,
 }
 
 
@@ -145,6 +187,50 @@ def test_a_weak_or_second_encoding_of_a_signature_is_refused() -> None:
         with pytest.raises(SignatureError):
             signing.verify(key.public, forged, b"anything")
     signing.verify(key.public, honest, b"anything")
+
+
+def test_a_weak_or_second_encoding_signs_no_statement() -> None:
+    """The first half of the actor's signature, and of the invite key's in a join."""
+    joiner, invited = SigningKey.generate(), SigningKey.generate()
+    first = created(SigningKey.generate(), roster.Access.PRIVATE, invited.public)
+    channel = roster.Roster.begin(first)
+    honest = invited.sign(roster.join_input(channel.channel_id, channel.head, joiner.public))
+    where = (roster.Kind.JOIN, channel.channel_id, 1, channel.head, joiner.public, 5)
+    joined = roster.build(joiner, *where, honest)
+    for weak in WEAK:
+        for code, action in (
+            ("bad_statement", partial(roster.Roster.begin, first[:-64] + weak + first[-32:])),
+            ("bad_statement", partial(channel.append, joined[:-64] + weak + joined[-32:])),
+            ("wrong_secret", partial(channel.append, roster.build(joiner, *where, weak + honest[32:]))),
+        ):
+            with pytest.raises(roster.RosterError) as refused:
+                action()
+            assert refused.value.code == code
+    channel.append(joined)
+
+
+def test_a_weak_key_is_no_subject_and_no_later_invite_key() -> None:
+    owner = SigningKey.generate()
+    channel = roster.Roster.begin(created(owner, roster.Access.PRIVATE, SigningKey.generate().public))
+    for weak in WEAK:
+        for kind, subject, key in (
+            (roster.Kind.BAN, weak, SigningKey.generate().public),
+            (roster.Kind.BAN, SigningKey.generate().public, weak),
+            (roster.Kind.SECRET, owner.public, weak),
+        ):
+            said = unsigned(kind, owner.public, subject, key + NAMES, channel)
+            raw = said + owner.sign(b"mobium/1 roster\0" + said)
+            for verify in (True, False):
+                with pytest.raises(roster.RosterError, match="key"):
+                    channel.append(raw, verify=verify)
+
+
+def test_without_the_check_a_weak_subject_is_banned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing, "_check_point", lambda _encoded: None)  # the defence, off
+    owner = SigningKey.generate()
+    channel = roster.Roster.begin(created(owner, roster.Access.OPEN, bytes(32)))
+    said = unsigned(roster.Kind.BAN, owner.public, NEUTRAL, b"\1" * 32 + NAMES, channel)
+    assert NEUTRAL in channel.append(said + owner.sign(b"mobium/1 roster\0" + said)).banned
 
 
 def test_a_weak_key_is_no_contact() -> None:

@@ -25,11 +25,15 @@ _JUMP: Final = 2 * _DAY
 
 
 def maintain(tx: Tx, now: int) -> None:
-    """One run. A clock that has jumped deletes nothing at first: it must still say the same an hour later."""
+    """One run. A clock that has jumped deletes nothing at first: only what two runs in a row agree upon
+    counts, whether an hour lies between them or the weeks in which the profile was not open.
+    """
     last = meta.get(tx, "maintained_at", now)
     meta.put(tx, "maintained_at", now)
-    if not 0 <= now - last <= _JUMP:
+    if now < last:
         return
+    if now - last > _JUMP:
+        now = last  # at least so late it was at both
     incoming.forget(tx, now)
     outgoing.forget(tx, now)
     _end_sessions(tx, now)

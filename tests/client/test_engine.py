@@ -235,8 +235,17 @@ async def test_history_is_paged_and_unread_is_counted(world: World) -> None:
     assert await bob.unread() == {}
     sent = (await alice.history("Bob"))[-1].id
     assert await alice.wait(sent, "read", 5) == "read"
+    await bob.mark_read("Alice", 2**62)
+    await alice.send("Bob", "not there yet")
+    await ear.text()
+    assert await bob.unread() == {alice.me: 1}
+    await bob.mark_read("Alice")
     [conversation] = await bob.conversations()
-    assert (conversation.nickname, conversation.unread, conversation.last.text) == ("Alice", 0, "6")
+    assert (conversation.nickname, conversation.unread, conversation.last.text) == (
+        "Alice",
+        0,
+        "not there yet",
+    )
     with pytest.raises(InvalidInput):
         await bob.history("Alice", limit=0)
     assert await bob.history(bytes.fromhex(alice.me), before=0) == []

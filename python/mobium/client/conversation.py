@@ -99,7 +99,8 @@ def mark_read(tx: Tx, peer: bytes | str, position: int | None, tell: bool, now: 
     _, found = resolve(tx, peer)
     if found is None:
         raise InvalidInput("There are no messages with this peer.")
-    upto = messages.last_position(tx, found.id) if position is None else position
+    last = messages.last_position(tx, found.id)  # what comes later was not read, whatever somebody says
+    upto = last if position is None else min(position, last)
     if tell and found.relation == "contact":
         for content_id in messages.received_contents(tx, found.id, found.read_to, upto):
             incoming.owe_receipt(tx, found.id, content_id, "read", now)

@@ -333,7 +333,10 @@ class Engine:
         return dict(await self._core.store.run(messages.unread))
 
     async def mark_read(self, peer: bytes | str, position: int | None = None, *, tell: bool = False) -> None:
-        """Note that a peer's messages were read, up to `position` or all; with `tell`, it learns so."""
+        """Note that a peer's messages were read, up to `position` or all; with `tell`, it learns so.
+
+        What has not arrived yet stays unread, whatever `position` is.
+        """
         await self._change(conversation.mark_read, peer, position, tell, self._core.now())
 
     def events(self) -> EventStream:

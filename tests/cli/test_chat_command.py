@@ -4,14 +4,20 @@ A24).
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import threading
 
+from mobium.client import Engine
+from mobium.client.store import peers
+from mobium.client.store.database import Tx
+from mobium.crypto import Identity
 from mobium_client.plain import harmless
 from tests.cli.conftest import Made, log_in
-from tests.support.commands import Desk
+from tests.support.commands import PASSWORD, Desk
+from tests.support.engines import tx
 from tests.support.server import ServerProcess
 
 Talking = tuple[Desk, Desk, ServerProcess]
@@ -201,6 +207,27 @@ def test_safety_numbers_are_compared(talking: Talking) -> None:
     assert trust == ["unverified", "verified"]
     anna.run("contact", "verify", "bob", "--yes")
     assert "no longer" in bob.run("contact", "verify", "anna", "--undo").sentence
+    other_key(bob)
+    accepted = bob.run("contact", "accept", "anna")
+    assert "new key of anna was accepted" in accepted.sentence
+    shown = accepted.out.split()
+    assert [len(group) for group in shown] == 12 * [5]
+    assert shown != [*numbers[1][0], *numbers[1][1]], "the number of the key that is accepted"
+
+
+def other_key(desk: Desk) -> None:
+    """Another key is offered for the only contact."""
+
+    def offer(store: Tx) -> None:
+        [peer] = peers.every(store, "contact")
+        peers.offer_x(store, peer, Identity.generate()[0].x_public)
+
+    async def work() -> None:
+        [profile] = desk.profile("any").parent.iterdir()
+        async with Engine.open(profile, PASSWORD) as engine:
+            await tx(engine, offer)
+
+    asyncio.run(work())
 
 
 # ---------------------------------------------------------------- interruptions

@@ -174,6 +174,12 @@ def _change_x(tx: Tx, key: str, x: bytes) -> None:
     peers.update(tx, peer, x=x)
 
 
+def _offer_x(tx: Tx, key: str, x: bytes) -> None:
+    peer = peers.by_key(tx, bytes.fromhex(key))
+    assert peer is not None
+    peers.offer_x(tx, peer, x)
+
+
 async def test_a_changed_key_stops_sending_until_it_is_accepted(world: World) -> None:
     alice, bob = await world.pair()
     await tx(alice, _change_x, bob.me, bytes(range(32)))  # as if another one had been pinned
@@ -187,7 +193,12 @@ async def test_a_changed_key_stops_sending_until_it_is_accepted(world: World) ->
         await alice.contacts.verify("Bob")
     later = await alice.send("Bob", "and this")
     assert "changed" in (await alice.message(later)).reason
-    assert (await alice.contacts.accept_key("Bob")).trust == "unverified"
+    number = await alice.contacts.safety_number("Bob")
+    await tx(alice, _offer_x, bob.me, bytes(range(1, 33)))  # another one comes while the numbers are compared
+    with pytest.raises(InvalidInput, match="once more"):
+        await alice.contacts.accept_key("Bob", number)
+    await tx(alice, _offer_x, bob.me, inside(bob).identity.x_public)
+    assert (await alice.contacts.accept_key("Bob", number)).trust == "unverified"
     assert await ear.texts(2) == ["wait for it", "and this"]
     with pytest.raises(InvalidInput, match="not changed"):
         await alice.contacts.accept_key("Bob")

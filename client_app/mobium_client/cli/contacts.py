@@ -89,7 +89,7 @@ def verify(run: Run, peer: str, *, yes: bool, undo: bool) -> None:
         _show_number(run, number)
         if not yes and not _agreed(run, contact):
             raise MobiumError("Not confirmed; nothing was changed.")
-        return f"{_shown(await engine.contacts.verify(contact.key))} is verified."
+        return f"{_shown(await engine.contacts.verify(contact.key, number))} is verified."
 
     run.screen.remark(_with_engine(run, work))
 
@@ -109,7 +109,9 @@ def accept(run: Run, peer: str) -> None:
     async def work(engine: Engine) -> str:
         contact = await engine.contacts.get(peer)
         if contact.trust == "changed":
-            contact = await engine.contacts.accept_key(peer)
+            number = await engine.contacts.safety_number(contact.key)
+            _show_number(run, number)
+            contact = await engine.contacts.accept_key(contact.key, number)
             return f"The new key of {_shown(contact)} was accepted; it is not verified."
         return f"{_shown(await engine.contacts.accept(peer))} is a contact now."
 

@@ -103,11 +103,14 @@ class Contacts:
         """Take the mark back."""
         return await self._run(_unverify, peer)
 
-    async def accept_key(self, peer: bytes | str) -> Contact:
+    async def accept_key(self, peer: bytes | str, number: str | None = None) -> Contact:
         """Accept the other key of a contact whose key has changed; it is unverified then, and messages go out
         again.
+
+        `number` is the safety number that was shown or compared; without it, whatever key is offered by now
+        is accepted. Raises InvalidInput if the number is another one by now, or if no key waits.
         """
-        return await self._run(_accept_key, peer)
+        return await self._run(_accept_key, self._core.identity, peer, number)
 
     async def safety_number(self, peer: bytes | str, *, groups: bool = True) -> str:
         """The safety number with a contact: 60 digits, in groups of five unless told otherwise.
@@ -240,11 +243,15 @@ def _number(identity: Identity, peer: Peer) -> str:
     return safety_number(identity.public, identity.x_public, peer.ed, x)
 
 
+def _equal(number: str | None, identity: Identity, peer: Peer) -> bool:
+    return number is None or "".join(number.split()) == _number(identity, peer)
+
+
 def _verify(tx: Tx, identity: Identity, peer: bytes | str, number: str | None) -> Contact:
     found = _pinned(tx, peer)
     if found.trust == "changed":
         raise InvalidInput("This contact's key has changed; accept the new key before you verify it.")
-    if number is not None and "".join(number.split()) != _number(identity, found):
+    if not _equal(number, identity, found):
         raise InvalidInput("The safety numbers differ, so somebody may sit between you and this contact.")
     return _contact(peers.update(tx, found, trust="verified"))
 
@@ -254,10 +261,12 @@ def _unverify(tx: Tx, peer: bytes | str) -> Contact:
     return _contact(found if found.trust != "verified" else peers.update(tx, found, trust="unverified"))
 
 
-def _accept_key(tx: Tx, peer: bytes | str) -> Contact:
+def _accept_key(tx: Tx, identity: Identity, peer: bytes | str, number: str | None) -> Contact:
     found = _known(tx, peer)
     if found.trust != "changed" or found.offered_x is None:
         raise InvalidInput("This contact's key has not changed.")
+    if not _equal(number, identity, found):
+        raise InvalidInput("This contact's key has changed once more; look at the safety number again.")
     accepted = peers.update(tx, found, x=found.offered_x, offered_x=None, trust="unverified")
     for held in list(tx.sessions.of(tx, found.id).values()):
         tx.sessions.remove(tx, held)  # they are bound to the key that was given up

@@ -2,66 +2,24 @@
 package and Rust alone.
 
 Run as a module from the root: `python -m benches.python.bench_ratchet [--quick] [--batches N] [--number N]`.
-Subjects of one row take turns, batch by batch, so that all see the same machine; a figure is the median of
-its batches. B7 subtracts two figures and therefore takes the fastest batch of each: what disturbs a batch
-only adds to it. Not its concern: sessions, storage, the network.
+Not its concern: how it is measured (benches/python/side_by_side.py), sessions, storage, the network.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import statistics
-import subprocess
-import tempfile
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import vodozemac
 
+from benches.python.side_by_side import Batch, Row, against, binding, medians, repeat, show
 from mobium._pure.ratchet import Ratchet
 from mobium.crypto.ratchet import _wrap
 from tests.kernels.kernels import NATIVE, NOW, PURE, Kernels
 from tests.kernels.oracle import Oracle
 
-ROOT = Path(__file__).parents[2]
 TEXT = b"a" * 200
 SIZES = (60, 1_000, 60_000, 1_000_000)
-BINDING_MARK = 0.3  # us that a call from Python may cost above Rust alone
-BUILD_LIMIT = 900  # seconds for building the criterion bench on a small machine
-
-Row = dict[str, Any]
-Batch = Callable[[], object]
-Subject = Callable[[int], Batch]
-"""Prepares a batch of so many operations, untimed, and returns what is timed."""
-
-
-def measure(
-    subjects: Sequence[Subject], number: int, batches: int, clock: Callable[[], int] = time.thread_time_ns
-) -> list[list[float]]:
-    """Microseconds for one operation, in each batch of each subject; the first batch of each is not counted.
-
-    The usual clock counts this thread's processor time: what other processes take meanwhile is not in it.
-    """
-    times: list[list[float]] = [[] for _ in subjects]
-    turns = list(zip(subjects, times, strict=True))
-    for batch in range(batches + 1):
-        # There and back, so that none always runs in what another left in the caches.
-        for subject, found in turns if batch % 2 else reversed(turns):
-            run = subject(number)
-            start = clock()
-            run()
-            elapsed = clock() - start
-            if batch:
-                found.append(elapsed / number / 1_000)
-    return times
-
-
-def medians(subjects: Sequence[Subject], number: int, batches: int) -> list[float]:
-    return [statistics.median(found) for found in measure(subjects, number, batches)]
 
 
 class Ours:
@@ -188,23 +146,6 @@ class Package:
         return run
 
 
-def _against(
-    identifier: str, what: str, figures: tuple[float, float], name: str, mark: tuple[str, float] | None
-) -> Row:
-    ours, peer = figures
-    return {
-        "id": identifier,
-        "what": what,
-        "ours": ours,
-        "peer": peer,
-        "peer_name": name,
-        "unit": "us",
-        "ratio": peer / ours,
-        "mark": mark[0] if mark else "",
-        "met": peer / ours >= mark[1] if mark else None,
-    }
-
-
 def against_peers(number: int, batches: int) -> list[Row]:
     """B2, B3 and B4. Each row has a peer of its own: Olm opens nothing that lies 2,000 messages ahead."""
     names = ("native", "pure")
@@ -217,34 +158,23 @@ def against_peers(number: int, batches: int) -> list[Row]:
         for name, figure in zip(names, pair, strict=True):
             what = f"DM encrypt, 200 B in the 512 B bucket, {name}{held}"
             mark = ("4x", 4.0) if name == "native" else None
-            found.append(_against("B2", what, (figure, peer), "vodozemac Olm", mark))
+            found.append(against("B2", what, (figure, peer), "vodozemac Olm", mark))
     peer, *figures = medians([Olm().decrypt, *(ours.decrypt for ours in free)], number, batches)
     for name, figure in zip(names, figures, strict=True):
         mark = ("not slower", 1.0) if name == "native" else None
         found.append(
-            _against("B3", f"DM decrypt in the same chain, {name}", (figure, peer), "vodozemac Olm", mark)
+            against("B3", f"DM decrypt in the same chain, {name}", (figure, peer), "vodozemac Olm", mark)
         )
     subjects = [Olm().ping_pong, Package().ping_pong, *(ours.ping_pong for ours in free)]
     peer, package, *figures = medians(subjects, max(1, number // 20), batches)
     for name, figure in zip(names, figures, strict=True):
         what = f"DM ping-pong round trip, {name}"
         native = name == "native"
-        found.append(_against("B4", what, (figure, peer), "vodozemac Olm", ("2x", 2.0) if native else None))
+        found.append(against("B4", what, (figure, peer), "vodozemac Olm", ("2x", 2.0) if native else None))
         found.append(
-            _against("B4", what, (figure, package), "DoubleRatchet", ("10x", 10.0) if native else None)
+            against("B4", what, (figure, package), "DoubleRatchet", ("10x", 10.0) if native else None)
         )
     return found
-
-
-def _repeat(call: Callable[[], object]) -> Subject:
-    def prepare(number: int) -> Batch:
-        def run() -> None:
-            for _ in range(number):
-                call()
-
-        return run
-
-    return prepare
 
 
 def _calls(kernels: Kernels, size: int) -> dict[str, Callable[[], object]]:
@@ -272,60 +202,13 @@ def against_the_twin(number: int, batches: int) -> list[Row]:
         native, pure = _calls(NATIVE, size), _calls(PURE, size)
         repeats = max(3, min(number, number * 2_000 // size))
         for name, call in native.items():
-            ours, peer = medians([_repeat(call), _repeat(pure[name])], repeats, batches)
-            found.append(_against("B6", f"{name}, {size:,} B, native", (ours, peer), "pure twin", None))
+            ours, peer = medians([repeat(call), repeat(pure[name])], repeats, batches)
+            found.append(against("B6", f"{name}, {size:,} B, native", (ours, peer), "pure twin", None))
     return found
 
 
-def _criterion() -> Path:
-    """The criterion bench, built."""
-    built = subprocess.run(
-        ["cargo", "bench", "-p", "mobium-benches", "--bench", "ratchet", "--no-run", "--message-format=json"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=BUILD_LIMIT,
-    )
-    messages = [json.loads(line) for line in built.stdout.splitlines()]
-    (found,) = (
-        message["executable"]
-        for message in messages
-        if message.get("executable") and message["target"]["name"] == "ratchet"
-    )
-    return Path(found)
-
-
-def _in_rust(bench: Path, name: str, seconds: float) -> float:
-    """Microseconds of one operation in criterion's fastest sample, which is a batch like ours, on the clock
-    of the wall.
-    """
-    with tempfile.TemporaryDirectory() as home:
-        subprocess.run(
-            [
-                bench,
-                "--bench",
-                "--noplot",
-                "--warm-up-time=0.1",
-                f"--measurement-time={seconds}",
-                f"^{name}$",
-            ],
-            cwd=ROOT,
-            env={**os.environ, "CRITERION_HOME": home},
-            check=True,
-            capture_output=True,
-            timeout=120,
-        )
-        (path,) = Path(home).rglob("new/sample.json")
-        sample = json.loads(path.read_text())
-    iterations: list[float] = sample["iters"]
-    nanoseconds: list[float] = sample["times"]
-    return min(time_ / count / 1_000 for count, time_ in zip(iterations, nanoseconds, strict=True))
-
-
 def against_rust(number: int, batches: int) -> list[Row]:
-    """B7. Both sides by the wall, as criterion measures, and both by their fastest batch."""
-    bench = _criterion()
+    """B7."""
     sender, receiver = _established(NATIVE)
     salt = os.urandom(16)
     message, _ = sender.encrypt(TEXT, salt)
@@ -346,27 +229,7 @@ def against_rust(number: int, batches: int) -> list[Row]:
 
         return run
 
-    found = []
-    for call, subject in (("encrypt", encrypt), ("decrypt", decrypt)):
-        python, rust = [], []
-        for _ in range(max(3, batches // 2)):
-            rust.append(_in_rust(bench, f"ratchet/{call} 200 B", 0.3))
-            python += measure([subject], number, 100, time.perf_counter_ns)[0]
-        ours, alone = min(python), min(rust)
-        found.append(
-            {
-                "id": "B7",
-                "what": f"ratchet {call}, 200 B, native kernel called from Python",
-                "ours": ours,
-                "peer": alone,
-                "peer_name": "Rust alone",
-                "unit": "us",
-                "ratio": alone / ours,
-                "mark": f"binding under {BINDING_MARK} us",
-                "met": ours - alone < BINDING_MARK,
-            }
-        )
-    return found
+    return binding("ratchet", {"encrypt": encrypt, "decrypt": decrypt}, number, batches)
 
 
 def rows(quick: bool = False, number: int = 0, batches: int = 0) -> list[Row]:
@@ -380,17 +243,5 @@ def rows(quick: bool = False, number: int = 0, batches: int = 0) -> list[Row]:
     return found + against_rust(number, 6 if quick else 20)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--number", type=int, default=0, help="operations in a batch")
-    parser.add_argument("--batches", type=int, default=0, help="batches of each subject")
-    options = parser.parse_args()
-    for row in rows(options.quick, options.number, options.batches):
-        met = {True: "met", False: "MISSED", None: ""}[row["met"]]
-        figures = f"{row['ours']:9.2f} us  {row['peer_name']:14} {row['peer']:10.2f} us  {row['ratio']:7.2f}"
-        print(f"{row['id']:3} {row['what']:66} {figures}  {row['mark']:20} {met}")
-
-
 if __name__ == "__main__":
-    main()
+    show(rows, __doc__)

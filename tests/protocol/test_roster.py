@@ -247,6 +247,11 @@ class Machine(RuleBasedStateMachine):
     def join(self, name: str) -> None:
         self.speak(Kind.JOIN, name, name, Role.MEMBER, False, False)
 
+    @rule(name=st.sampled_from(NAMES[1:5]), role=st.sampled_from(Role))
+    def appoint(self, name: str, role: Role) -> None:
+        actor = next((one for one, mine in self.kept[self.at][1].roles.items() if mine == 3), "owner")
+        self.speak(Kind.ROLE, actor, name, role, False, False)
+
     @rule(where=st.integers(0, 5))
     def go_back(self, where: int) -> None:
         self.at = max(0, len(self.kept) - 1 - where)
@@ -381,6 +386,29 @@ def test_a_banned_one_comes_back_after_the_ban_is_lifted() -> None:
     assert lifted.banned == frozenset()
     assert "banned" not in roles(lifted)
     assert roles(after(lifted, (Kind.JOIN, "banned")))["banned"] == 1
+
+
+def test_where_somebody_left_is_remembered() -> None:
+    """Chains of before stay closed, whatever comes later."""
+    removed = after(populated(), (Kind.REMOVE, "admin", "member"))
+    left = removed.index
+    back = after(removed, (Kind.JOIN, "member"))
+    banned = after(back, (Kind.BAN, "admin", "member"))
+    assert [one.departed(ED["member"]) for one in (removed, back, banned)] == [left, left, left + 2]
+    lifted = after(banned, (Kind.UNBAN, "admin", "member"))
+    assert (lifted.departed(ED["member"]), lifted.joined(ED["member"])) == (left + 2, left + 1)
+    was = [lifted.was_member(ED["member"], index) for index in range(left - 1, left + 4)]
+    assert was == [True, False, True, False, False]
+
+
+@pytest.mark.parametrize("kind", [*KEYED, Kind.NAMES])
+def test_names_are_those_of_the_newest_statement_that_has_some(kind: Kind) -> None:
+    start = populated()
+    said = say(start, kind, "other admin", *(("member",) if kind in TARGETED else ()))
+    roster = after(start.append(said), (Kind.LEAVE, "other member"))
+    assert (roster.sealed, roster.sealed_by) == (parse(said).sealed, ED["other admin"])
+    assert roster.sealed_index == roster.index - 1
+    assert roster.secret_index == (start.secret_index if kind is Kind.NAMES else roster.index - 1)
 
 
 def test_a_ban_before_the_first_join_is_no_departure() -> None:
@@ -675,10 +703,15 @@ def test_two_appends_to_one_value_do_not_disturb_each_other() -> None:
     assert (len(start.banned), len(leaving.banned), len(staying.banned)) == (1, 1, 0)
     assert start.role(ED["stranger"]) is None
     assert start.joined(ED["stranger"]) is None
-    # the same key may come into force on either branch, and only once on each
+
+
+def test_a_key_that_another_branch_used_is_still_fresh() -> None:
+    start = populated()
+    leaving = start.append(say(start, Kind.SECRET, "owner", new=77))
+    staying = after(start, (Kind.NAMES, "admin"))
+    staying = staying.append(say(staying, Kind.SECRET, "owner", new=77))
     for branch in (leaving, staying):
-        again = branch.append(say(branch, Kind.SECRET, "owner", new=77))
-        refused("bad_statement", partial(again.append, say(again, Kind.SECRET, "owner", new=77)))
+        refused("bad_statement", partial(branch.append, say(branch, Kind.SECRET, "owner", new=77)))
 
 
 def test_a_refusal_changes_nothing() -> None:

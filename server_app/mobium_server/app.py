@@ -20,16 +20,21 @@ from mobium.protocol.connection import ServerConnection
 from mobium.protocol.version import VERSIONS
 from mobium.signing import SEED_SIZE, SigningKey
 from mobium_server import __version__, stats
+from mobium_server.board import Board
+from mobium_server.channels import Channels
 from mobium_server.clock import Clock
 from mobium_server.config import Settings, database_path
 from mobium_server.delivery import PostOffice
 from mobium_server.door import Door
 from mobium_server.gateway import Wire
 from mobium_server.handlers.common import CAPABILITIES, NAME
+from mobium_server.health import Health
+from mobium_server.holding import Holding
 from mobium_server.hosts import accepts_host
 from mobium_server.http import Routes
 from mobium_server.hub import Hub
 from mobium_server.listener import Listener
+from mobium_server.pages import Pages
 from mobium_server.reception import Reception
 from mobium_server.stats import Counters, Figure
 from mobium_server.storage.base import Storage
@@ -119,8 +124,27 @@ async def _serving(
 ) -> AsyncIterator[Server]:
     loop = asyncio.get_running_loop()
     counters = Counters()
-    office = PostOffice(storage, worker, loop.call_later, now=clock.own, steady=clock.steady)
-    hub = Hub(settings, storage, worker, office, clock, counters)
+    holding, health, pages = Holding(), Health(), Pages(worker)
+    office = PostOffice(
+        storage,
+        worker,
+        loop.call_later,
+        now=clock.own,
+        steady=clock.steady,
+        holding=holding,
+        health=health,
+    )
+    board = Board(
+        storage,
+        worker,
+        loop.call_later,
+        now=clock.own,
+        steady=clock.steady,
+        holding=holding,
+        health=health,
+    )
+    channels = Channels(storage, worker, board, pages, wall=clock.wall, steady=clock.steady, health=health)
+    hub = Hub(settings, storage, worker, office, board, channels, pages, clock, counters)
     door = Door(settings.max_connections, settings.max_connections_per_ip, counters)
 
     def own_name(name: str) -> bool:
@@ -131,7 +155,7 @@ async def _serving(
     def new_connection() -> ServerConnection:
         return ServerConnection(key, own_name, settings.max_message_size)
 
-    figures = _figures(hub, office, counters, lambda: door.places)
+    figures = _figures(hub, health, counters, lambda: door.places)
     routes = Routes(
         origins=settings.cors_origins,
         admin_token=settings.admin_token,
@@ -147,14 +171,14 @@ async def _serving(
     except OSError as error:
         where = f"SC_HOST={settings.host} SC_PORT={settings.port}"
         raise InvalidInput(f"The server cannot listen on {where}: {error.strerror}.") from error
-    upkeep = Upkeep(storage, clock, worker, office, settings.message_ttl, loop)
+    upkeep = Upkeep(storage, clock, worker, office, board, settings.message_ttl, loop)
     try:
         yield Server(settings, port, key.public, hub, listener, certificates)
     finally:
         upkeep.stop()
         listener.stop_listening()
         drained = asyncio.Event()
-        office.drain(drained.set)
+        channels.drain(lambda: board.drain(lambda: office.drain(drained.set)))
         try:
             await asyncio.wait_for(drained.wait(), DRAIN_TIME)
         except TimeoutError:
@@ -188,7 +212,9 @@ def _info(hub: Hub) -> dict[str, object]:
     }
 
 
-def _figures(hub: Hub, office: PostOffice, counters: Counters, places: Callable[[], int]) -> list[Figure]:
+def _figures(hub: Hub, health: Health, counters: Counters, places: Callable[[], int]) -> list[Figure]:
+    office, board, channels = hub.office, hub.board, hub.channels
+
     def count(name: str, about: str) -> Figure:
         return Figure(name, about, counter=True, read=lambda: getattr(counters, name))
 
@@ -202,12 +228,18 @@ def _figures(hub: Hub, office: PostOffice, counters: Counters, places: Callable[
         Figure(
             "messages_delivered", "Messages that their recipients acknowledged.", True, lambda: office.relayed
         ),
-        Figure("storage_failures", "Times that the storage failed.", True, lambda: office.failures),
+        Figure("channels_loaded", "Rosters in memory.", False, lambda: channels.loaded),
+        Figure("statements_stored", "Statements that were committed.", True, lambda: channels.appended),
+        Figure("posts_stored", "Channel messages that were committed.", True, lambda: board.stored),
+        Figure("fan_outs", "Copies that went to readers of channels.", True, lambda: board.shown),
+        Figure("behinds", "Times that a reader was not sent everything.", True, lambda: board.behinds),
+        Figure("storage_failures", "Times that the storage failed.", True, lambda: health.failures),
         count("accepted", "Connections that came."),
         count("refused", "Connections that were turned away."),
         count("logins", "Logins that succeeded."),
         count("login_failures", "Logins that failed."),
         count("messages", "Direct messages that came from senders."),
+        count("posts", "Channel messages that came from senders."),
         count("malformed", "Frames that broke the protocol."),
         count("limited", "Requests over the rate."),
         count("bundles", "Prekey bundles handed out."),

@@ -4,27 +4,26 @@ commit, resends.
 Sans-I/O: connections are `Outlet`s, the database is a queue of jobs whose answers come back in order, timers
 are given. Everything happens on one thread, so every method is one step that nothing can interleave. Not its
 concern: who may send (`mobium_server.handlers`), bytes on sockets (`mobium_server.gateway`), rows
-(`mobium_server.storage`).
+(`mobium_server.storage`), messages of channels (`mobium_server.board`).
 """
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from mobium.protocol import codec, limits
-from mobium.protocol.codes import ErrorCode, sentence
-from mobium.protocol.messages import Error
-from mobium_server.envelope import Desk, Envelope, Outlet, State
+from mobium.protocol.codes import ErrorCode
+from mobium.protocol.messages import NotTaken
+from mobium_server.envelope import Asker, Batch, Desk, Envelope, Outlet, State
+from mobium_server.health import Health
+from mobium_server.holding import Holding
 from mobium_server.recent import Recent
-from mobium_server.storage.base import Gone, Mailbox, NewMessage, Page, Refused, Storage, Taken, Unavailable
+from mobium_server.storage.base import Gone, Mailbox, NewMessage, Page, Refused, Row, Storage, Taken
 from mobium_server.storage.worker import Jobs
 
-__all__ = ["Cancel", "Desk", "Envelope", "Later", "Outlet", "PostOffice", "accepted"]
-
-log = logging.getLogger(__name__)
+__all__ = ["Cancel", "Desk", "Envelope", "Later", "Outlet", "PostOffice"]
 
 # seconds between two commits: a card sees at most 200 writes a second, a sender waits no longer than this
 TICK = 0.005
@@ -32,8 +31,7 @@ BATCH = 512  # messages that do not wait for the tick
 BATCH_BYTES = 4 << 20  # payload bytes in one transaction, so that none takes long
 TIDY = 0.25  # seconds that acknowledged rows wait to be deleted together, if no message is stored meanwhile
 RETRY_AFTER = 2.0  # what a sender is told when the storage fails, seconds
-HELD_BYTES = 64 << 20  # payloads that may wait in memory in all, before senders are made to wait
-HELD_BY_ONE = 4 << 20  # and those of one connection
+FULL_AFTER = 60.0  # and when a mailbox or a channel is full
 
 
 class Cancel(Protocol):
@@ -59,7 +57,9 @@ class _Look(NamedTuple):
 
 
 class PostOffice:
-    """All envelopes and all desks. `now` is the server's own clock in seconds."""
+    """All envelopes and all desks. `now` is the server's own clock in seconds; `holding` and `health` are
+    shared with whatever else waits for the storage.
+    """
 
     def __init__(
         self,
@@ -69,6 +69,8 @@ class PostOffice:
         *,
         now: Callable[[], int],
         steady: Callable[[], float],
+        holding: Holding,
+        health: Health,
     ) -> None:
         self._storage = storage
         self._jobs = jobs
@@ -87,13 +89,11 @@ class PostOffice:
         self._tidy: Cancel | None = None
         self._writing = False
         self._due = False
-        self._held = 0
-        self._holding: dict[Desk, None] = {}
+        self._holding = holding
+        self._health = health
         self._idle: list[Callable[[], None]] = []
-        self._failing = False
         self.stored = 0
         self.relayed = 0
-        self.failures = 0
 
     @property
     def remembered(self) -> int:
@@ -172,62 +172,78 @@ class PostOffice:
             if envelope.state in (State.STORED, State.REFUSED):
                 self._live.pop(envelope.key, None)
         desk.window = desk.queue = None
-        self._holding.pop(desk, None)
+        self._holding.forget(desk)
 
     # ------------------------------------------------------------ from senders
 
-    def accept(self, desk: Desk, rid: int | None, recipient: bytes, delivery: bytes, payload: bytes) -> None:
-        """Take a message of `desk`'s identity. The answer follows when it is true."""
+    def accept(
+        self,
+        desk: Desk,
+        rid: int | None,
+        recipient: bytes,
+        delivery: bytes,
+        payload: bytes,
+        channel: bytes | None = None,
+        batch: Batch | None = None,
+    ) -> None:
+        """Take a message of `desk`'s identity. The answer follows when it is true; that of a batch, when it
+        is true of all.
+        """
         key = desk.identity + recipient + delivery
+        asker = Asker(desk, rid, batch)
         envelope = self._live.get(key)
         if envelope is None:
             digest = self._recent.digest(key)
+            envelope = Envelope(desk.identity, recipient, delivery, payload, key, channel)
             if digest in self._recent:
-                self._answer(desk, accepted(delivery, rid))
+                self._answer(desk, asker.accepted(envelope))
                 return
-            envelope = Envelope(desk.identity, recipient, delivery, payload, key)
             envelope.digest = digest
             self._live[key] = envelope
-            self._wait(envelope, desk, rid)
+            self._wait(envelope, asker)
             to = self._desks.get(recipient)
             if to is not None and to.known:
                 self._offer(to, envelope)
         elif envelope.state is State.STORED:
-            self._answer(desk, accepted(delivery, rid))
+            self._answer(desk, asker.accepted(envelope))
         elif envelope.state is State.REFUSED:
             # It was handed over already and only its storing failed: try that again, and hand nothing over
             # twice.
             envelope.payload = payload
             envelope.state = State.WAITING
-            self._wait(envelope, desk, rid)
-        elif all(asked != (desk, rid) for asked in envelope.answers):
-            self._ask(envelope, desk, rid)
+            self._wait(envelope, asker)
+        elif asker not in envelope.answers:
+            self._ask(envelope, asker)
 
-    def _wait(self, envelope: Envelope, desk: Desk, rid: int | None) -> None:
+    def distribute(
+        self,
+        desk: Desk,
+        rid: int | None,
+        channel: bytes,
+        delivery: bytes,
+        parts: list[tuple[bytes, bytes]],
+        failed: list[NotTaken],
+    ) -> None:
+        """Take a batch of distributions, each a recipient (once at most) and a payload, with one answer for
+        all; `failed` are others of the same frame that are not taken.
+        """
+        batch = Batch(delivery, rid, len(parts), failed)
+        if not parts:
+            self._answer(desk, batch.answer())
+        for recipient, payload in parts:
+            self.accept(desk, rid, recipient, delivery, payload, channel, batch)
+
+    def _wait(self, envelope: Envelope, asker: Asker) -> None:
         self._waiting[envelope.key] = envelope
-        self._ask(envelope, desk, rid)
+        self._ask(envelope, asker)
         if len(self._waiting) >= BATCH:
             self._commit_when_free()
         elif self._tick is None:
             self._tick = self._later(TICK, self._on_tick)
 
-    def _ask(self, envelope: Envelope, desk: Desk, rid: int | None) -> None:
-        envelope.answers.append((desk, rid))
-        desk.held += envelope.size
-        self._held += envelope.size
-        if (desk.held > HELD_BY_ONE or self._held > HELD_BYTES) and not desk.holding and desk.open:
-            desk.holding = True
-            self._holding[desk] = None
-            desk.outlet.hold()
-
-    def _release(self, desk: Desk, size: int) -> None:
-        desk.held -= size
-        self._held -= size
-        if self._holding and self._held <= HELD_BYTES // 2:
-            for waiting in [one for one in self._holding if one.held <= HELD_BY_ONE // 2]:
-                del self._holding[waiting]
-                waiting.holding = False
-                waiting.outlet.resume()
+    def _ask(self, envelope: Envelope, asker: Asker) -> None:
+        envelope.answers.append(asker)
+        self._holding.take(asker.desk, envelope.size)
 
     # ------------------------------------------------------------ to recipients
 
@@ -264,12 +280,14 @@ class PostOffice:
         self._answer_all(envelope)
 
     def _delete(self, envelope: Envelope) -> None:
-        self._acknowledged[envelope.seq] = Taken(envelope.seq, envelope.recipient, envelope.sender)
+        self._acknowledged[envelope.seq] = Taken(
+            envelope.seq, envelope.recipient, envelope.sender, envelope.channel is not None
+        )
         self._arm_tidy()
 
     def _arm_tidy(self) -> None:
         if self._tidy is None:
-            self._tidy = self._later(RETRY_AFTER if self._failing else TIDY, self._on_tidy)
+            self._tidy = self._later(RETRY_AFTER if self._health.failing else TIDY, self._on_tidy)
 
     def _offer(self, desk: Desk, envelope: Envelope) -> None:
         if not desk.behind and not desk.queue and desk.room_for(envelope.size) and desk.outlet.writable():
@@ -292,7 +310,9 @@ class PostOffice:
         desk.window_bytes += envelope.size
         envelope.desk = desk
         desk.outlet.send(
-            codec.encode_delivery(desk.tag, envelope.delivery, envelope.sender, envelope.payload)
+            codec.encode_delivery(
+                desk.tag, envelope.delivery, envelope.sender, envelope.payload, envelope.channel
+            )
         )
 
     def pump(self, desk: Desk) -> None:
@@ -325,10 +345,10 @@ class PostOffice:
             if not desk.open:
                 return
             if page is None:
-                self._fail("A mailbox could not be read", error)
+                self._health.fails("A mailbox could not be read", error)
                 self._later(RETRY_AFTER, lambda: self.pump(desk))
             else:
-                self._works()
+                self._health.works()
                 self._take_page(desk, page)
 
         self._jobs.submit(
@@ -342,40 +362,42 @@ class PostOffice:
 
     def _take_page(self, desk: Desk, page: Page) -> None:
         handed = {envelope.seq for envelope in desk.window or () if envelope.state is State.STORED}
-        for seq, sender, delivery, payload in page.rows:
-            if seq not in handed and seq not in self._acknowledged:
-                if not desk.room_for(len(payload)):
+        for row in page.rows:
+            if row.seq not in handed and row.seq not in self._acknowledged:
+                if not desk.room_for(len(row.payload)):
                     desk.blocked = True
                     return
-                envelope = self._row(desk, seq, sender, delivery, payload)
+                envelope = self._row(desk, row)
                 if envelope.desk is None:
                     self._hand_over(desk, envelope)
                 if envelope.state is State.STORED:
                     envelope.payload = b""
-            desk.cursor = seq
+            desk.cursor = row.seq
         desk.behind = not page.end
         self.pump(desk)
 
-    def _row(self, desk: Desk, seq: int, sender: bytes, delivery: bytes, payload: bytes) -> Envelope:
+    def _row(self, desk: Desk, row: Row) -> Envelope:
         """The envelope of a row: the one that is here already if its sender sends it again just now."""
-        key = sender + desk.identity + delivery
+        key = row.sender + desk.identity + row.delivery
         envelope = self._live.get(key)
         if envelope is None:
-            envelope = self._live[key] = Envelope(sender, desk.identity, delivery, payload, key)
+            envelope = self._live[key] = Envelope(
+                row.sender, desk.identity, row.delivery, row.payload, key, row.channel
+            )
         elif envelope.state is State.COMMITTING:
             return envelope  # the commit finds the row, and answers
         elif envelope.state is State.WAITING:
             del self._waiting[envelope.key]
             self._answer_all(envelope)
-        envelope.seq = seq
+        envelope.seq = row.seq
         envelope.state = State.STORED
         return envelope
 
     def _answer_all(self, envelope: Envelope) -> None:
         """Answer everybody who sent it: it is with its recipient, or durable."""
-        for desk, rid in envelope.answers:
-            self._answer(desk, accepted(envelope.delivery, rid))
-            self._release(desk, envelope.size)
+        for asker in envelope.answers:
+            self._answer(asker.desk, asker.accepted(envelope))
+            self._holding.give_back(asker.desk, envelope.size)
         envelope.answers.clear()
 
     # ------------------------------------------------------------ the commit
@@ -417,7 +439,9 @@ class PostOffice:
             envelope.state = State.COMMITTING
         self._committing = batch
         self._writing = True
-        inserts = [NewMessage(one.recipient, one.sender, one.delivery, one.payload) for one in batch]
+        inserts = [
+            NewMessage(one.recipient, one.sender, one.delivery, one.payload, one.channel) for one in batch
+        ]
 
         def done(outcome: list[int | Refused] | None, error: Exception | None) -> None:
             self._writing = False
@@ -425,7 +449,7 @@ class PostOffice:
             if outcome is None:
                 self._not_committed(batch, error)
             else:
-                self._works()
+                self._health.works()
                 for taken in deletes:
                     del self._acknowledged[taken.seq]
                 self._committed(batch, outcome)
@@ -440,7 +464,7 @@ class PostOffice:
         for envelope, result in zip(batch, outcome, strict=True):
             if isinstance(result, Refused):
                 code = ErrorCode.QUEUE_FULL if result is Refused.FULL else ErrorCode.UNKNOWN_RECIPIENT
-                self._refuse(envelope, code, 60.0 if result is Refused.FULL else None)
+                self._refuse(envelope, code, FULL_AFTER if result is Refused.FULL else None)
                 continue
             self.stored += 1
             envelope.seq = result
@@ -466,7 +490,7 @@ class PostOffice:
             desk.queue.popleft()
 
     def _not_committed(self, batch: list[Envelope], error: Exception | None) -> None:
-        self._fail("Messages could not be stored; their senders were told to try again", error)
+        self._health.fails("Messages could not be stored; their senders were told to try again", error)
         for envelope in batch:
             self._refuse(envelope, ErrorCode.STORAGE, RETRY_AFTER)
 
@@ -482,11 +506,9 @@ class PostOffice:
         else:
             envelope.state = State.DONE
             del self._live[envelope.key]
-        for desk, rid in envelope.answers:
-            self._answer(
-                desk, codec.encode(Error(code.value, sentence(code), rid, envelope.delivery, retry_after))
-            )
-            self._release(desk, envelope.size)
+        for asker in envelope.answers:
+            self._answer(asker.desk, asker.refused(envelope, code, retry_after))
+            self._holding.give_back(asker.desk, envelope.size)
         envelope.answers.clear()
 
     def _go_on(self) -> None:
@@ -500,24 +522,11 @@ class PostOffice:
         if not self._writing and not self._waiting:
             self._report_idle()
 
-    def _fail(self, what: str, error: Exception | None) -> None:
-        self.failures += 1
-        if self._failing:
-            return  # said once; it goes on until the storage works again
-        self._failing = True
-        if isinstance(error, Unavailable):
-            log.error("%s: %s", what, error)
-        else:
-            log.error("%s", what, exc_info=error)
-
-    def _works(self) -> None:
-        if self._failing:
-            self._failing = False
-            log.warning("The storage works again.")
-
     # ------------------------------------------------------------ answers
 
-    def _answer(self, desk: Desk, frame: bytes) -> None:
+    def _answer(self, desk: Desk, frame: bytes | None) -> None:
+        if frame is None:
+            return
         self._answers.append((desk, frame))
         if self._tick is None:
             self._tick = self._later(TICK, self._on_tick)
@@ -551,8 +560,3 @@ class PostOffice:
             idle, self._idle = self._idle, []
             for done in idle:
                 done()
-
-
-def accepted(delivery: bytes, rid: int | None) -> bytes:
-    """The frame that answers a sender."""
-    return codec.encode_accepted(delivery, rid)

@@ -1,4 +1,5 @@
-"""One message on its way, and one login to which messages are handed: the records that delivery keeps.
+"""One message on its way, who waits for its answer, and one login to which messages are handed: the records
+that delivery keeps.
 
 An envelope lives from its arrival until its sender is answered and, if it was handed to a connection, until
 that connection acknowledged it or ended. Not its concern: what moves them (`mobium_server.delivery`).
@@ -8,12 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from mobium.protocol import limits
+from mobium.protocol import codec, limits
+from mobium.protocol.codes import ErrorCode, sentence
+from mobium.protocol.messages import Accepted, Error, NotTaken
 from mobium_server.storage.base import Mailbox
 
-__all__ = ["Desk", "Envelope", "Outlet", "State"]
+__all__ = ["Asker", "Batch", "Desk", "Envelope", "Outlet", "State", "refusal"]
 
 
 class State(Enum):
@@ -37,8 +40,11 @@ class Outlet(Protocol):
     def send(self, frame: bytes) -> None:
         """Write a frame soon; frames written together leave together."""
 
+    def relay(self, data: bytes) -> None:
+        """Write bytes that are a whole WebSocket frame already, with those written by `send`, in order."""
+
     def writable(self) -> bool:
-        """Whether the socket takes more."""
+        """Whether the socket takes more. After False, who asked is called once it does."""
 
     def hold(self) -> None:
         """Stop reading from this connection."""
@@ -52,6 +58,7 @@ class Envelope:
 
     __slots__ = (
         "answers",
+        "channel",
         "delivery",
         "desk",
         "digest",
@@ -64,17 +71,27 @@ class Envelope:
         "state",
     )
 
-    def __init__(self, sender: bytes, recipient: bytes, delivery: bytes, payload: bytes, key: bytes) -> None:
+    def __init__(
+        self,
+        sender: bytes,
+        recipient: bytes,
+        delivery: bytes,
+        payload: bytes,
+        key: bytes,
+        channel: bytes | None = None,
+    ) -> None:
         self.sender = sender
         self.recipient = recipient
         self.delivery = delivery
+        self.channel = channel
+        """The channel for which it is a distribution."""
         self.key = key
         self.digest: bytes | None = None
         self.payload = payload
         self.size = len(payload)
         self.seq = 0
         self.state = State.WAITING
-        self.answers: list[tuple[Desk, int | None]] = []
+        self.answers: list[Asker] = []
         self.desk: Desk | None = None
         """The connection in whose window it is."""
 
@@ -134,3 +151,51 @@ class Desk:
         if not self.window:
             return True
         return len(self.window) < limits.WINDOW_DELIVERIES and self.window_bytes + size <= limits.WINDOW_BYTES
+
+
+class Asker(NamedTuple):
+    """Who sent a message and waits for the answer; `batch` if it came with others in one frame."""
+
+    desk: Desk
+    rid: int | None
+    batch: Batch | None = None
+
+    def accepted(self, envelope: Envelope) -> bytes | None:
+        """The frame that says that it was taken, if it is time for one."""
+        if self.batch is None:
+            return codec.encode_accepted(envelope.delivery, self.rid)
+        return self.batch.settle()
+
+    def refused(self, envelope: Envelope, code: ErrorCode, retry_after: float | None) -> bytes | None:
+        """The frame that says that it was not, if it is time for one."""
+        if self.batch is None:
+            return refusal(envelope.delivery, self.rid, code, retry_after)
+        self.batch.failed.append(NotTaken(envelope.recipient, code.value, retry_after))
+        return self.batch.settle()
+
+
+class Batch:
+    """Messages that came in one frame under one delivery id and have one answer, when each has its own."""
+
+    __slots__ = ("_delivery", "_left", "_rid", "failed")
+
+    def __init__(self, delivery: bytes, rid: int | None, number: int, failed: list[NotTaken]) -> None:
+        self._delivery = delivery
+        self._rid = rid
+        self._left = number
+        self.failed = failed
+        """Those that were not taken."""
+
+    def settle(self) -> bytes | None:
+        """One more has its answer: the frame, if it was the last."""
+        self._left -= 1
+        return self.answer() if self._left == 0 else None
+
+    def answer(self) -> bytes:
+        """The frame that answers them."""
+        return codec.encode(Accepted(self._delivery, self._rid, failed=self.failed))
+
+
+def refusal(delivery: bytes, rid: int | None, code: ErrorCode, retry_after: float | None = None) -> bytes:
+    """The frame that tells a sender that a message was not taken."""
+    return codec.encode(Error(code.value, sentence(code), rid, delivery, retry_after))

@@ -1,7 +1,7 @@
 """Who is logged in, and what their requests come to: sessions, rates, the way to the handlers.
 
-Not its concern: sockets (`mobium_server.gateway`), envelopes (`mobium_server.delivery`), what a request does
-(`mobium_server.handlers`).
+Not its concern: sockets (`mobium_server.gateway`), envelopes (`mobium_server.delivery`), channels
+(`mobium_server.board`, `mobium_server.channels`), what a request does (`mobium_server.handlers`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from mobium.protocol.connection import LoggedIn, Refusal, ServerConnection
 from mobium.protocol.messages import (
     AckDeliveries,
     Auth,
+    ChannelPost,
     ClientMessage,
+    Distribute,
     Error,
     Limits,
     Ping,
@@ -22,11 +24,14 @@ from mobium.protocol.messages import (
     SendMessage,
     ServerMessage,
 )
+from mobium_server.board import Board, Seat
+from mobium_server.channels import Channels
 from mobium_server.clock import Clock
 from mobium_server.config import Settings
 from mobium_server.delivery import RETRY_AFTER, Desk, Outlet, PostOffice
 from mobium_server.handlers import HANDLERS
 from mobium_server.limits import HandOuts, Rates
+from mobium_server.pages import Pages
 from mobium_server.stats import Counters
 from mobium_server.storage.base import Mailbox, Storage
 from mobium_server.storage.worker import Jobs
@@ -34,6 +39,7 @@ from mobium_server.storage.worker import Jobs
 __all__ = ["Hub", "Line", "Session"]
 
 _FREE = (AckDeliveries, Ping, Pong)  # what keeps a connection going is never limited
+_DELIVERED = (SendMessage, ChannelPost, Distribute)  # an answer names their delivery id
 INTERNAL_ERROR = 1011  # the WebSocket's own code for a fault of the server
 
 
@@ -58,13 +64,16 @@ class Line(Outlet, Protocol):
 class Session:
     """A logged-in device on one connection."""
 
-    __slots__ = ("connection", "desk", "line", "login")
+    __slots__ = ("connection", "desk", "line", "login", "seat")
 
-    def __init__(self, login: LoggedIn, line: Line, connection: ServerConnection, desk: Desk) -> None:
+    def __init__(
+        self, login: LoggedIn, line: Line, connection: ServerConnection, desk: Desk, seat: Seat
+    ) -> None:
         self.login = login
         self.line = line
         self.connection = connection
         self.desk = desk
+        self.seat = seat
 
     @property
     def identity(self) -> bytes:
@@ -107,6 +116,9 @@ class Hub:
         storage: Storage,
         jobs: Jobs,
         office: PostOffice,
+        board: Board,
+        channels: Channels,
+        pages: Pages,
         clock: Clock,
         counters: Counters,
     ) -> None:
@@ -114,6 +126,9 @@ class Hub:
         self.storage = storage
         self.jobs = jobs
         self.office = office
+        self.board = board
+        self.channels = channels
+        self.pages = pages
         self.clock = clock
         self.counters = counters
         self.hand_outs = HandOuts(clock.steady)
@@ -151,7 +166,8 @@ class Hub:
         self.counters.logins += 1
         older = self.sessions.get(login.identity)
         desk, _ = self.office.attach(login.identity, line, mailbox)
-        session = self.sessions[login.identity] = Session(login, line, connection, desk)
+        seat = self.board.sit_down(desk, mailbox.channels)
+        session = self.sessions[login.identity] = Session(login, line, connection, desk, seat)
         line.admit(session)
         line.send(connection.welcome(self.office.unread(login.identity, mailbox), self.limits))
         if older is not None:
@@ -161,8 +177,16 @@ class Hub:
     def log_out(self, session: Session) -> None:
         """The connection ended. The late end of a replaced login changes nothing of the newer one."""
         self.office.detach(session.desk)
+        self.board.get_up(session.seat)
+        self.pages.go_on(session.desk)
         if self.sessions.get(session.identity) is session:
             del self.sessions[session.identity]
+
+    def writable(self, session: Session) -> None:
+        """The connection's socket takes more."""
+        self.office.pump(session.desk)
+        self.board.catch_up(session.seat)
+        self.pages.go_on(session.desk)
 
     def request(self, session: Session, message: ClientMessage) -> None:
         """Carry out a request, within the rates."""
@@ -170,14 +194,17 @@ class Hub:
             session.malformed()  # the connection refuses a second login already
             return
         if not isinstance(message, _FREE):
-            wait = self.admission(session.line.address) or self._by_identity.take(session.identity)
+            cost = len(message.distributions) if isinstance(message, Distribute) else 1
+            wait = self.admission(session.line.address, cost) or self._by_identity.take(
+                session.identity, cost
+            )
             if wait:
                 self.counters.limited += 1
-                delivery = message.id if isinstance(message, SendMessage) else None
+                delivery = message.id if isinstance(message, _DELIVERED) else None
                 session.refuse(ErrorCode.RATE_LIMITED, rid=message.rid, delivery=delivery, retry_after=wait)
                 return
         HANDLERS[type(message)](self, session, message)
 
-    def admission(self, address: str) -> float:
-        """Count one request of an address: 0.0, or the seconds until it may have another."""
-        return self._by_address.take(address)
+    def admission(self, address: str, cost: float = 1.0) -> float:
+        """Count a request of an address, or as many as it costs: 0.0, or the seconds until it may have it."""
+        return self._by_address.take(address, cost)

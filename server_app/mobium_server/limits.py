@@ -13,13 +13,26 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-__all__ = ["Address", "HandOuts", "Network", "Rate", "Rates", "address_key", "in_networks", "parse_address"]
+__all__ = [
+    "DAY",
+    "HOUR",
+    "Address",
+    "Allowance",
+    "HandOuts",
+    "Network",
+    "Rate",
+    "Rates",
+    "address_key",
+    "in_networks",
+    "parse_address",
+]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 SWEEP = 4_096  # entries after which those that say nothing any more are thrown away
 MINUTE = 60.0
+HOUR = 3_600.0
 DAY = 86_400.0
 TARGET_MINUTE = 10  # one-time prekeys of one target, over all requesters
 TARGET_DAY = 100
@@ -95,6 +108,41 @@ class Rates:
     def _sweep(self, now: float) -> None:
         self._full_at = {key: moment for key, moment in self._full_at.items() if moment > now}
         self._sweep_at = max(SWEEP, 2 * len(self._full_at))
+
+
+class Allowance:
+    """So many times in a period, seconds, for each key; what was not used in the end is given back."""
+
+    def __init__(self, most: int, period: float, steady: Callable[[], float]) -> None:
+        self._most = most
+        self._period = period
+        self._steady = steady
+        self._taken: dict[Hashable, deque[float]] = {}
+
+    def take(self, key: Hashable) -> float:
+        """Take one: 0.0 if there was one left, else the seconds until there will be; then nothing was
+        taken.
+        """
+        now = self._steady()
+        moments = self._taken.get(key)
+        if moments is None:
+            moments = self._taken[key] = deque()
+            if len(self._taken) > TARGETS_MOST:
+                del self._taken[next(iter(self._taken))]
+        while moments and now - moments[0] >= self._period:
+            moments.popleft()
+        if len(moments) >= self._most:
+            return self._period - (now - moments[0])
+        moments.append(now)
+        return 0.0
+
+    def give_back(self, key: Hashable) -> None:
+        """What was taken last did not happen."""
+        moments = self._taken.get(key)
+        if moments:
+            moments.pop()
+        if not moments:
+            self._taken.pop(key, None)
 
 
 class HandOuts:

@@ -24,6 +24,8 @@ class Counters:
     login_failures: int = 0
     messages: int = 0
     """Direct messages that came from senders."""
+    posts: int = 0
+    """Channel messages that came from senders."""
     malformed: int = 0
     limited: int = 0
     """Requests over the rate."""

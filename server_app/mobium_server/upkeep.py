@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from mobium_server.board import Board
 from mobium_server.clock import Clock
 from mobium_server.delivery import PostOffice
-from mobium_server.storage.base import Gone, Storage
+from mobium_server.storage.base import Gone, GonePost, Storage
 from mobium_server.storage.worker import Jobs
 
 __all__ = ["Upkeep"]
@@ -31,18 +32,21 @@ class Upkeep:
         clock: Clock,
         jobs: Jobs,
         office: PostOffice,
+        board: Board,
         life: int,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        """`life`: how long a message waits for its recipient, seconds."""
+        """`life`: how long a message waits for its recipient, or in its channel, seconds."""
         self._storage = storage
         self._clock = clock
         self._jobs = jobs
         self._office = office
+        self._board = board
         self._life = life
         self._loop = loop
         self._kept = clock.steady()
         self._timer = loop.call_soon(self.run)
+        self._more = False
         self._stopped = False
 
     def stop(self) -> None:
@@ -52,7 +56,10 @@ class Upkeep:
 
     def run(self) -> None:
         """Delete what has expired, then wait for the next time."""
-        self._jobs.submit(self._expired, self._storage.expire, self._clock.own() - self._life, EXPIRE_AT_ONCE)
+        arrived = self._clock.own() - self._life
+        self._more = False
+        self._jobs.submit(self._expired, self._storage.expire, arrived, EXPIRE_AT_ONCE)
+        self._jobs.submit(self._posts_expired, self._storage.expire_posts, arrived, EXPIRE_AT_ONCE)
         if self._clock.steady() - self._kept >= KEEP_CLOCK:
             self._kept = self._clock.steady()
             self._jobs.submit(self._done, self._clock.keep, self._storage)
@@ -60,10 +67,17 @@ class Upkeep:
     def _expired(self, gone: list[Gone] | None, error: Exception | None) -> None:
         if gone:
             self._office.forget(gone)
+            self._more = len(gone) == EXPIRE_AT_ONCE
+        self._done(None, error)
+
+    def _posts_expired(self, gone: list[GonePost] | None, error: Exception | None) -> None:
+        if gone:
+            self._board.forget(gone)
+            self._more = self._more or len(gone) == EXPIRE_AT_ONCE
         self._done(None, error)
         if self._stopped:
             return
-        if gone and len(gone) == EXPIRE_AT_ONCE:
+        if self._more:
             self._timer = self._loop.call_soon(self.run)
         else:
             self._timer = self._loop.call_later(INTERVAL, self.run)

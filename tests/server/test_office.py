@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from mobium.protocol.messages import Accepted, Delivery, Error
-from mobium_server import delivery, recent
+from mobium_server import delivery, holding, recent
 from mobium_server.delivery import Desk
 from mobium_server.recent import Recent
 from mobium_server.storage.base import Gone, Mailbox, NewMessage, Prekey, Publication, Refused, Taken
@@ -157,7 +157,7 @@ def test_a_failed_commit_is_told_and_not_repeated_by_itself(bench: Bench, storag
     assert (error.code, error.id, error.retry_after) == ("storage", (1).to_bytes(16, "big"), 2.0)
     bench.settle()
     assert storage.commits == []
-    assert bench.office.failures == 1
+    assert bench.health.failures == 1
 
 
 def test_deletes_that_failed_are_tried_again_with_patience(bench: Bench, storage: Counting) -> None:
@@ -196,7 +196,7 @@ def test_a_sender_is_made_to_wait_and_let_go_again(bench: Bench) -> None:
 
 
 def test_all_senders_wait_when_memory_is_full(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "HELD_BYTES", 3 << 20)
+    monkeypatch.setattr(holding, "HELD_BYTES", 3 << 20)
     anna, wire = online(bench, ANNA)
     carl, other = online(bench, CARL)
     for i in range(3):

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 from mobium.protocol import limits
 from mobium.protocol.codes import ErrorCode
 from mobium.protocol.messages import Accepted, Delivery, Error
-from mobium_server import delivery
+from mobium_server import delivery, holding
 from mobium_server.delivery import Desk, Envelope
 from mobium_server.storage.base import Mailbox, Prekey, Publication, Storage
 from mobium_server.storage.memory import MemoryStorage
@@ -80,8 +80,8 @@ class Mailboxes(RuleBasedStateMachine):
             mock.patch.object(limits, "WINDOW_BYTES", 300),
             mock.patch.object(delivery, "BATCH", 6),
             mock.patch.object(delivery, "BATCH_BYTES", 400),
-            mock.patch.object(delivery, "HELD_BYTES", 1_500),
-            mock.patch.object(delivery, "HELD_BY_ONE", 600),
+            mock.patch.object(holding, "HELD_BYTES", 1_500),
+            mock.patch.object(holding, "HELD_BY_ONE", 600),
         ]
         for patch in self.patches:
             patch.start()
@@ -349,7 +349,8 @@ class Mailboxes(RuleBasedStateMachine):
         )
         assert not self.stored_keys()
         office = self.bench.office
-        assert (office._live, office._waiting, office._held, office._holding) == ({}, {}, 0, {})
+        assert (office._live, office._waiting) == ({}, {})
+        assert (office._holding.held, office._holding.holding) == (0, {})
         assert not any(connection.wire.held for connection in self.online.values())
 
 

@@ -13,6 +13,8 @@ from typing import ParamSpec, TypeVar
 from mobium.protocol import codec
 from mobium.protocol.messages import Accepted, Delivery, Error
 from mobium_server.delivery import PostOffice
+from mobium_server.health import Health
+from mobium_server.holding import Holding
 from mobium_server.storage.base import Storage, Unavailable
 
 P = ParamSpec("P")
@@ -111,6 +113,9 @@ class Wire:
         assert isinstance(message, Delivery | Accepted | Error)
         self.frames.append(message)
 
+    def relay(self, data: bytes) -> None:
+        raise AssertionError("nothing is relayed to a desk")
+
     def writable(self) -> bool:
         return not self.slow
 
@@ -128,12 +133,16 @@ class Bench:
         self.storage = storage
         self.jobs = Jobs()
         self.timers = timers or Timers()
+        self.holding = Holding()
+        self.health = Health()
         self.office = PostOffice(
             storage,
             self.jobs,
             self.timers.later,
             now=lambda: int(self.timers.now),
             steady=lambda: self.timers.now,
+            holding=self.holding,
+            health=self.health,
         )
 
     def settle(self, rounds: int = 10_000) -> None:

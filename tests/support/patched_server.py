@@ -10,20 +10,22 @@ import sys
 from collections.abc import Callable
 
 from mobium_server.__main__ import main
-from mobium_server.delivery import Desk, Envelope, PostOffice, accepted
+from mobium_server.delivery import Envelope, PostOffice
+from mobium_server.envelope import Asker
 
-Wait = Callable[[PostOffice, Envelope, Desk, "int | None"], None]
+Wait = Callable[[PostOffice, Envelope, Asker], None]
 
 
 def early(wait: Wait) -> Wait:
     """A `PostOffice._wait` that answers a sender when its message begins to wait for the commit."""
 
-    def patched(office: PostOffice, envelope: Envelope, desk: Desk, rid: int | None) -> None:
-        wait(office, envelope, desk, rid)
-        for one, number in envelope.answers:
-            if one.open:
-                one.outlet.send(accepted(envelope.delivery, number))
-            office._release(one, envelope.size)
+    def patched(office: PostOffice, envelope: Envelope, asker: Asker) -> None:
+        wait(office, envelope, asker)
+        for one in envelope.answers:
+            frame = one.accepted(envelope)
+            if one.desk.open and frame is not None:
+                one.desk.outlet.send(frame)
+            office._holding.give_back(one.desk, envelope.size)
         envelope.answers.clear()
 
     return patched

@@ -9,15 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 from mobium.protocol.messages import (
     AckDeliveries,
+    ChannelPost,
+    CreateChannel,
+    CreateInvite,
+    Distribute,
+    GetChannels,
+    GetHistory,
     GetInfo,
+    GetMembers,
     GetPrekeyBundle,
     GetPrekeyCount,
+    JoinChannel,
+    LeaveChannel,
+    ListInvites,
     Ping,
     Pong,
     PublishPrekeys,
+    RevokeInvite,
+    RosterAppend,
     SendMessage,
 )
-from mobium_server.handlers import common, direct, prekeys
+from mobium_server.handlers import channels, common, direct, invites, prekeys
 
 if TYPE_CHECKING:
     from mobium_server.hub import Hub, Session
@@ -26,11 +38,23 @@ __all__ = ["HANDLERS"]
 
 HANDLERS: dict[type, Callable[[Hub, Session, Any], None]] = {
     AckDeliveries: direct.acknowledge,
+    ChannelPost: channels.post,
+    CreateChannel: channels.create,
+    CreateInvite: invites.create,
+    Distribute: channels.distribute,
+    GetChannels: channels.channels,
+    GetHistory: channels.history,
     GetInfo: common.info,
+    GetMembers: channels.members,
     GetPrekeyBundle: prekeys.bundle,
     GetPrekeyCount: prekeys.count,
+    JoinChannel: channels.join,
+    LeaveChannel: channels.leave,
+    ListInvites: invites.listed,
     Ping: common.ping,
     Pong: common.pong,
     PublishPrekeys: prekeys.publish,
+    RevokeInvite: invites.revoke,
+    RosterAppend: channels.append,
     SendMessage: direct.send,
 }

@@ -13,20 +13,26 @@ from mobium.protocol.messages import AckDeliveries, SendMessage
 if TYPE_CHECKING:
     from mobium_server.hub import Hub, Session
 
-__all__ = ["acknowledge", "send"]
+__all__ = ["acknowledge", "send", "wrong_size"]
 
 
 def send(hub: Hub, session: Session, message: SendMessage) -> None:
     """Take a message, if its payload has the size of a padded one; the answer follows when it is true."""
     hub.counters.messages += 1
-    largest = hub.settings.max_message_size
-    size = len(message.payload)
-    if not direct_payload_ok(size, largest):
-        padded = direct_payload_ok(size, BUCKET_SIZES[-1])
-        code = ErrorCode.TOO_LARGE if padded or size > largest + PREKEY_OVERHEAD else ErrorCode.BAD_SIZE
+    code = wrong_size(message.payload, hub.settings.max_message_size)
+    if code is not None:
         session.refuse(code, rid=message.rid, delivery=message.id)
         return
     hub.office.accept(session.desk, message.rid, message.recipient, message.id, message.payload)
+
+
+def wrong_size(payload: bytes, largest: int) -> ErrorCode | None:
+    """What is wrong with the size of a pairwise payload where messages have at most `largest` bytes."""
+    size = len(payload)
+    if direct_payload_ok(size, largest):
+        return None
+    padded = direct_payload_ok(size, BUCKET_SIZES[-1])
+    return ErrorCode.TOO_LARGE if padded or size > largest + PREKEY_OVERHEAD else ErrorCode.BAD_SIZE
 
 
 def acknowledge(hub: Hub, session: Session, message: AckDeliveries) -> None:

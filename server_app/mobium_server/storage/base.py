@@ -2,8 +2,8 @@
 of it or nothing.
 
 A storage is used by one thread at a time (`mobium_server.storage.worker`). Not its concern: who is online,
-what is forwarded, when a commit is due (`mobium_server.delivery`), and the limits on handing out prekeys
-(`mobium_server.limits`).
+what is forwarded, when a commit is due (`mobium_server.delivery`, `mobium_server.board`), what a statement
+says (`mobium_server.channels`), and the limits on handing out prekeys (`mobium_server.limits`).
 """
 
 from __future__ import annotations
@@ -14,22 +14,34 @@ from enum import Enum, IntEnum
 from typing import NamedTuple, Protocol
 
 from mobium.errors import StoreError
-from mobium.protocol.limits import KEM_ONE_TIME_STOCK, ONE_TIME_STOCK
+from mobium.protocol.limits import KEM_ONE_TIME_STOCK, MAX_INVITES, ONE_TIME_STOCK
 
 __all__ = [
     "DEVICE",
     "KEPT",
     "BadPrekeys",
+    "Bounds",
     "Bundle",
+    "ChannelStorage",
     "Gone",
+    "GonePost",
+    "HeldInvite",
+    "HistoryPage",
     "Kind",
+    "Line",
     "Mailbox",
+    "NewInvite",
     "NewMessage",
+    "NewPost",
+    "NewStatement",
     "Page",
+    "Posted",
     "Prekey",
     "Publication",
     "Refused",
     "Row",
+    "State",
+    "StatementRow",
     "Stock",
     "Storage",
     "Taken",
@@ -51,21 +63,33 @@ class BadPrekeys(StoreError):
 
 
 class Refused(Enum):
-    """Why a message was not stored."""
+    """Why something was not stored or not shown; nothing was changed."""
 
     UNKNOWN = "unknown"
-    """Its recipient has never published prekeys."""
+    """The recipient has never published prekeys, or there is no such channel."""
     FULL = "full"
-    """The mailbox, or the sender's share of it, is full."""
+    """The mailbox, or the sender's share of it, or the channel is full."""
+    NOT_MEMBER = "not a member"
+    STALE = "stale"
+    """It does not follow on the newest statement, or who is a member has changed since."""
+    TOO_MANY = "too many"
+    """The identity is in as many channels, or the channel has as many invites, as may be."""
+    BAD_INVITE = "bad invite"
+    """There is no such invite any more."""
+    INVITE_EXPIRED = "invite expired"
+    INVITE_USED = "invite used"
 
 
 class NewMessage(NamedTuple):
-    """A message to be stored. Keys have 32 bytes, the delivery id 16."""
+    """A message to be stored. Keys have 32 bytes, the delivery id 16. With `channel` it is a distribution for
+    that channel.
+    """
 
     recipient: bytes
     sender: bytes
     delivery: bytes
     payload: bytes
+    channel: bytes | None = None
 
 
 class Taken(NamedTuple):
@@ -74,6 +98,7 @@ class Taken(NamedTuple):
     seq: int
     recipient: bytes
     sender: bytes
+    distributed: bool = False
 
 
 class Row(NamedTuple):
@@ -83,6 +108,7 @@ class Row(NamedTuple):
     sender: bytes
     delivery: bytes
     payload: bytes
+    channel: bytes | None = None
 
 
 class Page(NamedTuple):
@@ -101,10 +127,13 @@ class Gone(NamedTuple):
 
 
 class Mailbox(NamedTuple):
-    """What a login needs to know. `known`: the identity has published prekeys."""
+    """What a login needs to know. `known`: the identity has published prekeys; `channels`: of which it is a
+    member.
+    """
 
     known: bool
     waiting: int
+    channels: tuple[bytes, ...] = ()
 
 
 class Kind(IntEnum):
@@ -162,14 +191,169 @@ class Bundle:
     kem_one_time: Prekey | None
 
 
+# ---------------------------------------------------------------- channels
+
+
+class Bounds(NamedTuple):
+    """How much a storage takes for channels."""
+
+    memberships: int = 500
+    """Channels of one identity."""
+    posts: int = 100_000
+    """Messages of one channel."""
+    invites: int = MAX_INVITES
+    """Invites of one channel that are in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewStatement:
+    """A statement that was found good. Index 0 begins the channel. `joins` and `leaves`: who becomes a
+    member, and who ceases to be one. `membership`: messages from before it are refused from now on. `rekeys`:
+    it ends all invites.
+    """
+
+    channel: bytes
+    index: int
+    statement: bytes
+    joins: bytes | None = None
+    leaves: bytes | None = None
+    membership: bool = False
+    rekeys: bool = False
+
+
+class StatementRow(NamedTuple):
+    """A stored statement, and its number in the channel's sequence."""
+
+    number: int
+    statement: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewPost:
+    """A channel message to be stored. `index`: the roster index up to which its sender knew who reads it."""
+
+    channel: bytes
+    sender: bytes
+    delivery: bytes
+    index: int
+    payload: bytes
+
+
+class Posted(NamedTuple):
+    """The number that a channel message has. `new`: it was given just now."""
+
+    number: int
+    new: bool
+
+
+class GonePost(NamedTuple):
+    """A channel message that expired."""
+
+    channel: bytes
+    sender: bytes
+    delivery: bytes
+
+
+class Line(NamedTuple):
+    """One place of a channel's sequence: a message, or a statement (then there is no sender)."""
+
+    number: int
+    sender: bytes | None
+    payload: bytes
+
+
+class HistoryPage(NamedTuple):
+    """Places of a channel in order. Up to `upto` nothing is left out; `head` is the newest number that the
+    asker may see.
+    """
+
+    lines: list[Line]
+    upto: int
+    head: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far a channel has come, as somebody may see it."""
+
+    channel: bytes
+    number: int
+    index: int
+
+
+class NewInvite(NamedTuple):
+    """An invite for `uses` joins (0: no limit) until `expires` (seconds since 1970; 0: no end)."""
+
+    id: bytes
+    uses: int
+    expires: int
+    made_by: bytes
+
+
+class HeldInvite(NamedTuple):
+    """An invite in force; `uses` are left (0: no limit)."""
+
+    id: bytes
+    uses: int
+    expires: int
+    made_by: bytes
+
+
+class ChannelStorage(Protocol):
+    """The part of the contract that is about channels."""
+
+    def place(self, new: NewStatement, invite: bytes | None, now: int) -> int | Refused:
+        """Store a statement that follows on the newest one, and what it changes: one transaction, durable on
+        return. A join with `invite` takes one of its uses (`now` in seconds since 1970). Returns its number.
+        """
+
+    def statements(
+        self, channel: bytes, start: int, end: int, max_rows: int, max_bytes: int
+    ) -> list[StatementRow]:
+        """The statements with the indices `start` to `end`: at most `max_rows` and `max_bytes`, but always
+        one, if there is one.
+        """
+
+    def post(self, posts: Sequence[NewPost], now: int) -> list[Posted | Refused]:
+        """Store channel messages that arrived at `now` on the server's clock, and number them in this order:
+        one transaction, durable on return. One that is stored already keeps the number it has.
+        """
+
+    def history(
+        self, channel: bytes, identity: bytes, after: int, max_rows: int, max_bytes: int
+    ) -> HistoryPage | Refused:
+        """What `identity` may see behind the number `after`: from its newest join on, and if it has left up
+        to the statement by which it left; at most `max_rows` and `max_bytes`, but always one, if there is
+        one.
+        """
+
+    def channels(self, identity: bytes, after: bytes, limit: int) -> list[State]:
+        """Every channel of which an identity is or was a member, in the order of their ids."""
+
+    def expire_posts(self, arrived: int, limit: int) -> list[GonePost]:
+        """Delete channel messages, as `Storage.expire` deletes others."""
+
+    def invite(self, channel: bytes, invite: bytes, now: int) -> Refused | None:
+        """Why an invite is not in force; None if it is."""
+
+    def make_invite(self, channel: bytes, new: NewInvite, now: int) -> Refused | None:
+        """Store an invite, unless there are as many in force as may be."""
+
+    def invites(self, channel: bytes, now: int) -> list[HeldInvite]:
+        """The invites in force, oldest first."""
+
+    def revoke_invite(self, channel: bytes, invite: bytes) -> bool:
+        """Delete an invite; False if there was none."""
+
+
 def sender_share(max_messages: int) -> int:
     """How much of a mailbox of `max_messages` one sender may fill: a tenth, so that a stranger cannot lock
-    friends out.
+    friends out. Distributions count by themselves, by the same measure.
     """
     return max(1, max_messages // 10)
 
 
-class Storage(Protocol):
+class Storage(ChannelStorage, Protocol):
     """The contract. Any method may raise Unavailable, and has then changed nothing."""
 
     def open(self) -> None:
@@ -193,7 +377,7 @@ class Storage(Protocol):
         """
 
     def mailbox(self, identity: bytes) -> Mailbox:
-        """What waits for an identity."""
+        """What waits for an identity, and the channels that it reads."""
 
     def page(self, identity: bytes, after: int, max_rows: int, max_bytes: int) -> Page:
         """The first rows above `after`: at most `max_rows`, and none after the payloads reached `max_bytes`;

@@ -1,5 +1,5 @@
-"""The reference storage: the contract in its plainest form, in memory. Not its concern: durability, and speed
-beyond that of tests.
+"""The reference storage: the contract in its plainest form, in memory. Not its concern: durability, speed
+beyond that of tests, and channels (`mobium_server.storage.memory_channels`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from mobium_server.storage.base import (
     KEPT,
     BadPrekeys,
+    Bounds,
     Bundle,
     Gone,
     Kind,
@@ -23,6 +24,7 @@ from mobium_server.storage.base import (
     Taken,
     sender_share,
 )
+from mobium_server.storage.memory_channels import MemoryChannels
 
 __all__ = ["MemoryStorage"]
 
@@ -36,10 +38,11 @@ class _Device:
         self.one_time: dict[Kind, dict[int, Prekey]] = {kind: {} for kind in Kind}
 
 
-class MemoryStorage:
+class MemoryStorage(MemoryChannels):
     """A storage that forgets everything when the process ends. `max_messages` bounds one mailbox."""
 
-    def __init__(self, max_messages: int) -> None:
+    def __init__(self, max_messages: int, bounds: Bounds = Bounds()) -> None:  # noqa: B008 - a constant
+        super().__init__(bounds)
         self._max_messages = max_messages
         self._share = sender_share(max_messages)
         self._values: dict[str, bytes] = {}
@@ -71,9 +74,10 @@ class MemoryStorage:
         for seq, row in mine:
             if row.sender == message.sender and row.delivery == message.delivery:
                 return seq
-        if len(mine) >= self._max_messages:
+        alike = [row for _, row in mine if (row.channel is None) is (message.channel is None)]
+        if len(alike) >= self._max_messages:
             return Refused.FULL
-        if sum(row.sender == message.sender for _, row in mine) >= self._share:
+        if sum(row.sender == message.sender for row in alike) >= self._share:
             return Refused.FULL
         self._last += 1
         self._rows[self._last] = (message, now)
@@ -81,7 +85,7 @@ class MemoryStorage:
 
     def mailbox(self, identity: bytes) -> Mailbox:
         waiting = sum(row.recipient == identity for row, _ in self._rows.values())
-        return Mailbox(identity in self._devices, waiting)
+        return Mailbox(identity in self._devices, waiting, self._memberships(identity))
 
     def page(self, identity: bytes, after: int, max_rows: int, max_bytes: int) -> Page:
         rows: list[Row] = []
@@ -91,7 +95,7 @@ class MemoryStorage:
                 continue
             if rows and (len(rows) >= max_rows or size >= max_bytes):
                 return Page(rows, end=False)
-            rows.append(Row(seq, row.sender, row.delivery, row.payload))
+            rows.append(Row(seq, row.sender, row.delivery, row.payload, row.channel))
             size += len(row.payload)
         return Page(rows, end=True)
 

@@ -58,4 +58,59 @@ CREATE UNIQUE INDEX messages_once ON messages (mailbox, sender, delivery);
 CREATE INDEX messages_in_order ON messages (mailbox);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+# A channel's row counts its numbers, not the rows of its entries: what has expired leaves its number used.
+_CHANNELS = """
+CREATE TABLE channels (
+    id INTEGER PRIMARY KEY,
+    channel BLOB NOT NULL UNIQUE,
+    next INTEGER NOT NULL,
+    newest INTEGER NOT NULL,
+    member_index INTEGER NOT NULL,
+    kept INTEGER NOT NULL
+);
+
+CREATE TABLE statements (
+    channel INTEGER NOT NULL REFERENCES channels (id),
+    position INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    statement BLOB NOT NULL,
+    PRIMARY KEY (channel, position)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX statements_by_number ON statements (channel, number);
+
+CREATE TABLE members (
+    channel INTEGER NOT NULL REFERENCES channels (id),
+    identity BLOB NOT NULL,
+    joined INTEGER NOT NULL,
+    gone INTEGER,
+    PRIMARY KEY (channel, identity)
+) WITHOUT ROWID;
+CREATE INDEX members_by_identity ON members (identity, gone);
+
+CREATE TABLE posts (
+    seq INTEGER PRIMARY KEY,
+    channel INTEGER NOT NULL REFERENCES channels (id),
+    number INTEGER NOT NULL,
+    sender BLOB NOT NULL,
+    delivery BLOB NOT NULL,
+    arrived INTEGER NOT NULL,
+    payload BLOB NOT NULL
+);
+CREATE UNIQUE INDEX posts_by_number ON posts (channel, number);
+CREATE UNIQUE INDEX posts_once ON posts (channel, sender, delivery);
+
+CREATE TABLE invites (
+    number INTEGER PRIMARY KEY,
+    channel INTEGER NOT NULL REFERENCES channels (id),
+    id BLOB NOT NULL,
+    uses INTEGER NOT NULL,
+    used INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    made_by BLOB NOT NULL,
+    UNIQUE (channel, id)
+);
+
+ALTER TABLE messages ADD COLUMN channel BLOB;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _CHANNELS)

@@ -1,26 +1,21 @@
-"""The storage on SQLite: WAL, `synchronous=FULL` on every connection, one connection on one thread.
+"""The storage on SQLite: the server's own values, mailboxes and prekeys.
 
-A commit that returned is on the disk. Deleted rows are overwritten (`secure_delete`), so that who wrote to
-whom does not linger in free pages. Not its concern: the schema's steps (`mobium_server.storage.migrate`) and
-the thread (`mobium_server.storage.worker`).
+Not its concern: channels (`mobium_server.storage.sqlite_channels`) and the database itself
+(`mobium_server.storage.database`).
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO
 
-from mobium.errors import StoreError
 from mobium_server.storage.base import (
     DEVICE,
     KEPT,
     BadPrekeys,
+    Bounds,
     Bundle,
     Gone,
     Kind,
@@ -33,24 +28,15 @@ from mobium_server.storage.base import (
     Row,
     Stock,
     Taken,
-    Unavailable,
     sender_share,
 )
-from mobium_server.storage.migrate import migrate
+from mobium_server.storage.database import connect, pieces
 from mobium_server.storage.schema import MIGRATIONS
+from mobium_server.storage.sqlite_channels import SqliteChannels
 
 __all__ = ["SqliteStorage", "connect"]
 
-# how long to wait for another program's lock, such as a backup's, before a sender is told to come again
-BUSY_MS = 2_000
-AT_ONCE = 64  # rows in one statement, a power of two
 COUNTED = 4_096  # mailboxes whose counts are kept in memory; others are counted again when they are needed
-OLDEST_SQLITE = (3, 35, 0)  # DELETE ... RETURNING, by which a one-time key is handed out once
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection that may only be used by one thread at a time, and commits only where it is told to."""
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1_000)
 
 
 class _Counts:
@@ -71,7 +57,7 @@ class _Counts:
             self.senders.pop(sender, None)
 
 
-class SqliteStorage:
+class SqliteStorage(SqliteChannels):
     """The database at `path`; `max_messages` bounds one mailbox. `connector` opens connections (tests count
     and break them there).
     """
@@ -82,101 +68,19 @@ class SqliteStorage:
         max_messages: int,
         connector: Callable[[Path], sqlite3.Connection] = connect,
         migrations: Sequence[str] = MIGRATIONS,
+        bounds: Bounds = Bounds(),  # noqa: B008 - a constant
     ) -> None:
-        self.path = path
+        super().__init__(path, connector, migrations)
+        self.bounds = bounds
         self._max_messages = max_messages
         self._share = sender_share(max_messages)
-        self._connector = connector
-        self._migrations = migrations
-        self._connection: sqlite3.Connection | None = None
-        self._lock: IO[bytes] | None = None
-        self._counts: OrderedDict[int, _Counts] = OrderedDict()
+        # Of each mailbox, what is written to somebody and what is distributed are counted apart.
+        self._counts: OrderedDict[tuple[int, bool], _Counts] = OrderedDict()
         self._ids: OrderedDict[bytes, int] = OrderedDict()
 
-    # ------------------------------------------------------------ opening and closing
-
-    def open(self) -> None:
-        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-            raise StoreError(f"SQLite 3.35 or newer is needed; this Python has {sqlite3.sqlite_version}.")
-        try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = _lock(self.path)
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as error:
-            raise StoreError(f"The database {self.path} cannot be opened: {error.strerror}.") from error
-        try:
-            self._connection = self._connector(self.path)
-            self._prepare(self._connection)
-            migrate(self._connection, self.path, self._migrations)
-        except sqlite3.Error as error:
-            self.close()
-            raise StoreError(f"The database {self.path} cannot be used: {error}.") from error
-        except StoreError:
-            self.close()
-            raise
-
-    @staticmethod
-    def _prepare(connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect in a new file only
-        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        if mode != "wal":
-            raise StoreError(
-                f"The database's file system does not allow SQLite's WAL mode (it stays {mode!r})."
-            )
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(
-            "PRAGMA fullfsync = ON"
-        )  # macOS: a plain fsync leaves the data in the drive's cache
-        connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA temp_store = MEMORY")
-        if connection.execute("PRAGMA synchronous").fetchone()[0] != 2:
-            raise StoreError("SQLite does not take synchronous=FULL, so nothing could be promised.")
-
-    def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            try:
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            except sqlite3.Error:
-                pass  # the log stays beside the file and is read at the next start
-            finally:
-                connection.close()
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            lock.close()
-
-    @property
-    def connection(self) -> sqlite3.Connection:
-        """The one connection. Raises Unavailable before `open` and after `close`."""
-        if self._connection is None:
-            raise Unavailable("The database is not open.")
-        return self._connection
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = self.connection
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                # What is remembered beside the database may speak of rows that are not there now.
-                self._counts.clear()
-                self._ids.clear()
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-        except sqlite3.Error as error:
-            raise Unavailable(f"The database cannot be written at the moment: {error}.") from error
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        try:
-            yield self.connection
-        except sqlite3.Error as error:
-            raise Unavailable(f"The database cannot be read at the moment: {error}.") from error
+    def _rolled_back(self) -> None:
+        self._counts.clear()
+        self._ids.clear()
 
     # ------------------------------------------------------------ the server's own values
 
@@ -197,7 +101,7 @@ class SqliteStorage:
 
     def apply(self, inserts: Sequence[NewMessage], deletes: Sequence[Taken], now: int) -> list[int | Refused]:
         with self._transaction() as connection:
-            for start, end in _pieces(len(deletes)):
+            for start, end in pieces(len(deletes)):
                 self._delete(connection, deletes[start:end])
             results: list[int | Refused] = [Refused.UNKNOWN] * len(inserts)
             chosen: list[tuple[int, int, NewMessage]] = []
@@ -207,7 +111,7 @@ class SqliteStorage:
                     results[place] = refused[0]
                 else:
                     chosen.append((place, refused, message))
-            for start, end in _pieces(len(chosen)):
+            for start, end in pieces(len(chosen)):
                 self._insert(connection, chosen[start:end], now, results)
             return results
 
@@ -224,16 +128,17 @@ class SqliteStorage:
         for one in taken:
             mailbox = self._ids.get(one.recipient)
             if exact and mailbox is not None:
-                self._forget(mailbox, one.sender)
+                self._forget(mailbox, one.sender, one.distributed)
             elif mailbox is not None:
-                self._counts.pop(mailbox, None)  # some had expired: count again when it is needed
+                # some had expired: count again when it is needed
+                self._counts.pop((mailbox, one.distributed), None)
 
     def _admit(self, connection: sqlite3.Connection, message: NewMessage) -> int | tuple[int | Refused]:
         """The mailbox that has room for a message, where it counts from now on; or what comes instead."""
         mailbox = self._id(connection, message.recipient)
         if mailbox is None:
             return (Refused.UNKNOWN,)
-        counts = self._count(connection, mailbox)
+        counts = self._count(connection, mailbox, message.channel is not None)
         if counts.total >= self._max_messages or counts.senders.get(message.sender, 0) >= self._share:
             # Only now, because it is rare: what is stored already needs no room.
             seq = self._find(connection, mailbox, message)
@@ -248,12 +153,12 @@ class SqliteStorage:
         now: int,
         results: list[int | Refused],
     ) -> None:
-        values: list[int | bytes] = []
+        values: list[int | bytes | None] = []
         for _, mailbox, message in chosen:
-            values += (mailbox, message.sender, message.delivery, now, message.payload)
+            values += (mailbox, message.sender, message.delivery, now, message.payload, message.channel)
         cursor = connection.execute(
-            "INSERT INTO messages (mailbox, sender, delivery, arrived, payload)"  # noqa: S608 - marks only
-            f" VALUES {', '.join(['(?, ?, ?, ?, ?)'] * len(chosen))}"
+            "INSERT INTO messages (mailbox, sender, delivery, arrived, payload, channel)"  # noqa: S608 - marks
+            f" VALUES {', '.join(['(?, ?, ?, ?, ?, ?)'] * len(chosen))}"
             " ON CONFLICT (mailbox, sender, delivery) DO NOTHING",
             values,
         )
@@ -265,7 +170,7 @@ class SqliteStorage:
             return
         for place, mailbox, message in chosen:  # some were there already
             results[place] = self._find(connection, mailbox, message) or Refused.FULL
-            self._counts.pop(mailbox, None)
+            self._counts.pop((mailbox, message.channel is not None), None)
 
     @staticmethod
     def _find(connection: sqlite3.Connection, mailbox: int, message: NewMessage) -> int | None:
@@ -277,10 +182,12 @@ class SqliteStorage:
 
     def mailbox(self, identity: bytes) -> Mailbox:
         with self._reading() as connection:
+            channels = self._memberships(connection, identity)
             mailbox = self._id(connection, identity)
             if mailbox is None:
-                return Mailbox(known=False, waiting=0)
-            return Mailbox(known=True, waiting=self._count(connection, mailbox).total)
+                return Mailbox(known=False, waiting=0, channels=channels)
+            waiting = sum(self._count(connection, mailbox, kind).total for kind in (False, True))
+            return Mailbox(known=True, waiting=waiting, channels=channels)
 
     def page(self, identity: bytes, after: int, max_rows: int, max_bytes: int) -> Page:
         with self._reading() as connection:
@@ -290,7 +197,7 @@ class SqliteStorage:
             if mailbox is None:
                 return Page(rows, end=True)
             cursor = connection.execute(
-                "SELECT seq, sender, delivery, payload FROM messages"
+                "SELECT seq, sender, delivery, payload, channel FROM messages"
                 " WHERE mailbox = ? AND seq > ? ORDER BY seq",
                 (mailbox, after),
             )
@@ -308,12 +215,12 @@ class SqliteStorage:
             rows = connection.execute(
                 "DELETE FROM messages WHERE seq IN"
                 " (SELECT seq FROM messages ORDER BY seq LIMIT ?) AND arrived <= ?"
-                " RETURNING mailbox, sender, delivery",
+                " RETURNING mailbox, sender, delivery, channel IS NOT NULL",
                 (limit, arrived),
             ).fetchall()
             gone = []
-            for mailbox, sender, delivery in rows:
-                self._forget(mailbox, sender)
+            for mailbox, sender, delivery, distributed in rows:
+                self._forget(mailbox, sender, bool(distributed))
                 owner = connection.execute("SELECT identity FROM devices WHERE id = ?", (mailbox,)).fetchone()
                 gone.append(Gone(owner[0], sender, delivery))
         with self._reading() as connection:
@@ -337,21 +244,23 @@ class SqliteStorage:
             self._ids.popitem(last=False)
         return int(row[0])
 
-    def _count(self, connection: sqlite3.Connection, mailbox: int) -> _Counts:
-        counts = self._counts.get(mailbox)
+    def _count(self, connection: sqlite3.Connection, mailbox: int, distributed: bool) -> _Counts:
+        counts = self._counts.get((mailbox, distributed))
         if counts is None:
             rows = connection.execute(
-                "SELECT sender, count(*) FROM messages WHERE mailbox = ? GROUP BY sender", (mailbox,)
+                "SELECT sender, count(*) FROM messages"
+                " WHERE mailbox = ? AND (channel IS NOT NULL) = ? GROUP BY sender",
+                (mailbox, distributed),
             )
-            counts = self._counts[mailbox] = _Counts(dict(rows.fetchall()))
+            counts = self._counts[mailbox, distributed] = _Counts(dict(rows.fetchall()))
             if len(self._counts) > COUNTED:
                 self._counts.popitem(last=False)
         else:
-            self._counts.move_to_end(mailbox)
+            self._counts.move_to_end((mailbox, distributed))
         return counts
 
-    def _forget(self, mailbox: int, sender: bytes) -> None:
-        counts = self._counts.get(mailbox)
+    def _forget(self, mailbox: int, sender: bytes, distributed: bool) -> None:
+        counts = self._counts.get((mailbox, distributed))
         if counts is not None:
             counts.add(sender, -1)
 
@@ -466,32 +375,3 @@ class SqliteStorage:
             "SELECT signed_id, resort_id FROM devices WHERE id = ?", (owner,)
         ).fetchone()
         return Stock(counts.get(Kind.ONE_TIME, 0), counts.get(Kind.KEM_ONE_TIME, 0), signed, resort)
-
-
-def _pieces(number: int) -> Iterator[tuple[int, int]]:
-    """Cut `number` rows into as few statements as possible, of which there are few kinds to keep prepared."""
-    start = 0
-    while start < number:
-        size = min(AT_ONCE, 1 << ((number - start).bit_length() - 1))
-        yield start, start + size
-        start += size
-
-
-def _lock(path: Path) -> IO[bytes]:
-    """Keep a second server away from the same database, until the file returned is closed or the process
-    ends. Raises StoreError.
-    """
-    file = path.with_name(f"{path.name}.lock").open("ab")
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise StoreError(f"The database {path} is in use by another server.") from error
-    return file

@@ -1,0 +1,185 @@
+"""Channels: statements, rosters, messages, history, distributions. Not here: what they come to
+(`mobium_server.channels`, `mobium_server.board`), and invites (`mobium_server.handlers.invites`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from mobium.protocol.codes import ErrorCode
+from mobium.protocol.limits import (
+    BUCKET_SIZES,
+    CHANNELS_PAGE,
+    PAGE_BYTES,
+    SENDER_KEY_OVERHEAD,
+    channel_payload_ok,
+)
+from mobium.protocol.messages import (
+    Appended,
+    ChannelPost,
+    Channels,
+    ChannelState,
+    CreateChannel,
+    Distribute,
+    Entry,
+    GetChannels,
+    GetHistory,
+    GetMembers,
+    History,
+    JoinChannel,
+    LeaveChannel,
+    NotTaken,
+    RosterAppend,
+    RosterPage,
+)
+from mobium.protocol.roster import Kind
+from mobium_server.channels import APPENDED, Denied, Place, Proof, Room, Rows, code_of
+from mobium_server.delivery import RETRY_AFTER
+from mobium_server.handlers.direct import wrong_size
+from mobium_server.storage.base import HistoryPage, Line, Refused, State
+
+if TYPE_CHECKING:
+    from mobium_server.hub import Hub, Session
+
+__all__ = ["append", "channels", "create", "distribute", "history", "join", "leave", "members", "post"]
+
+
+def create(hub: Hub, session: Session, message: CreateChannel) -> None:
+    """Begin a channel."""
+    _append(hub, session, message.statement, (Kind.CREATE,), None, message.rid)
+
+
+def join(hub: Hub, session: Session, message: JoinChannel) -> None:
+    """Append the asker's own join."""
+    _append(hub, session, message.statement, (Kind.JOIN,), message.invite, message.rid)
+
+
+def leave(hub: Hub, session: Session, message: LeaveChannel) -> None:
+    """Append the asker's own leave."""
+    _append(hub, session, message.statement, (Kind.LEAVE,), None, message.rid)
+
+
+def append(hub: Hub, session: Session, message: RosterAppend) -> None:
+    """Append any other statement."""
+    _append(hub, session, message.statement, APPENDED, None, message.rid)
+
+
+def _append(
+    hub: Hub,
+    session: Session,
+    statement: bytes,
+    kinds: Collection[Kind],
+    invite: bytes | None,
+    rid: int | None,
+) -> None:
+    def done(place: Place | Denied) -> None:
+        if isinstance(place, Denied):
+            session.refuse(place.code, rid=rid, retry_after=place.retry_after)
+        else:
+            session.reply(Appended(place.channel, place.position, place.number, rid))
+
+    hub.channels.append(session.desk, statement, kinds, invite, done)
+
+
+def members(hub: Hub, session: Session, message: GetMembers) -> None:
+    """Send a page of a roster to who may read it."""
+
+    def done(found: Rows | Denied) -> None:
+        if isinstance(found, Denied):
+            session.refuse(found.code, rid=message.rid, retry_after=found.retry_after)
+            return
+        number = found.rows[-1].number if found.rows else 0
+        statements = [row.statement for row in found.rows]
+        session.reply(
+            RosterPage(message.channel_id, message.start, statements, found.newest, number, message.rid)
+        )
+
+    proof = Proof(message.proof, message.invite, session.connection.nonce)
+    hub.channels.members(session.desk, message.channel_id, message.start, proof, done)
+
+
+def post(hub: Hub, session: Session, message: ChannelPost) -> None:
+    """Take a message, if its payload has the size of a padded one; the answer follows when it is true."""
+    hub.counters.posts += 1
+    largest = hub.settings.max_message_size
+    size = len(message.payload)
+    if not channel_payload_ok(size, largest):
+        padded = channel_payload_ok(size, BUCKET_SIZES[-1])
+        code = ErrorCode.TOO_LARGE if padded or size > largest + SENDER_KEY_OVERHEAD else ErrorCode.BAD_SIZE
+        session.refuse(code, rid=message.rid, delivery=message.id)
+        return
+    hub.board.post(session.desk, message.rid, message.channel_id, message.index, message.id, message.payload)
+
+
+def history(hub: Hub, session: Session, message: GetHistory) -> None:
+    """Send a page of what the asker may see of a channel."""
+
+    def read() -> HistoryPage | Refused:
+        return hub.storage.history(
+            message.channel_id, session.identity, message.after, message.limit, PAGE_BYTES
+        )
+
+    def done(page: HistoryPage | Refused | None, _error: Exception | None) -> None:
+        if page is None:
+            session.refuse(ErrorCode.STORAGE, rid=message.rid, retry_after=RETRY_AFTER)
+        elif isinstance(page, Refused):
+            session.refuse(code_of(page), rid=message.rid)
+        else:
+            entries = [_entry(line) for line in page.lines]
+            session.reply(History(message.channel_id, entries, page.upto, page.head, message.rid))
+
+    hub.pages.read(session.desk, read, done)
+
+
+def _entry(line: Line) -> Entry:
+    if line.sender is None:
+        return Entry(line.number, statement=line.payload)
+    return Entry(line.number, line.sender, line.payload)
+
+
+def channels(hub: Hub, session: Session, message: GetChannels) -> None:
+    """Say how far the asker's channels have come."""
+
+    def read() -> list[State]:
+        return hub.storage.channels(session.identity, message.after or b"", CHANNELS_PAGE)
+
+    def done(states: list[State] | None, _error: Exception | None) -> None:
+        if states is None:
+            session.refuse(ErrorCode.STORAGE, rid=message.rid, retry_after=RETRY_AFTER)
+        else:
+            found = [ChannelState(state.channel, state.number, state.index) for state in states]
+            session.reply(Channels(found, message.rid))
+
+    hub.pages.read(session.desk, read, done)
+
+
+def distribute(hub: Hub, session: Session, message: Distribute) -> None:
+    """Take distributions from a member to members; each is a delivery of its own, and one answer speaks of
+    all.
+    """
+    if len({one.recipient for one in message.distributions}) != len(message.distributions):
+        session.malformed()
+        return
+
+    def found(room: Room | Denied) -> None:
+        if isinstance(room, Denied):
+            session.refuse(room.code, rid=message.rid, delivery=message.id, retry_after=room.retry_after)
+            return
+        roster = room.roster
+        if roster.role(session.identity) is None:
+            session.refuse(ErrorCode.NOT_A_MEMBER, rid=message.rid, delivery=message.id)
+            return
+        parts: list[tuple[bytes, bytes]] = []
+        failed: list[NotTaken] = []
+        for one in message.distributions:
+            code = wrong_size(one.payload, hub.settings.max_message_size)
+            if roster.role(one.recipient) is None:
+                code = ErrorCode.NOT_A_MEMBER
+            if code is None:
+                parts.append((one.recipient, one.payload))
+            else:
+                failed.append(NotTaken(one.recipient, code.value))
+        hub.office.distribute(session.desk, message.rid, message.channel_id, message.id, parts, failed)
+
+    hub.channels.find(message.channel_id, found)

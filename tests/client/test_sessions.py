@@ -6,7 +6,7 @@ import pytest
 
 from mobium.client import direct, receipts
 from mobium.client.bundles import fetch_bundle
-from mobium.client.receive import receive
+from mobium.client.receive import Arrival, receive
 from mobium.client.store import incoming, meta, peers
 from mobium.client.store.database import Tx
 from tests.support.engines import Ear, World, inside, online, settle, tx
@@ -94,7 +94,7 @@ async def test_a_batch_that_fails_leaves_the_sessions_as_they_were(
     await bob.disconnect()
     for text in ("one", "two"):
         await alice.wait(await alice.send("Bob", text), "sent", 5)
-    waiting = [(each.sender, each.payload) for each in server.accounts[bytes.fromhex(bob.me)].mailbox]
+    waiting = [Arrival(each.sender, each.payload) for each in server.accounts[bytes.fromhex(bob.me)].mailbox]
     assert len(waiting) >= 2
 
     def fails(tx: Tx, now_ms: int) -> None:

@@ -170,7 +170,7 @@ async def test_a_migration_leaves_a_copy_of_what_was(
     monkeypatch.setattr(database, "MIGRATIONS", schema.MIGRATIONS)
     with pytest.raises(StoreError, match="newer version"):
         await Store.open(path, KEY, lambda _: None)
-    copy = await Store.open(folder / "mobium.db.version-1", KEY, lambda _: None)
+    copy = await Store.open(folder / f"mobium.db.version-{len(schema.MIGRATIONS)}", KEY, lambda _: None)
     assert await copy.run(meta.get, "a") == "old"
     await copy.close()
 

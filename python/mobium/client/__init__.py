@@ -4,9 +4,11 @@ The front door is `from mobium.client import Engine` and the events below. Not i
 (`mobium.crypto`) and the wire (`mobium.protocol`).
 """
 
+from mobium.client.channels import Channel, Channels, Invite, Member
 from mobium.client.contacts import Contact, Contacts
 from mobium.client.engine import Engine, ServerInfo
 from mobium.client.events import (
+    ChannelChanged,
     ConnectionChanged,
     ContactKeyChanged,
     Event,
@@ -17,6 +19,9 @@ from mobium.client.events import (
 from mobium.client.store.messages import Conversation, Message
 
 __all__ = [
+    "Channel",
+    "ChannelChanged",
+    "Channels",
     "ConnectionChanged",
     "Contact",
     "ContactKeyChanged",
@@ -25,6 +30,8 @@ __all__ = [
     "Engine",
     "Event",
     "EventStream",
+    "Invite",
+    "Member",
     "Message",
     "MessageReceived",
     "MessageStateChanged",

@@ -5,6 +5,7 @@ Not its concern: sending (`mobium.client.outbox`) and receiving (`mobium.client.
 
 from __future__ import annotations
 
+from mobium.client import channel_talk
 from mobium.client.contacts import accept_peer, resolve
 from mobium.client.store import incoming, messages, meta, outgoing, peers
 from mobium.client.store.database import Tx
@@ -72,6 +73,9 @@ def find(tx: Tx, message_id: str) -> Message:
 def retry(tx: Tx, message_id: str, now: int) -> None:
     """Queue a message that failed or expired again. Raises InvalidInput."""
     message = find(tx, message_id)
+    if message.channel is not None:
+        channel_talk.retry(tx, message, now)
+        return
     if message.state not in {"failed", "expired"}:
         raise InvalidInput("Only a message that failed or expired can be sent again.")
     peer = peers.by_key(tx, bytes.fromhex(message.peer))

@@ -24,8 +24,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from mobium.client import conversation, links, profile_files
+from mobium.client import channel_talk, conversation, labels, links, names, profile_files
 from mobium.client.address import parse
+from mobium.client.channels import Channel, Channels, Member, RoleName
 from mobium.client.contacts import Contacts
 from mobium.client.core import Core
 from mobium.client.events import ConnectionState, EventHub, EventStream, MessageState
@@ -33,6 +34,7 @@ from mobium.client.maintenance import INTERVAL, maintain
 from mobium.client.online import Online
 from mobium.client.receipts import DELAY
 from mobium.client.store import messages, meta
+from mobium.client.store.database import Tx
 from mobium.client.store.messages import Conversation, Message
 from mobium.client.transport import Connector, dial
 from mobium.crypto import vault
@@ -83,6 +85,7 @@ class Engine:
         self._closing: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
         self.contacts = Contacts(core, self._contacts_changed)
+        self.channels = Channels(core, lambda: self._online)
 
     # ------------------------------------------------------------ profiles
 
@@ -272,11 +275,15 @@ class Engine:
     async def send(self, peer: bytes | str, text: str) -> str:
         """Queue a text and return its content id; it goes out as soon as it can, and survives restarts.
 
-        `peer` is 32 bytes, hex, a contact link or a nickname; whoever is written to becomes a contact. Raises
-        InvalidInput if nobody is named, the peer is blocked, or the text is empty or too long.
+        `peer` is 32 bytes, hex, a contact link or a nickname, and whoever is written to becomes a contact; or
+        a channel, "#name". Raises InvalidInput if nobody is named, the peer is blocked, the channel is not
+        one to write to, or the text is empty or too long.
         """
         core = self._core
         content_id = core.entropy(16)
+        if labels.is_channel(peer):
+            await self._change(channel_talk.queue_text, str(peer), text, content_id, core.now_ms())
+            return content_id.hex()
         await self._change(
             conversation.queue_text, core.identity.public, peer, text, content_id, core.now_ms()
         )
@@ -290,14 +297,16 @@ class Engine:
     ) -> MessageState:
         """Wait until a message of one's own is at least `state`, and return its state.
 
-        Raises TimeoutError after `timeout` seconds, InvalidInput if there is no such message, ServerRefused
-        or MobiumError with the reason if it failed.
+        Raises TimeoutError after `timeout` seconds, InvalidInput if there is no such message or, in a
+        channel, for another state than "sent", ServerRefused or MobiumError with the reason if it failed.
         """
         with self._hub.watch(id) as changed:
             async with asyncio.timeout(timeout):
                 while True:
                     changed.clear()
                     message = await self._core.store.run(conversation.find, id)
+                    if message.channel is not None and state != "sent":
+                        raise InvalidInput("Messages to a channel have no receipts; wait for “sent”.")
                     if _RANK[message.state] >= _RANK[state]:
                         return message.state
                     if message.state in {"failed", "expired"}:
@@ -313,7 +322,8 @@ class Engine:
         return await self._core.store.run(conversation.find, message_id)
 
     async def history(self, peer: bytes | str, before: int | None = None, limit: int = 50) -> list[Message]:
-        """The last `limit` messages with a peer, oldest first; before the position `before`, if given.
+        """The last `limit` messages with a peer or of a channel ("#name"), oldest first; before the position
+        `before`, if given.
 
         Lines of the kind "missing" stand where numbers of the peer have not arrived for 10 minutes. Raises
         InvalidInput.
@@ -322,6 +332,8 @@ class Engine:
             raise InvalidInput("A history has at least one line.")
         drained = self._online is not None and self._online.drained
         now = self._core.now() if drained else None
+        if labels.is_channel(peer):
+            return await self._core.store.run(channel_talk.history, str(peer), before, limit, now)
         return await self._core.store.run(conversation.history, peer, before, limit, now)
 
     async def conversations(self) -> list[Conversation]:
@@ -333,11 +345,74 @@ class Engine:
         return dict(await self._core.store.run(messages.unread))
 
     async def mark_read(self, peer: bytes | str, position: int | None = None, *, tell: bool = False) -> None:
-        """Note that a peer's messages were read, up to `position` or all; with `tell`, it learns so.
+        """Note that the messages of a peer or a channel ("#name") were read, up to `position` or all; with
+        `tell`, a peer learns so.
 
         What has not arrived yet stays unread, whatever `position` is.
         """
-        await self._change(conversation.mark_read, peer, position, tell, self._core.now())
+        if labels.is_channel(peer):
+            await self._core.store.run(channel_talk.mark_read, str(peer), position)
+        else:
+            await self._change(conversation.mark_read, peer, position, tell, self._core.now())
+
+    # ------------------------------------------------------------ channels
+
+    async def create_channel(self, name: str, private: bool = True, topic: str = "") -> Channel:
+        """Make a channel: private, into which only invite links lead, or open to whoever knows its link.
+
+        Raises InvalidInput, ServerRefused, NotConnected.
+        """
+        return await self.channels.create(name, private, topic)
+
+    async def invite(self, channel: str, uses: int = 1, ttl: int = 7 * 86_400) -> str:
+        """A link by which `uses` people (0: any number) can join within `ttl` seconds (0: for ever).
+
+        Raises InvalidInput, ServerRefused, NotConnected.
+        """
+        return await self.channels.invite(channel, uses, ttl)
+
+    async def join(self, link: str) -> Channel:
+        """Come into the channel of an invite link.
+
+        Raises InvalidInput, ServerRefused with the reason, NotConnected, and ProtocolError if the server
+        shows another channel than the link means.
+        """
+        return await self.channels.join(link)
+
+    async def leave(self, channel: str) -> None:
+        """Leave a channel. Raises InvalidInput, ServerRefused, NotConnected."""
+        await self.channels.leave(channel)
+
+    async def members(self, channel: str) -> list[Member]:
+        """Who is in a channel, in the order of joining. Raises InvalidInput."""
+        return await self.channels.members(channel)
+
+    async def remove(self, channel: str, peer: bytes | str) -> None:
+        """Remove a member; what is written from then on it cannot read. Raises InvalidInput, ServerRefused,
+        NotConnected.
+        """
+        await self.channels.remove(channel, peer)
+
+    async def set_role(self, channel: str, peer: bytes | str, role: RoleName) -> None:
+        """Make a member "admin", "member" again, or "owner", which makes oneself an admin. Raises
+        InvalidInput, ServerRefused, NotConnected.
+        """
+        await self.channels.set_role(channel, peer, role)
+
+    async def rename(self, channel: str, name: str) -> None:
+        """Give a channel another name. Raises InvalidInput, ServerRefused, NotConnected."""
+        await self.channels.rename(channel, name)
+
+    async def name(self) -> str:
+        """What this identity calls itself to the members of its channels; empty for nothing."""
+        return await self._core.store.run(_own_name)
+
+    async def set_name(self, name: str) -> None:
+        """Call oneself something; members of channels learn it with the next sender key. Raises
+        InvalidInput.
+        """
+        chosen = names.check_nickname(name) if name else ""
+        await self._core.store.run(meta.put, "name", chosen)
 
     def events(self) -> EventStream:
         """What happens from now on; the first stream also has what happened since the profile was opened.
@@ -359,11 +434,18 @@ class Engine:
                 "request": contact.request, "blocked": contact.blocked,
                 "added_at": contact.added_at.isoformat(),
             }  # fmt: skip
+        for channel in await self.channels.list():
+            yield {
+                "type": "channel", "id": channel.id, "name": channel.name, "topic": channel.topic,
+                "private": channel.private, "state": channel.state, "role": channel.role,
+                "server": channel.host,
+            }  # fmt: skip
         position = 0
         while page := await self._core.store.run(messages.page, position, 500):
             for message in page:
                 yield {
                     "type": "message", "id": message.id, "peer": message.peer, "outgoing": message.outgoing,
+                    "channel": message.channel, "subject": message.subject,
                     "kind": message.kind, "text": message.text, "sent_at": message.sent_at.isoformat(),
                     "at": message.at.isoformat(), "state": message.state, "reason": message.reason,
                 }  # fmt: skip
@@ -393,6 +475,11 @@ class Engine:
                 await self._core.store.run(maintain, self._core.now())
                 await self._core.store.checkpoint()
             await asyncio.sleep(INTERVAL)
+
+
+def _own_name(tx: Tx) -> str:
+    name: str = meta.get(tx, "name", "")
+    return name
 
 
 def _leaf(group: BaseExceptionGroup[MobiumError]) -> MobiumError:

@@ -17,6 +17,7 @@ from typing import Final, Literal
 import msgspec
 
 __all__ = [
+    "ChannelChanged",
     "ConnectionChanged",
     "ConnectionState",
     "ContactKeyChanged",
@@ -51,7 +52,8 @@ class ConnectionChanged(msgspec.Struct, frozen=True):
 
 
 class MessageReceived(msgspec.Struct, frozen=True):
-    """A message was received and stored. `id` and `peer` are hex, `channel` is None in a direct conversation.
+    """A message was received and stored. `id` and `peer` are hex; `channel` is what the channel is called
+    here ("#name", which `send` takes), or None in a direct conversation.
 
     `text` is None if a newer version of mobium is needed to show it. `request` is true for somebody who is no
     contact yet: answering him, or accepting him, makes him one.
@@ -73,6 +75,23 @@ class MessageStateChanged(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class ChannelChanged(msgspec.Struct, frozen=True):
+    """A channel has changed. `channel` is its id in hex, `label` what it is called here.
+
+    `what` is "created", "joined", "left", "removed", "banned", "unbanned", "role" (`text` is the new one),
+    "renamed" or "topic" (`text` is the new one), "secret" (earlier invite links are worthless), "broken"
+    (`text` is a sentence about what does not add up; nothing is sent there), or "mended". `actor` did it, and
+    `subject` is whom it concerns, both in hex and empty where there is none.
+    """
+
+    channel: str
+    label: str
+    what: str
+    actor: str = ""
+    subject: str = ""
+    text: str = ""
+
+
 class ContactKeyChanged(msgspec.Struct, frozen=True):
     """A contact's identity carries another X25519 key than the one first seen:
 
@@ -82,7 +101,7 @@ class ContactKeyChanged(msgspec.Struct, frozen=True):
     peer: str
 
 
-Event = ConnectionChanged | MessageReceived | MessageStateChanged | ContactKeyChanged
+Event = ConnectionChanged | MessageReceived | MessageStateChanged | ContactKeyChanged | ChannelChanged
 
 
 def from_ms(milliseconds: int) -> datetime:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from mobium.client.core import Core
-from mobium.client.receive import receive
+from mobium.client.receive import Arrival, receive
 from mobium.errors import NotConnected
 from mobium.protocol import limits
 from mobium.protocol.messages import AckDeliveries, ClientMessage, Delivery
@@ -89,8 +89,8 @@ class Inbox:
             batch, connection = self._take(), self._connection
             if not batch:
                 continue  # the connection broke before this task had its turn
-            pairs = [(delivery.sender, delivery.payload) for delivery in batch]
-            key_changed = await core.store.run(receive, core.identity, pairs, core.now_ms())
+            arrivals = [Arrival(each.sender, each.payload, each.channel_id) for each in batch]
+            key_changed = await core.store.run(receive, core.identity, arrivals, core.now_ms(), core.entropy)
             if connection == self._connection:
                 try:
                     await self._send(AckDeliveries(batch[-1].tag))

@@ -1,4 +1,4 @@
-"""Which message goes out next: one lane for each peer, so that order survives every refusal.
+"""Which message goes out next: one lane for each peer, or channel, so that order survives every refusal.
 
 In a lane one message is under way at a time, and the next follows when it is taken; a refusal that may pass
 holds the lane, and the refused message stays its first. Time is an argument, in seconds of any clock. Not its
@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from mobium.protocol.messages import SendMessage
+from mobium.protocol.messages import ChannelPost, Distribute, SendMessage
 
 __all__ = ["Lanes", "Ready"]
 
@@ -23,11 +23,11 @@ _LONGEST_HOLD: Final = 300.0
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """An encrypted message, and its row in the outbox."""
+    """An encrypted message, its row in the store, and the peer (or channel) in whose lane it is."""
 
     row: int
     peer: int
-    message: SendMessage
+    message: SendMessage | ChannelPost | Distribute
 
 
 class _Flight(msgspec.Struct):
@@ -118,6 +118,10 @@ class Lanes:
     def busy(self, now: float) -> set[int]:
         """The peers for whom nothing is to be taken from the store."""
         return self._ready.keys() | {peer for peer in self._holds if self._held(peer, now)}
+
+    def flying(self) -> set[int]:
+        """The peers to whom something is under way, or answered and not settled."""
+        return {flight.peer for flight in self._flights.values()}
 
     def overdue(self, now: float) -> None:
         """Let messages that nobody has answered for too long go out again, first in their lanes."""

@@ -74,6 +74,8 @@ class Link:
         self._rid = 0
         self._retry_now = asyncio.Event()
         self.limits: Limits | None = None
+        self.nonce = b""
+        """The server's nonce of the present login, 32 bytes."""
 
     @property
     def online(self) -> bool:
@@ -169,6 +171,7 @@ class Link:
                 return _explain(error), False
             self._pinned = welcome.server_key
             self.limits = welcome.limits
+            self.nonce = welcome.nonce
             self._transport = transport
             return await self._pump(transport, connection, welcome), True
         finally:

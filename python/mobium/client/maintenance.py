@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mobium.client.store import incoming, messages, meta, outgoing, peers, prekeys
+from mobium.client.store import chains, channels, incoming, messages, meta, outgoing, peers, posts, prekeys
 from mobium.client.store.database import Tx
 from mobium.crypto.prekeys import PrekeyKind
 
@@ -17,6 +17,7 @@ __all__ = ["INTERVAL", "forget_peer", "forget_strangers", "maintain"]
 INTERVAL: Final = 3_600.0  # seconds between two runs
 _DAY: Final = 86_400
 _SESSION_LIFE: Final = 30 * _DAY  # of a session that is not used, and of a skipped key
+_CHAIN_LIFE: Final = 7 * _DAY
 _KEPT_KEYS: Final = 14 * _DAY  # after the server has acknowledged the successor
 _ONE_TIME_LIFE: Final = (
     90 * _DAY
@@ -39,6 +40,7 @@ def maintain(tx: Tx, now: int) -> None:
     _end_sessions(tx, now)
     peers.forget_unknown(tx)
     _end_prekeys(tx, now)
+    _end_chains(tx, now)
     _expire_messages(tx, now)
 
 
@@ -70,22 +72,30 @@ def _end_prekeys(tx: Tx, now: int) -> None:
     prekeys.forget_seen(tx)
 
 
+def _end_chains(tx: Tx, now: int) -> None:
+    """What was sent under an older chain is there for the messages' life; then nobody needs the chain."""
+    server = meta.current_server(tx)
+    life = meta.MESSAGE_TTL if server is None else server.message_ttl
+    chains.forget(tx, now, max(life, _CHAIN_LIFE))
+    posts.forget_handouts(tx, now - _CHAIN_LIFE)
+
+
 def _expire_messages(tx: Tx, now: int) -> None:
     server = meta.current_server(tx)
     life = meta.MESSAGE_TTL if server is None else server.message_ttl
+    days = max(1, life // _DAY)
+    late = f"It could not be sent within {days} days; send it again if it still matters."
+    for post in posts.expired(tx, now - life):
+        posts.drop(tx, post.id)
+        if post.payload is not None:
+            chains.drop_own(tx, post.channel)  # nobody knows whether it was taken
+        messages.set_state(tx, post.message, "expired", "expired", late)
     for row in outgoing.expired(tx, now - life):
         outgoing.drop(tx, row.id)
         if row.message is None:
             incoming.ask_again(tx, row.peer, row.id)
         else:
-            days = max(1, life // _DAY)
-            messages.set_state(
-                tx,
-                row.message,
-                "expired",
-                "expired",
-                f"It could not be sent within {days} days; send it again if it still matters.",
-            )
+            messages.set_state(tx, row.message, "expired", "expired", late)
 
 
 def forget_peer(tx: Tx, peer_id: int) -> None:
@@ -93,9 +103,11 @@ def forget_peer(tx: Tx, peer_id: int) -> None:
 
     messages, sessions, what is owed.
     """
-    for held in list(tx.sessions.of(tx, peer_id).values()):
-        tx.sessions.remove(tx, held)
-    for table in ("message", "outbox", "receipt", "unopened"):
+    if not channels.is_fellow(tx, peer_id):  # in whose channels the sessions are still needed
+        for held in list(tx.sessions.of(tx, peer_id).values()):
+            tx.sessions.remove(tx, held)
+    tx.execute("DELETE FROM message WHERE peer = ? AND channel IS NULL", peer_id)
+    for table in ("outbox", "receipt", "unopened"):
         tx.execute(f"DELETE FROM {table} WHERE peer = ?", peer_id)  # noqa: S608
     peers.update(tx, peers.by_id(tx, peer_id), relation="unknown")
 

@@ -39,8 +39,8 @@ def check_nickname(nickname: str) -> str:
         raise InvalidInput("A nickname cannot hold control, invisible or direction-changing characters.")
     if "  " in name or unicodedata.combining(name[0]):
         raise InvalidInput("A nickname cannot begin with a combining mark or hold two blanks in a row.")
-    if not is_nickname(name):
-        raise InvalidInput("A nickname cannot look like a key or a link.")
+    if not is_nickname(name) or name.startswith("#"):
+        raise InvalidInput("A nickname cannot look like a key, a link or a channel.")
     return name
 
 

@@ -15,11 +15,15 @@ from mobium.client.core import Core
 from mobium.client.events import ConnectionChanged, Event
 from mobium.client.inbox import Inbox
 from mobium.client.link import Link, LinkState
+from mobium.client.membership import Membership
 from mobium.client.outbox import Outbox
+from mobium.client.pace import Pace
+from mobium.client.postbox import Postbox
 from mobium.client.receipts import Receipts
 from mobium.client.repair import Repair
 from mobium.client.store import meta
 from mobium.client.store.database import Tx
+from mobium.client.sync import Sync
 from mobium.client.transport import Connector
 from mobium.client.upkeep import Upkeep
 from mobium.errors import (
@@ -30,7 +34,16 @@ from mobium.errors import (
     ServerRefused,
 )
 from mobium.protocol.connection import Welcome
-from mobium.protocol.messages import Accepted, Delivery, Error, ServerMessage
+from mobium.protocol.messages import (
+    Accepted,
+    ChannelHead,
+    ChannelMessage,
+    ClientMessage,
+    Delivery,
+    Error,
+    RosterPage,
+    ServerMessage,
+)
 
 __all__ = ["Online"]
 
@@ -63,11 +76,17 @@ class Online:
             connector=connector,
             uniform=core.uniform,
         )
-        self.outbox = Outbox(core, self.link.send, self.link.request)
+        self._pace = Pace(asyncio.get_running_loop().time)
+        self.outbox = Outbox(core, self._pace, self.link.send, self.link.request)
         self.inbox = Inbox(core, self.link.send, self._stored)
         self.receipts = Receipts(core, receipt_delay, self.outbox.wake)
         self.repair = Repair(core, self.link.request, self.outbox.wake, lambda: self.inbox.drained)
         self.upkeep = Upkeep(core, self.link.request, address.host)
+        self.sync = Sync(core, address.host, self.request, self.wake, self._hold_posts)
+        self.postbox = Postbox(
+            core, address.host, self._pace, self.link.send, self.link.request, self.sync.fetch_rosters
+        )
+        self.membership = Membership(core, address.host, self.request, lambda: self.link.nonce, self.sync)
         self._noted_drained = False
         self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.offered_key: bytes | None = None
@@ -83,7 +102,9 @@ class Online:
         failure: MobiumError | None = None
         try:
             async with asyncio.TaskGroup() as group:
-                for part in (self.link, self.inbox, self.outbox, self.receipts, self.repair):
+                for part in (
+                    self.link, self.inbox, self.outbox, self.receipts, self.repair, self.sync, self.postbox
+                ):  # fmt: skip
                     group.create_task(part.run())
         except* MobiumError as errors:
             failure = _leaf(errors)
@@ -96,15 +117,25 @@ class Online:
         """Wait for the outcome of the first try. Raises what it ended with."""
         await asyncio.shield(self._first)
 
+    async def request(self, message: ClientMessage) -> ServerMessage:
+        """Ask the server, at the pace that it allows. Raises ServerRefused, NotConnected."""
+        await self._pace.take()
+        return await self.link.request(message)
+
+    def _hold_posts(self, channel: int) -> None:
+        self.postbox.hold(channel)
+
     def wake(self) -> None:
         """Something was queued."""
         self.outbox.wake()
+        self.postbox.wake()
         self.receipts.wake()
         self.repair.wake()
 
     def recall(self) -> None:
         """Contacts have changed."""
         self.outbox.recall()
+        self.postbox.recall()
         self.wake()
 
     def _on_state(self, state: LinkState, error: MobiumError | None, retry_in: float | None) -> None:
@@ -116,6 +147,8 @@ class Online:
         self._noted_drained = False
         self.inbox.reset()
         self.outbox.go_offline()
+        self.postbox.go_offline()
+        self.sync.go_offline()
         if state == "online":
             return  # told when the login's outcome is stored
         if not self._first.done() and (error is not None or state == "offline"):
@@ -126,7 +159,10 @@ class Online:
     async def _on_open(self, welcome: Welcome) -> None:
         self.inbox.expect(welcome.offline_count)
         await self._core.store.run(_note_login, self.address.host, welcome)
+        self._pace.limit(welcome.limits.rate, welcome.limits.burst)
         self.outbox.go_online(welcome.limits)
+        self.sync.go_online()
+        self.postbox.go_online(welcome.limits.message_size)
         self.repair.wake()
         self.receipts.wake()
         self._tell([ConnectionChanged("online")])
@@ -136,17 +172,21 @@ class Online:
     async def _on_message(self, message: ServerMessage) -> None:
         if isinstance(message, Delivery):
             await self.inbox.put(message)
+        elif isinstance(message, ChannelMessage | RosterPage | ChannelHead):
+            self.sync.put(message)
         elif isinstance(message, Accepted):
             self.outbox.answer(message.id, None)
+            self.postbox.answer(message)
         elif isinstance(message, Error) and message.id is not None:
             self.outbox.answer(message.id, message)
+            self.postbox.answer(message)
 
     async def _stored(self, key_changed: bool) -> None:
         if key_changed:
             self.outbox.recall()
-        self.outbox.wake()
-        self.receipts.wake()
-        self.repair.wake()
+            self.postbox.recall()
+        self.wake()
+        self.sync.wake()
         if not self._noted_drained:
             await self._note_drained()
 

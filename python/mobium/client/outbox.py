@@ -35,10 +35,10 @@ from mobium.errors import (
     ServerRefused,
 )
 from mobium.protocol import limits as sizes
-from mobium.protocol.codes import ErrorCode, sentence
+from mobium.protocol.codes import ErrorCode, explain
 from mobium.protocol.messages import ClientMessage, Error, Limits, SendMessage, ServerMessage
 
-__all__ = ["Outbox", "begin_session", "explain"]
+__all__ = ["Outbox", "begin_session"]
 
 _BATCH: Final = 16  # encrypted in one transaction
 _LONGEST_PAUSE: Final = 300.0
@@ -66,6 +66,7 @@ class Outbox:
     def __init__(
         self,
         core: Core,
+        pace: Pace,
         send: Callable[[ClientMessage], Awaitable[None]],
         request: Callable[[ClientMessage], Awaitable[ServerMessage]],
     ) -> None:
@@ -73,7 +74,7 @@ class Outbox:
         self._send = send
         self._request = request
         self._time = asyncio.get_running_loop().time
-        self._pace = Pace(self._time)
+        self._pace = pace
         self._lanes = Lanes()
         self._wake = asyncio.Event()
         self._answered = asyncio.Event()
@@ -96,7 +97,6 @@ class Outbox:
 
     def go_online(self, limits: Limits) -> None:
         """There is a connection: what is unanswered goes out again first."""
-        self._pace.limit(limits.rate, limits.burst)
         self._message_size = limits.message_size
         self._online = True
         self._wake.set()
@@ -219,14 +219,6 @@ class Outbox:
         finally:
             self._beginning.discard(peer.id)
             self._wake.set()
-
-
-def explain(code: str) -> str:
-    """A sentence for a wire code, our own: what a server writes is not shown to people."""
-    try:
-        return sentence(ErrorCode(code))
-    except ValueError:
-        return "The server refused the message."
 
 
 def begin_session(tx: Tx, identity: Identity, peer_id: int, bundle: Bundle, now: int) -> None:

@@ -38,12 +38,14 @@ class Pace:
         self._not_before = max(self._not_before, self._clock() + seconds)
         self._held = 0.0
 
-    async def take(self) -> None:
-        """Wait for one permission."""
-        while (delay := self._wait()) > 0:  # noqa: ASYNC110 - time passes, nothing happens
+    async def take(self, cost: int = 1) -> None:
+        """Wait for permission for a message that counts as `cost`; one beyond the burst waits for a full
+        bucket.
+        """
+        while (delay := self._wait(cost)) > 0:  # noqa: ASYNC110 - time passes, nothing happens
             await asyncio.sleep(delay)
 
-    def _wait(self) -> float:
+    def _wait(self, cost: int = 1) -> float:
         now = self._clock()
         self._held = min(self._burst, self._held + (now - self._at) * self._rate)
         self._at = now
@@ -51,7 +53,8 @@ class Pace:
             return self._not_before - now
         if self._rate <= 0:
             return 0
-        if self._held < 1:
-            return (1 - self._held) / self._rate
-        self._held -= 1
+        needed = min(float(cost), self._burst)
+        if self._held < needed:
+            return (needed - self._held) / self._rate
+        self._held -= cost
         return 0

@@ -9,22 +9,26 @@ handled. Not its concern: the connection, and acknowledging, which comes after t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from mobium.client import direct
+import msgspec
+
+from mobium.client import channel_contents, direct
 from mobium.client.direct import Opened
+from mobium.client.entries import Setting
 from mobium.client.events import ContactKeyChanged, MessageReceived, from_ms
 from mobium.client.maintenance import forget_strangers
-from mobium.client.store import incoming, messages, meta, outgoing, peers
+from mobium.client.store import channels, incoming, messages, meta, outgoing, peers, posts
 from mobium.client.store.database import Tx
 from mobium.client.store.peers import Peer
 from mobium.crypto.identity import Identity
 from mobium.errors import CryptoError, IdentityChanged, ProtocolError
 from mobium.protocol import content
-from mobium.protocol.content import Receipt, Retry, Text, Unknown
+from mobium.protocol.content import Distribution, Receipt, Retry, Text, Unknown
 
-__all__ = ["RECOVERY_TIME", "receive"]
+__all__ = ["RECOVERY_TIME", "Arrival", "receive"]
 
 RECOVERY_TIME: Final = 30 * 86_400  # seconds after a recovery in which old peers are asked to send again
 _MAX_OF_REQUEST: Final = 200  # messages of one stranger before the user has answered
@@ -34,15 +38,31 @@ _MAX_BYTES_OF_REQUEST: Final = 4 << 20  # and their text, lest fifty strangers f
 _MAX_RETRIES: Final = 8
 
 
-def receive(tx: Tx, identity: Identity, deliveries: Sequence[tuple[bytes, bytes]], now_ms: int) -> bool:
-    """Handle (sender, payload) pairs in order; returns whether somebody's identity key has changed."""
-    for sender, payload in deliveries:
-        _receive_one(tx, identity, sender, payload, now_ms)
+class Arrival(msgspec.Struct, frozen=True):
+    """A delivery: who sent it, the payload, and for a distribution the channel that it is for."""
+
+    sender: bytes
+    payload: bytes
+    channel: bytes | None = None
+
+
+def receive(
+    tx: Tx,
+    identity: Identity,
+    arrivals: Sequence[Arrival],
+    now_ms: int,
+    entropy: Callable[[int], bytes] = os.urandom,
+) -> bool:
+    """Handle arrivals in order; returns whether somebody's identity key has changed."""
+    setting = Setting(identity, now_ms, entropy)
+    for arrival in arrivals:
+        _receive_one(tx, setting, arrival)
     return any(isinstance(event, ContactKeyChanged) for event in tx.events)
 
 
-def _receive_one(tx: Tx, identity: Identity, sender: bytes, payload: bytes, now_ms: int) -> None:
-    now = now_ms // 1000
+def _receive_one(tx: Tx, setting: Setting, arrival: Arrival) -> None:
+    identity, sender, payload = setting.identity, arrival.sender, arrival.payload
+    now = setting.now_ms // 1000
     digest = hashlib.sha256(payload).digest()
     if incoming.was_opened(tx, digest):
         return
@@ -64,13 +84,15 @@ def _receive_one(tx: Tx, identity: Identity, sender: bytes, payload: bytes, now_
         incoming.note_unopened(tx, digest, None if known is None else known.id, str(error), now)
     else:
         incoming.note_opened(tx, digest, now)
-        _dispatch(tx, opened, now_ms)
+        _dispatch(tx, setting, opened, arrival.channel)
     if peer is None:
         forget_strangers(tx)
 
 
 def _stranger_limit(tx: Tx, peer: Peer | None) -> str:
     """Why a stranger's message is not taken, or nothing."""
+    if peer is not None and peer.relation == "unknown" and channels.is_fellow(tx, peer.id):
+        return ""  # a fellow member is known, though no contact: its sender keys must come through
     if peer is None or peer.relation == "unknown":
         if peers.waiting(tx, "request") >= peers.MAX_REQUESTS:
             return "too many requests wait already"
@@ -94,13 +116,18 @@ def _recovering(tx: Tx, identity: Identity, sender: bytes, peer: Peer | None, no
     return peers.add(tx, sender, "unknown", now)
 
 
-def _dispatch(tx: Tx, opened: Opened, now_ms: int) -> None:
-    peer = opened.peer
+def _dispatch(tx: Tx, setting: Setting, opened: Opened, channel: bytes | None) -> None:
+    peer, now_ms = opened.peer, setting.now_ms
     try:
-        received = content.decode(opened.plaintext, "message")
+        received = content.decode(
+            opened.plaintext, "message" if channel is None else "sender_key_distribution"
+        )
     except ProtocolError:
         return  # this peer encrypted it, but it is no content: nothing to show, nothing to ask for
-    if isinstance(received, Text):
+    if channel is not None:
+        if isinstance(received, Distribution):
+            channel_contents.take_distribution(tx, setting, peer, channel, received)
+    elif isinstance(received, Text):
         _show(tx, peer, received.id, "text", received.text, received.sent, now_ms)
     elif isinstance(received, Unknown):
         _show(tx, peer, received.id, "unknown", received.kind, received.sent, now_ms)
@@ -108,6 +135,8 @@ def _dispatch(tx: Tx, opened: Opened, now_ms: int) -> None:
         _take_receipt(tx, peer, received)
     elif isinstance(received, Retry):
         _send_again(tx, peer, received, opened, now_ms // 1000)
+    elif isinstance(received, channel_contents.About):
+        channel_contents.take(tx, setting, peer, received)
 
 
 def _show(tx: Tx, peer: Peer, content_id: bytes, kind: str, text: str, sent_ms: int, now_ms: int) -> None:
@@ -138,7 +167,9 @@ def _send_again(tx: Tx, peer: Peer, retry: Retry, opened: Opened, now: int) -> N
     asked = [sent for sent in found if sent is not None]
     for sent in sorted(asked, key=lambda sent: sent.message or 0):  # as they were written
         plaintext = sent.plaintext if sent.message is None else messages.plaintext(tx, sent.message)
-        if plaintext is not None:
+        if plaintext is not None and sent.channel is not None:
+            posts.add_handout(tx, sent.channel, peer.id, plaintext, now)
+        elif plaintext is not None:
             outgoing.add(tx, peer.id, plaintext, sent.message, now)
     named = {sent.session for sent in asked}
     if named:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import IntEnum, StrEnum
 
-__all__ = ["CloseCode", "ErrorCode", "sentence"]
+__all__ = ["CloseCode", "ErrorCode", "explain", "sentence"]
 
 
 class ErrorCode(StrEnum):
@@ -87,6 +87,14 @@ _SENTENCES = {
     ErrorCode.BAD_STATEMENT: "The channel statement is malformed, unsigned by its actor, or without effect.",
     ErrorCode.TOO_MANY_CHANNELS: "You are in as many channels as this server allows; leave one first.",
 }
+
+
+def explain(code: str) -> str:
+    """A sentence for a wire code, our own: what a server writes is not shown to people."""
+    try:
+        return sentence(ErrorCode(code))
+    except ValueError:
+        return "The server refused the message."
 
 
 def sentence(code: ErrorCode) -> str:

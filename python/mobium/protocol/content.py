@@ -121,20 +121,15 @@ class Unknown(msgspec.Struct, frozen=True):
 Content = Text | Receipt | Retry | ChannelText | Distribution | ChannelSecret | RosterHead | ChainRequest
 
 # Every kind belongs into one class of frames, but for a text, which has a form of its own in channels.
-_CLASSES: dict[str, dict[str, Any]] = {
-    "message": {
-        "text": Text,
-        "receipt": Receipt,
-        "retry": Retry,
-        "channel_secret": ChannelSecret,
-        "roster_head": RosterHead,
-        "chain_request": ChainRequest,
-    },
-    "sender_key_distribution": {"distribution": Distribution},
-    "channel_message": {"text": ChannelText},
-    "voice_signal": {},
+_KINDS: dict[str, dict[str, Any]] = {
+    "text": {"message": Text, "channel_message": ChannelText},
+    "receipt": {"message": Receipt},
+    "retry": {"message": Retry},
+    "channel_secret": {"message": ChannelSecret},
+    "roster_head": {"message": RosterHead},
+    "chain_request": {"message": ChainRequest},
+    "distribution": {"sender_key_distribution": Distribution},
 }
-_KNOWN = frozenset(kind for kinds in _CLASSES.values() for kind in kinds)
 _NATIVE = (bytes,)
 
 
@@ -153,10 +148,17 @@ def decode(plaintext: bytes, delivery_class: str) -> Content | Unknown:
     kind = fields.get("kind")
     if type(kind) is not str:
         raise ProtocolError("The content has no kind.")
-    cls = _CLASSES[delivery_class].get(kind)
-    if cls is None and kind in _KNOWN:
-        raise ProtocolError("The content came in a frame of another class.")
     try:
-        return msgspec.convert(fields, cls or Unknown, builtin_types=_NATIVE)
+        return msgspec.convert(fields, _form(kind, delivery_class), builtin_types=_NATIVE)
     except msgspec.ValidationError as error:
         raise ProtocolError("The content is malformed.") from error
+
+
+def _form(kind: str, delivery_class: str) -> Any:
+    forms = _KINDS.get(kind)
+    if forms is None:
+        return Unknown
+    form = forms.get(delivery_class)
+    if form is None:
+        raise ProtocolError("The content came in a frame of another class.")
+    return form

@@ -20,6 +20,7 @@ from sqlcipher3 import dbapi2  # type: ignore[import-untyped]
 
 from mobium.client.events import Event
 from mobium.client.store.cache import SessionCache
+from mobium.client.store.rosters import RosterCache
 from mobium.client.store.schema import APPLICATION_ID, MIGRATIONS
 from mobium.errors import StoreError
 
@@ -42,13 +43,16 @@ _PRAGMAS: Final = (
 
 
 class Tx:
-    """One transaction: statements, the sessions it changes, the events that its commit releases."""
+    """One transaction: statements, the sessions and rosters that it changes, the events that its commit
+    releases.
+    """
 
-    __slots__ = ("_connection", "events", "sessions")
+    __slots__ = ("_connection", "events", "rosters", "sessions")
 
-    def __init__(self, connection: Any, sessions: SessionCache) -> None:
+    def __init__(self, connection: Any, sessions: SessionCache, rosters: RosterCache) -> None:
         self._connection = connection
         self.sessions = sessions
+        self.rosters = rosters
         self.events: list[Event] = []
 
     def execute(self, sql: str, *parameters: object) -> int:
@@ -92,6 +96,7 @@ class Store:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mobium-store")
         self._connection: Any = None
         self._sessions = SessionCache()
+        self._rosters = RosterCache()
         self._loop = asyncio.get_running_loop()
 
     @classmethod
@@ -178,7 +183,7 @@ class Store:
     def _transact(self, work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         if self._connection is None:
             raise StoreError("The profile is locked.")
-        tx = Tx(self._connection, self._sessions)
+        tx = Tx(self._connection, self._sessions, self._rosters)
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             result = work(tx, *args, **kwargs)
@@ -186,9 +191,11 @@ class Store:
             self._commit()
         except BaseException:
             self._sessions.discard()
+            self._rosters.discard()
             self._rollback()
             raise
         self._sessions.keep()
+        self._rosters.keep()
         if tx.events:
             # Before the caller resumes, and even if it was cancelled: what is committed is told.
             self._loop.call_soon_threadsafe(self._on_events, tx.events)
@@ -208,6 +215,7 @@ class Store:
     def _close(self) -> None:
         connection, self._connection = self._connection, None
         self._sessions.clear()
+        self._rosters.clear()
         if connection is not None:
             with contextlib.suppress(dbapi2.Error):  # a full disk must not keep the profile open
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

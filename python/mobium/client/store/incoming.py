@@ -76,11 +76,13 @@ def due_retries(tx: Tx, now: int, recovered_until: int) -> list[tuple[int, int]]
     """(peer, moment from which on it may be asked to send again) for every peer with payloads that nobody
     asked for yet.
 
-    Peers are contacts, and for 30 days after a recovery others too, at most 50 of them and once each.
+    Peers are contacts and fellow members, and for 30 days after a recovery others too, at most 50 of them and
+    once each.
     """
     asked = int(tx.value("SELECT count(*) FROM peer WHERE relation = 'unknown' AND retry_at > 0"))
     rows = tx.all(
-        "SELECT peer.id, retry_at, relation FROM peer WHERE trust != 'changed' AND NOT blocked AND EXISTS"
+        "SELECT peer.id, retry_at, CASE WHEN peer.id IN (SELECT peer FROM member) THEN 'contact'"
+        " ELSE relation END FROM peer WHERE trust != 'changed' AND NOT blocked AND EXISTS"
         " (SELECT 1 FROM unopened WHERE peer = peer.id AND NOT retried AND at > ?) ORDER BY peer.id",
         now - RETRY_AGE,
     )

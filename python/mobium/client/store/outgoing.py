@@ -48,12 +48,15 @@ class Queued(msgspec.Struct, frozen=True):
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """What a payload held: the message at that position, or the plaintext of something else."""
+    """What a payload held: the message at that position, or the plaintext of something else, which with
+    `channel` was a distribution.
+    """
 
     peer: int
     session: int
     message: int | None
     plaintext: bytes | None
+    channel: int | None = None
 
 
 _COLUMNS: Final = "id, peer, message, plaintext, delivery, payload"
@@ -136,16 +139,17 @@ def expired(tx: Tx, before: int) -> list[Queued]:
 def note_sent(tx: Tx, digest: bytes, sent: Sent, now: int) -> None:
     """Remember what the payload with this SHA-256 holds."""
     tx.execute(
-        "INSERT OR REPLACE INTO sent (digest, peer, session, message, plaintext, at)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        digest, sent.peer, sent.session, sent.message, sent.plaintext, now,
+        "INSERT OR REPLACE INTO sent (digest, peer, session, message, plaintext, channel, at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        digest, sent.peer, sent.session, sent.message, sent.plaintext, sent.channel, now,
     )  # fmt: skip
 
 
 def take_sent(tx: Tx, digest: bytes, peer: int, now: int) -> Sent | None:
     """What a payload to that peer held, if it was sent in the last 7 days; it is told once."""
     row = tx.one(
-        "SELECT peer, session, message, plaintext FROM sent WHERE digest = ? AND peer = ? AND at > ?",
+        "SELECT peer, session, message, plaintext, channel FROM sent"
+        " WHERE digest = ? AND peer = ? AND at > ?",
         digest, peer, now - SENT_MEMORY,
     )  # fmt: skip
     if row is None:

@@ -149,7 +149,8 @@ def unknown_beyond(tx: Tx, limit: int) -> list[int]:
     """
     rows = tx.all(
         "SELECT id FROM peer WHERE relation = 'unknown' AND NOT blocked AND nickname IS NULL"
-        " AND id NOT IN (SELECT peer FROM outbox) ORDER BY retry_at = 0, id DESC LIMIT -1 OFFSET ?",
+        " AND id NOT IN (SELECT peer FROM outbox) AND id NOT IN (SELECT peer FROM member)"
+        " ORDER BY retry_at = 0, id DESC LIMIT -1 OFFSET ?",
         limit,
     )
     return [row[0] for row in rows]
@@ -161,4 +162,5 @@ def forget_unknown(tx: Tx) -> None:
         "DELETE FROM peer WHERE relation = 'unknown' AND NOT blocked AND nickname IS NULL"
         " AND id NOT IN (SELECT peer FROM session) AND id NOT IN (SELECT peer FROM outbox)"
         " AND id NOT IN (SELECT peer FROM unopened WHERE peer IS NOT NULL)"
+        " AND id NOT IN (SELECT peer FROM member) AND id NOT IN (SELECT peer FROM message)"
     )

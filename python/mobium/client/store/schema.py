@@ -148,5 +148,147 @@ CREATE TABLE receipt (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST,)
+_CHANNELS = """
+CREATE TABLE channel (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    channel BLOB NOT NULL UNIQUE,               -- its id, 32 bytes
+    host TEXT NOT NULL,                         -- the server that keeps it
+    private INTEGER NOT NULL,
+    state TEXT NOT NULL
+        CHECK (state IN ('joining', 'member', 'left', 'removed', 'banned', 'broken')),
+    reason TEXT NOT NULL DEFAULT '',
+    name TEXT NOT NULL DEFAULT '',
+    name_key TEXT NOT NULL DEFAULT '',          -- the name as it is compared
+    topic TEXT NOT NULL DEFAULT '',
+    secret BLOB,                                -- of the key in force, once it is known
+    cursor INTEGER NOT NULL DEFAULT 0,          -- every entry up to this number is stored
+    cursor_index INTEGER NOT NULL DEFAULT 0,    -- the roster index at the cursor
+    head INTEGER NOT NULL DEFAULT 0,            -- the highest number that the server has named
+    server_index INTEGER NOT NULL DEFAULT 0,    -- and the highest roster index
+    read_to INTEGER NOT NULL DEFAULT 0,         -- the number up to which the user has read
+    drained_at INTEGER NOT NULL DEFAULT 0,      -- when the cursor was last known to be at the head
+    added_at INTEGER NOT NULL
+);
+CREATE TABLE statement (
+    channel INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    raw BLOB NOT NULL,
+    PRIMARY KEY (channel, idx)
+) WITHOUT ROWID;
+CREATE TABLE member (
+    channel INTEGER NOT NULL,
+    peer INTEGER NOT NULL,
+    name TEXT NOT NULL DEFAULT '',              -- as the member calls itself
+    PRIMARY KEY (channel, peer)
+) WITHOUT ROWID;
+CREATE INDEX member_peer ON member (peer);
+-- Heads that members speak of and that this profile has not seen yet.
+CREATE TABLE claim (
+    channel INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    head BLOB NOT NULL,
+    peer INTEGER NOT NULL,
+    PRIMARY KEY (channel, peer)
+) WITHOUT ROWID;
+-- Two statements, or heads, for one index: why a channel is broken.
+CREATE TABLE evidence (
+    channel INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    mine BLOB NOT NULL,
+    other BLOB NOT NULL,
+    at INTEGER NOT NULL
+);
+-- Secrets for a key that is not in force yet: one's own before the server has the statement, others' before
+-- this profile has seen it.
+CREATE TABLE spare_secret (
+    channel INTEGER NOT NULL,
+    secret BLOB NOT NULL,
+    mine INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (channel, secret)
+) WITHOUT ROWID;
+
+CREATE TABLE sender_chain (
+    channel INTEGER PRIMARY KEY,
+    state BLOB NOT NULL,
+    following BLOB,                             -- the next state, while a message is under way
+    made_at INTEGER NOT NULL
+);
+CREATE TABLE handed (
+    channel INTEGER NOT NULL,
+    peer INTEGER NOT NULL,
+    failed_at INTEGER NOT NULL DEFAULT 0,       -- when it could not be handed over; 0 if it was
+    PRIMARY KEY (channel, peer)
+) WITHOUT ROWID;
+CREATE TABLE receiver_chain (
+    channel INTEGER NOT NULL,
+    peer INTEGER NOT NULL,
+    key_id INTEGER NOT NULL,
+    state BLOB NOT NULL,
+    roster_index INTEGER NOT NULL,
+    made_at INTEGER NOT NULL,
+    replaced_at INTEGER,                        -- when a newer one of the same sender was first used
+    PRIMARY KEY (channel, peer, key_id)
+) WITHOUT ROWID;
+CREATE TABLE gap (
+    channel INTEGER NOT NULL,
+    peer INTEGER NOT NULL,
+    key_id INTEGER NOT NULL,
+    iteration INTEGER NOT NULL,
+    after INTEGER NOT NULL,                     -- the number behind which the missing message would stand
+    at INTEGER NOT NULL,
+    PRIMARY KEY (channel, peer, key_id, iteration)
+) WITHOUT ROWID;
+-- Ciphertexts whose chain has not arrived.
+CREATE TABLE closed (
+    message INTEGER PRIMARY KEY,
+    channel INTEGER NOT NULL,
+    peer INTEGER NOT NULL,
+    key_id INTEGER NOT NULL,
+    idx INTEGER NOT NULL,                       -- the roster index at its number
+    payload BLOB NOT NULL,
+    at INTEGER NOT NULL
+);
+CREATE INDEX closed_chain ON closed (channel, peer, key_id);
+CREATE TABLE asked (
+    channel INTEGER NOT NULL,
+    peer INTEGER NOT NULL,
+    key_id INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (channel, peer, key_id)
+) WITHOUT ROWID;
+
+CREATE TABLE post (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,       -- the order of sending
+    channel INTEGER NOT NULL,
+    message INTEGER NOT NULL,
+    delivery BLOB UNIQUE,
+    idx INTEGER NOT NULL DEFAULT 0,             -- the roster index at which it was encrypted
+    payload BLOB,
+    queued_at INTEGER NOT NULL
+);
+CREATE INDEX post_channel ON post (channel, id);
+CREATE TABLE handout (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    channel INTEGER NOT NULL,
+    peer INTEGER NOT NULL,
+    plaintext BLOB,
+    delivery BLOB,                              -- shared by all that went out in one frame
+    payload BLOB,
+    not_before INTEGER NOT NULL DEFAULT 0,
+    queued_at INTEGER NOT NULL
+);
+CREATE INDEX handout_channel ON handout (channel, id);
+CREATE INDEX handout_delivery ON handout (delivery);
+
+ALTER TABLE sent ADD COLUMN channel INTEGER;    -- of a distribution
+ALTER TABLE message ADD COLUMN channel INTEGER; -- null in a direct conversation
+ALTER TABLE message ADD COLUMN number INTEGER;  -- the place in a channel; null until the server has given one
+ALTER TABLE message ADD COLUMN subject BLOB;    -- whom a statement concerns
+CREATE UNIQUE INDEX message_number ON message (channel, number) WHERE number IS NOT NULL;
+CREATE INDEX message_place ON message (channel, coalesce(number, 1099511627776 + id)) WHERE channel IS NOT
+NULL;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _CHANNELS)
 """The script at index n brings a database from version n to n + 1."""

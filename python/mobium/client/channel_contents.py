@@ -1,0 +1,62 @@
+"""What members say to each other about a channel, pairwise: sender keys, secrets, heads, requests
+(docs/CRYPTO.md sections 6 and 7).
+
+Each is believed only as far as the roster says. Not its concern: opening it (`mobium.client.receive`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mobium.client import chains as opening
+from mobium.client.entries import Setting, open_waiting
+from mobium.client.rosters import heard_head, roster_of, take_secret
+from mobium.client.store import chains, channels, meta, posts
+from mobium.client.store.channels import ChannelRow
+from mobium.client.store.database import Tx
+from mobium.client.store.peers import Peer
+from mobium.protocol import content
+from mobium.protocol.content import ChainRequest, ChannelSecret, Distribution, RosterHead
+
+__all__ = ["About", "take", "take_distribution"]
+
+About = ChannelSecret | RosterHead | ChainRequest
+
+_ANSWERS: Final = 8  # requests of one member for one's chain that are answered in a day
+
+
+def take(tx: Tx, setting: Setting, peer: Peer, received: About) -> None:
+    """Take what a fellow member says; from anybody else it is nothing."""
+    row = channels.by_key(tx, received.channel_id)
+    if row is None or row.state != "member" or roster_of(tx, row).role(peer.ed) is None:
+        return
+    if isinstance(received, ChannelSecret):
+        take_secret(tx, row, received.secret, setting.now_ms)
+    elif isinstance(received, RosterHead):
+        heard_head(tx, row, peer.id, received.index, received.head, setting.now_ms)
+    else:
+        _answer(tx, setting, row, peer)
+
+
+def take_distribution(tx: Tx, setting: Setting, peer: Peer, key: bytes, received: Distribution) -> None:
+    """Take a sender key that came for the channel `key` (32 bytes), and open what waited for it."""
+    row = channels.by_key(tx, key)
+    if row is None or row.state != "member":
+        return
+    key_id = opening.accept_distribution(tx, row, peer, received.data, setting.now_ms)
+    if key_id is not None:
+        open_waiting(tx, setting, channels.by_id(tx, row.id), peer, key_id)
+
+
+def _answer(tx: Tx, setting: Setting, row: ChannelRow, peer: Peer) -> None:
+    """Hand one's chain, as it is now, to a member who has not got it."""
+    name, day = f"chain requests of {row.id} {peer.id}", setting.now_ms // 86_400_000
+    last, count = divmod(meta.get(tx, name, 0), _ANSWERS + 1)
+    count = count + 1 if last == day else 1
+    data = opening.distribution(tx, row, meta.get(tx, "name", ""))
+    if count > _ANSWERS or data is None:
+        return
+    meta.put(tx, name, day * (_ANSWERS + 1) + count)
+    given = Distribution(setting.entropy(16), setting.now_ms, data)
+    posts.add_handout(tx, row.id, peer.id, content.encode(given), setting.now_ms // 1000)
+    chains.hand(tx, row.id, [peer.id])

@@ -1,0 +1,355 @@
+"""Making, joining, leaving and changing channels: statements of one's own, appended on the newest head
+(docs/CRYPTO.md section 7).
+
+A statement that comes too late is signed anew on the head that was fetched, five times at most. What only
+this profile knows, such as a new secret, is stored before the server sees the statement. Not its concern:
+what statements change here (`mobium.client.rosters`), and names of channels (`mobium.client.channels`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+
+from mobium.client.core import Core
+from mobium.client.entries import Setting, take_entries
+from mobium.client.join_links import JoinLink
+from mobium.client.rosters import adopt, extend, roster_of
+from mobium.client.store import channels
+from mobium.client.store.channels import ChannelRow
+from mobium.client.store.database import Tx
+from mobium.client.sync import Sync
+from mobium.crypto.invite import invite_key, new_secret, seal_names
+from mobium.errors import InvalidInput, ProtocolError, ServerRefused
+from mobium.protocol.codes import ErrorCode, sentence
+from mobium.protocol.messages import (
+    Appended,
+    ClientMessage,
+    CreateChannel,
+    Entry,
+    GetMembers,
+    JoinChannel,
+    LeaveChannel,
+    RosterAppend,
+    RosterPage,
+    ServerMessage,
+)
+from mobium.protocol.roster import (
+    ZEROS,
+    Access,
+    Kind,
+    Roster,
+    RosterError,
+    build,
+    channel_id_of,
+    join_input,
+    peek_input,
+)
+
+__all__ = ["Change", "Membership"]
+
+_TRIES: Final = 5
+_NONCE: Final = 12
+_PAGES: Final = 10_000
+
+Request = Callable[[ClientMessage], Awaitable[ServerMessage]]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What a statement is to say: its subject, and its data, made of the channel, the roster on which it goes
+    and the secret, which with `fresh_secret` is a new one.
+    """
+
+    kind: Kind
+    subject: bytes
+    data: Callable[[ChannelRow, Roster, bytes | None], bytes] = lambda _row, _roster, _secret: b""
+    fresh_secret: bool = False
+
+
+class Membership:
+    """Statements of one's own, over one connection. `nonce()` is that of the present login."""
+
+    def __init__(
+        self, core: Core, host: str, request: Request, nonce: Callable[[], bytes], sync: Sync
+    ) -> None:
+        self._core = core
+        self._host = host
+        self._request = request
+        self._nonce = nonce
+        self._sync = sync
+
+    # ------------------------------------------------------------ coming in
+
+    async def create(self, name: str, topic: str, private: bool) -> int:
+        """Make a channel; returns its row. Raises InvalidInput, ServerRefused, NotConnected."""
+        core = self._core
+        identity, secret = core.identity, new_secret()
+        access = Access.PRIVATE if private else Access.OPEN
+        sealed = seal_names(secret, name, topic, identity.public, 0, core.entropy(_NONCE))
+        key = invite_key(secret).public if private else secret
+        data = bytes((access,)) + key + sealed
+        raw = build(identity, Kind.CREATE, ZEROS, 0, ZEROS, identity.public, core.now_ms(), data)
+        channel_id = channel_id_of(raw)
+        row = await core.store.run(channels.add, channel_id, self._host, private, secret, core.now())
+        try:
+            appended = await self._append(CreateChannel(raw), channel_id, 0)
+        except ServerRefused:
+            await core.store.run(channels.forget, row.id)
+            raise
+        await core.store.run(_enter, self._setting(), row.id, [raw], Roster.begin(raw), appended)
+        self._sync.fetch(row.id)
+        return row.id
+
+    async def join(self, link: JoinLink) -> int:
+        """Come into a channel; returns its row.
+
+        Raises InvalidInput for a link that is out of date, ServerRefused with the reason, NotConnected, and
+        ProtocolError if the server shows another channel than the link means.
+        """
+        core = self._core
+        known = await core.store.run(channels.by_key, link.channel_id)
+        if known is not None and known.state in ("member", "broken"):
+            raise InvalidInput("You are in this channel already.")
+        raws, roster = await self._peek(link)
+        _check_link(link, roster)
+        if roster.role(core.identity.public) is None:
+            row = await core.store.run(
+                _begin_joining, link, self._host, roster.access is Access.PRIVATE, core.now()
+            )
+            try:
+                raws, roster, appended = await self._join(link, raws, roster)
+            except ServerRefused:
+                await core.store.run(_give_up_joining, row.id)
+                raise
+        else:
+            # The answer to an earlier try was lost, or the profile was brought back from words alone.
+            row = await core.store.run(
+                _begin_joining, link, self._host, roster.access is Access.PRIVATE, core.now()
+            )
+            raws, roster, appended = await self._where(raws, roster)
+        await core.store.run(_enter, self._setting(), row.id, raws, roster, appended)
+        self._sync.fetch(row.id)
+        return row.id
+
+    async def _join(
+        self, link: JoinLink, raws: list[bytes], roster: Roster
+    ) -> tuple[list[bytes], Roster, Appended]:
+        """Append the join, on the newest head; returns the chain with it."""
+        attempt = 0
+        while True:
+            raw = self._join_statement(link, roster)
+            try:
+                following = roster.append(raw)  # refused here, with its code, as it would be there
+            except RosterError as error:
+                raise ServerRefused(error.code, str(error)) from error
+            try:
+                asked = JoinChannel(raw, link.invite)
+                return [*raws, raw], following, await self._append(asked, link.channel_id, following.index)
+            except ServerRefused as error:
+                attempt += 1
+                if error.code != ErrorCode.STALE_ROSTER or attempt == _TRIES:
+                    raise
+            more = await self._statements(link, roster.index + 1)
+            roster = await asyncio.to_thread(_longer, roster, more)
+            raws = raws + more
+            _check_link(link, roster)
+
+    def _join_statement(self, link: JoinLink, roster: Roster) -> bytes:
+        identity = self._core.identity
+        data = b""
+        if link.secret is not None:
+            signed = join_input(roster.channel_id, roster.head, identity.public)
+            data = invite_key(link.secret).sign(signed)
+        return build(
+            identity, Kind.JOIN, roster.channel_id, roster.index + 1, roster.head, identity.public,
+            self._core.now_ms(), data,
+        )  # fmt: skip
+
+    async def _peek(self, link: JoinLink) -> tuple[list[bytes], Roster]:
+        """The roster of a channel, from its beginning, verified."""
+        raws = await self._statements(link, 0)
+        try:
+            roster = await asyncio.to_thread(Roster.load, raws)
+        except RosterError as error:
+            raise ProtocolError(
+                f"The server shows a list of members that does not verify: {error}"
+            ) from error
+        if roster.channel_id != link.channel_id:
+            raise ProtocolError("The server shows another channel than the one that the link names.")
+        return raws, roster
+
+    async def _statements(self, link: JoinLink, start: int) -> list[bytes]:
+        proof = None
+        if link.secret is not None:
+            signed = peek_input(link.channel_id, self._core.identity.public, self._nonce())
+            proof = invite_key(link.secret).sign(signed)
+        raws: list[bytes] = []
+        for _ in range(_PAGES):
+            asked = GetMembers(link.channel_id, start + len(raws), proof, link.invite)
+            answer = await self._request(asked)
+            if not isinstance(answer, RosterPage) or answer.start != start + len(raws):
+                raise ProtocolError("The server answered a question about members with something else.")
+            raws += answer.statements
+            if not answer.statements or start + len(raws) > answer.newest:
+                break
+        return raws
+
+    async def _where(self, raws: list[bytes], roster: Roster) -> tuple[list[bytes], Roster, Appended]:
+        """The place of the newest statement, where one begins who was a member before this store existed."""
+        answer = await self._request(GetMembers(roster.channel_id, roster.index))
+        if not isinstance(answer, RosterPage) or answer.start != roster.index or not answer.statements:
+            raise ProtocolError("The server answered a question about members with something else.")
+        more = answer.statements[1:]
+        roster = await asyncio.to_thread(_longer, roster, more)
+        return [*raws, *more], roster, Appended(roster.channel_id, roster.index, answer.number)
+
+    # ------------------------------------------------------------ going, and changing
+
+    async def change(self, row: ChannelRow, change: Change) -> None:
+        """Append a statement to a channel of which this profile is a member.
+
+        Raises InvalidInput, ServerRefused with the code of the rule that it breaks, NotConnected.
+        """
+        core = self._core
+        for attempt in range(_TRIES):
+            raw, index = await core.store.run(self._sign, row.id, change)
+            asked = LeaveChannel(raw) if change.kind is Kind.LEAVE else RosterAppend(raw)
+            try:
+                appended = await self._append(asked, row.key, index)
+            except ServerRefused as error:
+                if error.code != ErrorCode.STALE_ROSTER or attempt == _TRIES - 1:
+                    raise
+                await self._catch_up(row)
+                continue
+            await core.store.run(_appended, self._setting(), row.id, raw, appended)
+            self._sync.fetch(row.id)
+            return
+
+    def _sign(self, tx: Tx, channel: int, change: Change) -> tuple[bytes, int]:
+        core = self._core
+        row = channels.by_id(tx, channel)
+        _check_state(row)
+        roster = roster_of(tx, row)
+        secret = new_secret() if change.fresh_secret else row.secret
+        data = change.data(row, roster, secret)
+        raw = build(
+            core.identity, change.kind, row.key, roster.index + 1, roster.head, change.subject,
+            core.now_ms(), data,
+        )  # fmt: skip
+        try:
+            roster.append(raw)
+        except RosterError as error:
+            raise ServerRefused(error.code, str(error)) from error
+        if change.fresh_secret and row.private and secret is not None:
+            # Before the server has it: only this profile knows the secret, and a crash must not lose it.
+            channels.add_secret(tx, row.id, secret, mine=True, now=core.now())
+        return raw, roster.index + 1
+
+    async def _catch_up(self, row: ChannelRow) -> None:
+        """Fetch and verify the statements that came in between."""
+        start = (await self._core.store.run(_index, row.id)) + 1
+        answer = await self._request(GetMembers(row.key, start))
+        if not isinstance(answer, RosterPage) or answer.channel_id != row.key:
+            raise ProtocolError("The server answered a question about members with something else.")
+        await self._core.store.run(_extend, self._setting(), row.id, answer)
+        self._sync.fetch(row.id)
+
+    async def _append(self, asked: ClientMessage, channel_id: bytes, index: int) -> Appended:
+        answer = await self._request(asked)
+        if not isinstance(answer, Appended) or (answer.channel_id, answer.index) != (channel_id, index):
+            raise ProtocolError("The server answered a statement with something else.")
+        return answer
+
+    def _setting(self) -> Setting:
+        core = self._core
+        return Setting(core.identity, core.now_ms(), core.entropy)
+
+
+def _check_link(link: JoinLink, roster: Roster) -> None:
+    """Raises InvalidInput or ProtocolError unless the link fits the roster."""
+    if (roster.access is Access.PRIVATE) != (link.secret is not None):
+        raise InvalidInput(
+            "The link is damaged: it has no secret for a private channel, or one for an open one."
+        )
+    if link.secret is None:
+        return
+    if link.head not in roster.heads:
+        raise ProtocolError(
+            "The server shows another history of this channel than the one in which the invite was made;"
+            " ask whoever sent the link."
+        )
+    if invite_key(link.secret).public != roster.key:
+        raise ServerRefused(ErrorCode.WRONG_SECRET, sentence(ErrorCode.WRONG_SECRET))
+
+
+def _check_state(row: ChannelRow) -> None:
+    if row.state == "broken":
+        raise InvalidInput(row.reason)
+    if row.state != "member":
+        raise InvalidInput(row.reason or "You are not in this channel.")
+
+
+def _longer(roster: Roster, raws: list[bytes]) -> Roster:
+    try:
+        for raw in raws:
+            roster = roster.append(raw)
+    except RosterError as error:
+        raise ProtocolError(f"The server shows a list of members that does not verify: {error}") from error
+    return roster
+
+
+def _begin_joining(tx: Tx, link: JoinLink, host: str, private: bool, now: int) -> ChannelRow:
+    row = channels.by_key(tx, link.channel_id)
+    if row is None:
+        return channels.add(tx, link.channel_id, host, private, link.secret, now)
+    tx.execute("UPDATE channel SET host = ? WHERE id = ?", host, row.id)
+    return channels.update(tx, row.id, state="joining", reason="", secret=link.secret)
+
+
+def _give_up_joining(tx: Tx, channel: int) -> None:
+    """A join was refused: a channel that was left stays so, another one was never there."""
+    if tx.rosters.of(tx, channel) is None:
+        channels.forget(tx, channel)
+    else:
+        channels.update(tx, channel, state="left", reason="You are not in this channel.")
+
+
+def _enter(
+    tx: Tx, setting: Setting, channel: int, raws: list[bytes], roster: Roster, appended: Appended
+) -> None:
+    """This profile is in: what stands before its own statement it does not read."""
+    row = channels.by_id(tx, channel)
+    known = tx.rosters.of(tx, channel)
+    if known is not None and known.heads[-1] not in roster.heads:
+        raise ProtocolError("The server shows another list of members than the one that was seen before.")
+    adopt(tx, setting.identity.public, row, raws, roster, setting.now_ms // 1000)
+    index = appended.index
+    row = channels.update(
+        tx, channel, state="member", reason="", cursor=appended.number - 1, cursor_index=max(index - 1, 0),
+        read_to=max(row.read_to, appended.number), head=appended.number, drained_at=setting.now_ms // 1000,
+    )  # fmt: skip
+    if index == 0:
+        row = channels.update(tx, channel, cursor_index=-1)
+    take_entries(tx, setting, row, [Entry(appended.number, statement=raws[index])])
+
+
+def _appended(tx: Tx, setting: Setting, channel: int, raw: bytes, appended: Appended) -> None:
+    """A statement of one's own is in force."""
+    row = channels.by_id(tx, channel)
+    if appended.number == row.cursor + 1:
+        take_entries(tx, setting, row, [Entry(appended.number, statement=raw)])
+    else:  # others stand before it: the line follows in its place
+        channels.update(tx, channel, head=max(row.head, appended.number))
+        extend(tx, setting.identity, row, appended.index, [raw], setting.now_ms, setting.entropy)
+
+
+def _index(tx: Tx, channel: int) -> int:
+    return roster_of(tx, channels.by_id(tx, channel)).index
+
+
+def _extend(tx: Tx, setting: Setting, channel: int, page: RosterPage) -> None:
+    row = channels.by_id(tx, channel)
+    extend(tx, setting.identity, row, page.start, page.statements, setting.now_ms, setting.entropy)

@@ -1,0 +1,216 @@
+"""The sending half of channels: one frame of a channel is under way at a time, and the next follows when the
+server has answered.
+
+What is stored as encrypted goes out again after a break, in the same bytes under the same delivery id. Not
+its concern: what goes out (`mobium.client.posting`), and fetching (`mobium.client.sync`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from mobium.client.bundles import fetch_bundle
+from mobium.client.core import Core
+from mobium.client.lanes import Lanes, Ready
+from mobium.client.outbox import begin_session
+from mobium.client.pace import Pace
+from mobium.client.posting import PASSING, Prepared, Sender, prepare, settle
+from mobium.client.store import chains, posts
+from mobium.client.store.database import Tx
+from mobium.client.store.peers import Peer
+from mobium.errors import CryptoError, NotConnected, ProtocolError, ServerRefused
+from mobium.protocol.codes import ErrorCode
+from mobium.protocol.messages import Accepted, ClientMessage, Distribute, Error, ServerMessage
+
+__all__ = ["Postbox"]
+
+_AT_ONCE: Final = 8  # bundles that are asked for at the same time
+_LONGEST_PAUSE: Final = 300.0
+
+
+class Postbox:
+    """Sends to channels what the store holds while there is a connection.
+
+    `behind(channels)` is called for channels whose roster must be fetched first.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        host: str,
+        pace: Pace,
+        send: Callable[[ClientMessage], Awaitable[None]],
+        request: Callable[[ClientMessage], Awaitable[ServerMessage]],
+        behind: Callable[[set[int]], None],
+    ) -> None:
+        self._core = core
+        self._host = host
+        self._pace = pace
+        self._send = send
+        self._request = request
+        self._behind = behind
+        self._time = asyncio.get_running_loop().time
+        self._lanes = Lanes()
+        self._wake = asyncio.Event()
+        self._answered = asyncio.Event()
+        self._answers: list[tuple[bytes, Accepted | Error]] = []
+        self._beginning: set[int] = set()
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._connection = 0
+        self._online = False
+        self._message_size = 0
+        self._next_handout: float | None = None
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self._wake.set()
+
+    def recall(self) -> None:
+        """Who may be written to has changed."""
+        self._lanes.recall()
+        self._wake.set()
+
+    def go_online(self, message_size: int) -> None:
+        """There is a connection: what is unanswered goes out again first."""
+        self._message_size = message_size
+        self._online = True
+        self._wake.set()
+
+    def go_offline(self) -> None:
+        """The connection is gone, and with it every answer that was to come."""
+        self._connection += 1
+        self._online = False
+        self._lanes.reset()
+        self._answers.clear()
+
+    def answer(self, answer: Accepted | Error) -> None:
+        """The server has answered for a delivery id."""
+        assert answer.id is not None
+        channel = self._lanes.answered(answer.id)
+        if channel is None:
+            return
+        if isinstance(answer, Accepted):
+            self._lanes.release(channel)
+        elif answer.code == ErrorCode.RATE_LIMITED:
+            seconds = answer.retry_after if answer.retry_after is not None and answer.retry_after > 0 else 1.0
+            seconds = min(seconds, _LONGEST_PAUSE)
+            self._pace.pause(seconds)
+            self._lanes.delay(channel, self._time(), seconds)
+        elif answer.code in PASSING and answer.code != ErrorCode.STALE_ROSTER:
+            self._lanes.hold(channel, self._time(), answer.retry_after)
+        self._answers.append((answer.id, answer))
+        self._answered.set()
+        self._wake.set()
+
+    def hold(self, channel: int) -> None:
+        """The server calls a roster stale and shows no newer one: ask again later."""
+        self._lanes.hold(channel, self._time(), None)
+
+    async def run(self) -> None:
+        """Send and settle until cancelled. Raises StoreError."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._settle())
+            while True:
+                await self._something_to_do()
+                try:
+                    while self._online:
+                        await self._send_ready()
+                        if not await self._fill(group):
+                            break
+                except NotConnected:
+                    continue
+
+    async def _something_to_do(self) -> None:
+        delays = [self._lanes.next_change(self._time()), self._next_handout]
+        try:
+            async with asyncio.timeout(min((d for d in delays if d is not None), default=None)):
+                await self._wake.wait()
+        except TimeoutError:
+            self._lanes.overdue(self._time())
+        self._wake.clear()
+
+    async def _send_ready(self) -> None:
+        connection = self._connection
+        while (ready := self._lanes.next(self._time())) is not None:
+            await self._pace.take(_cost(ready))
+            again = self._lanes.next(self._time())  # much may have changed while that took
+            if again is not ready or connection != self._connection:
+                return
+            self._lanes.take_off(ready, self._time())
+            await self._send(ready.message)
+
+    async def _fill(self, group: asyncio.TaskGroup) -> bool:
+        core, connection = self._core, self._connection
+        sender = Sender(core.identity, self._host, self._message_size, core.now_ms(), core.entropy)
+        busy = self._lanes.busy(self._time()) | self._lanes.flying()
+        prepared, self._next_handout = await core.store.run(_prepare, sender, busy)
+        if connection != self._connection:
+            return True
+        if prepared.behind:
+            self._behind(set(prepared.behind))
+        for peer in prepared.without_session:
+            if peer.id not in self._beginning:
+                self._beginning.add(peer.id)
+                group.create_task(self._begin(peer))
+        for row, channel, frame in prepared.ready:
+            self._lanes.add(Ready(row, channel, frame))
+        return bool(prepared.ready or prepared.failed)
+
+    async def _begin(self, peer: Peer) -> None:
+        """Begin a session with a member, or leave him out for a while."""
+        core = self._core
+        try:
+            async with self._places:
+                if not self._online:
+                    return
+                await self._pace.take()
+                bundle = await fetch_bundle(self._request, peer.ed)
+            await core.store.run(begin_session, core.identity, peer.id, bundle, core.now())
+        except ServerRefused as error:
+            if error.code == ErrorCode.RATE_LIMITED:
+                self._pace.pause(min(error.retry_after or 1.0, _LONGEST_PAUSE))
+            else:
+                await core.store.run(_leave_out, peer.id, core.now())
+        except NotConnected:
+            await asyncio.sleep(1)  # the next connection, or this one if it recovers, tries again
+        except (ProtocolError, CryptoError):
+            await core.store.run(_leave_out, peer.id, core.now())
+        finally:
+            self._beginning.discard(peer.id)
+            self._wake.set()
+
+    async def _settle(self) -> None:
+        while True:
+            await self._answered.wait()
+            self._answered.clear()
+            connection, answers = self._connection, self._answers
+            self._answers = []
+            stale = await self._core.store.run(settle, answers, self._core.now())
+            if stale:
+                self._behind(stale)
+            if connection == self._connection:
+                for delivery, _ in answers:
+                    self._lanes.settled(delivery)
+                self._wake.set()
+
+
+def _cost(ready: Ready) -> int:
+    message = ready.message
+    return len(message.distributions) if isinstance(message, Distribute) else 1
+
+
+def _prepare(tx: Tx, sender: Sender, busy: set[int]) -> tuple[Prepared, float | None]:
+    prepared = prepare(tx, sender, busy)
+    return prepared, posts.next_handout(tx, sender.now)
+
+
+def _leave_out(tx: Tx, peer: int, now: int) -> None:
+    """A member cannot be reached: the channels that wait for him go on without him, and try again later."""
+    for (channel,) in tx.all("SELECT channel FROM member WHERE peer = ?", peer):
+        chains.unhand(tx, channel, peer, now)
+        waiting = tx.all(
+            "SELECT id FROM handout WHERE channel = ? AND peer = ? AND payload IS NULL", channel, peer
+        )
+        posts.drop_handouts(tx, [row[0] for row in waiting])

@@ -1,0 +1,280 @@
+"""What statements do to a channel of this profile, inside a transaction (docs/CRYPTO.md section 7).
+
+A statement is verified under everything before it, stored, and then changes the channel's row, its members
+and its secret. What does not verify is kept as evidence, and breaks the channel. Not its concern: where in
+the sequence of messages a statement stands (`mobium.client.entries`), and the network (`mobium.client.sync`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from mobium.client.events import ChannelChanged
+from mobium.client.labels import label, name_key
+from mobium.client.store import chains, channels, lines, messages, outgoing, peers, posts
+from mobium.client.store.channels import ChannelRow
+from mobium.client.store.database import Tx
+from mobium.crypto.identity import Identity
+from mobium.crypto.invite import invite_key, open_names
+from mobium.errors import CryptoError, ProtocolError
+from mobium.protocol import content
+from mobium.protocol.codes import ErrorCode
+from mobium.protocol.content import ChannelSecret
+from mobium.protocol.roster import LEAVES, Access, Kind, Roster, RosterError, Statement, parse
+
+__all__ = ["adopt", "break_channel", "extend", "heard_head", "mend", "roster_of", "take_secret"]
+
+_FORK: Final = (
+    "This channel has two different lists of members: somebody shows you another one than others see."
+    " Nothing is sent there any more; compare with the other members, and leave the channel."
+)
+_BAD: Final = (
+    "The server shows a change of this channel that nobody was allowed to make ({reason})."
+    " It was not taken, and nothing is sent there any more."
+)
+_ROLLED_BACK: Final = (
+    "The server shows an older list of members than you have seen; until it shows the newest one, nothing is"
+    " sent there."
+)
+
+Entropy = Callable[[int], bytes]
+
+
+def roster_of(tx: Tx, row: ChannelRow) -> Roster:
+    """The roster of a channel that has one."""
+    roster = tx.rosters.of(tx, row.id)
+    assert roster is not None
+    return roster
+
+
+def adopt(tx: Tx, me: bytes, row: ChannelRow, raws: list[bytes], roster: Roster, now: int) -> ChannelRow:
+    """Store the whole verified chain of a channel that this profile comes into."""
+    tx.rosters.begin(tx, row.id, raws, roster)
+    channels.remove_members(tx, row.id)
+    for ed in roster.members:
+        if ed != me:
+            channels.add_member(tx, row.id, _peer(tx, ed, now))
+    secret = roster.key if roster.access is Access.OPEN else row.secret
+    row = channels.update(tx, row.id, secret=secret, server_index=max(row.server_index, roster.index))
+    return _read_names(tx, row, roster)
+
+
+def extend(
+    tx: Tx,
+    identity: Identity,
+    row: ChannelRow,
+    start: int,
+    raws: Sequence[bytes],
+    now_ms: int,
+    entropy: Entropy,
+) -> ChannelRow:
+    """Take statements, the first of them at index `start`; those that are known already must be the same.
+
+    Returns the row as it is then; "broken" if something does not add up. What lies beyond the next index is
+    left for later.
+    """
+    roster = roster_of(tx, row)
+    for index, raw in enumerate(raws, start):
+        if row.state == "broken" and index > roster.index:
+            return row
+        if index > roster.index + 1:
+            break
+        if index <= roster.index:
+            try:
+                head = parse(raw).head
+            except RosterError as error:
+                return _refuse(tx, row, index, raw, error, now_ms)
+            if head != roster.heads[index]:
+                return break_channel(tx, row, _FORK, now_ms, (index, roster.heads[index], raw))
+            continue
+        try:
+            following = roster.append(raw)
+        except RosterError as error:
+            return _refuse(tx, row, index, raw, error, now_ms)
+        statement = parse(raw)
+        tx.rosters.append(tx, row.id, raw, following)
+        row = _take(tx, identity, row, statement, following, now_ms, entropy)
+        roster = following
+    if roster.index > row.server_index:
+        row = channels.update(tx, row.id, server_index=roster.index)
+    return _compare_claims(tx, row, roster, now_ms)
+
+
+def _refuse(tx: Tx, row: ChannelRow, index: int, raw: bytes, error: RosterError, now_ms: int) -> ChannelRow:
+    roster = roster_of(tx, row)
+    if error.code == ErrorCode.STALE_ROSTER:  # it follows on another statement than ours
+        return break_channel(tx, row, _FORK, now_ms, (index, roster.head, raw))
+    reason = str(error).rstrip(".")
+    return break_channel(
+        tx, row, _BAD.format(reason=reason[:1].lower() + reason[1:]), now_ms, (index, roster.head, raw)
+    )
+
+
+def break_channel(
+    tx: Tx, row: ChannelRow, reason: str, now_ms: int, evidence: tuple[int, bytes, bytes] | None = None
+) -> ChannelRow:
+    """Send nothing in a channel any more, and say why; (index, mine, other) is kept."""
+    if evidence is not None:
+        channels.note_evidence(tx, row.id, *evidence, now_ms // 1000)
+    if row.state == "broken":
+        return row
+    for message in lines.own_queued(tx, row.id):
+        messages.set_state(tx, message, "queued", "channel_broken", reason)
+    row = channels.update(tx, row.id, state="broken", reason=reason)
+    tx.emit(ChannelChanged(row.hex, label(tx, row), "broken", text=reason))
+    return row
+
+
+def rolled_back(tx: Tx, row: ChannelRow, now_ms: int) -> ChannelRow:
+    """The server names an older roster than this profile has seen."""
+    return break_channel(tx, row, _ROLLED_BACK, now_ms)
+
+
+def mend(tx: Tx, row: ChannelRow) -> ChannelRow:
+    """The server shows everything again that it had hidden."""
+    if row.state != "broken" or row.reason != _ROLLED_BACK:
+        return row
+    row = channels.update(tx, row.id, state="member", reason="")
+    for message in lines.own_queued(tx, row.id):
+        messages.set_state(tx, message, "queued")
+    tx.emit(ChannelChanged(row.hex, label(tx, row), "mended"))
+    return row
+
+
+def heard_head(tx: Tx, row: ChannelRow, peer: int, index: int, head: bytes, now_ms: int) -> ChannelRow:
+    """A member says, inside the encryption, what the roster's head at an index is.
+
+    Another one than ours is a fork; one beyond ours is compared once we are there, and nothing is sent
+    before.
+    """
+    roster = roster_of(tx, row)
+    if index > roster.index:
+        channels.note_claim(tx, row.id, peer, index, head)
+        return row
+    if roster.heads[index] == head:
+        return row
+    return break_channel(tx, row, _FORK, now_ms, (index, roster.heads[index], head))
+
+
+def _compare_claims(tx: Tx, row: ChannelRow, roster: Roster, now_ms: int) -> ChannelRow:
+    for index, head, _ in channels.claims(tx, row.id):
+        if index > roster.index:
+            break
+        if roster.heads[index] != head:
+            row = break_channel(tx, row, _FORK, now_ms, (index, roster.heads[index], head))
+    channels.drop_claims(tx, row.id, roster.index)
+    return row
+
+
+# ---------------------------------------------------------------- what a statement changes
+
+
+def _take(
+    tx: Tx,
+    identity: Identity,
+    row: ChannelRow,
+    statement: Statement,
+    roster: Roster,
+    now_ms: int,
+    entropy: Entropy,
+) -> ChannelRow:
+    me, now = identity.public, now_ms // 1000
+    if statement.kind is Kind.JOIN and statement.actor != me:
+        channels.add_member(tx, row.id, _peer(tx, statement.actor, now))
+    elif statement.kind in LEAVES:
+        row = _depart(tx, me, row, statement)
+    if statement.key is not None:
+        row = _change_key(tx, identity, row, roster, now_ms, entropy)
+    elif statement.sealed is not None:
+        row = _read_names(tx, row, roster)
+    return row
+
+
+def _depart(tx: Tx, me: bytes, row: ChannelRow, statement: Statement) -> ChannelRow:
+    if statement.subject != me:
+        peer = peers.by_key(tx, statement.subject)
+        if peer is not None:
+            channels.remove_member(tx, row.id, peer.id)
+            tx.execute("DELETE FROM claim WHERE channel = ? AND peer = ?", row.id, peer.id)
+        return row
+    if row.state not in ("member", "joining"):
+        return row
+    state = {Kind.LEAVE: "left", Kind.REMOVE: "removed"}.get(statement.kind, "banned")
+    return leave(tx, row, state)
+
+
+def leave(tx: Tx, row: ChannelRow, state: str) -> ChannelRow:
+    """This profile is no member any more: nothing goes out, and what waited says so."""
+    reason = {
+        "left": "You have left this channel.",
+        "removed": "You were removed from this channel.",
+        "banned": "You were banned from this channel.",
+    }[state]
+    for post in posts.of_channel(tx, row.id):
+        posts.drop(tx, post.id)
+        messages.set_state(tx, post.message, "failed", ErrorCode.NOT_A_MEMBER, reason)
+    tx.execute("DELETE FROM handout WHERE channel = ?", row.id)
+    chains.drop_own(tx, row.id)
+    channels.remove_members(tx, row.id)
+    return channels.update(tx, row.id, state=state, reason=reason)
+
+
+def _change_key(
+    tx: Tx, identity: Identity, row: ChannelRow, roster: Roster, now_ms: int, entropy: Entropy
+) -> ChannelRow:
+    if roster.access is Access.OPEN:
+        row = channels.update(tx, row.id, secret=roster.key)
+        return _read_names(tx, row, roster)
+    row = channels.update(tx, row.id, secret=None)
+    for secret, mine in channels.secrets(tx, row.id):
+        if invite_key(secret).public == roster.key:
+            row = channels.update(tx, row.id, secret=secret)
+            channels.drop_secrets(tx, row.id)
+            if mine:
+                _hand_on(tx, identity.public, row, roster, secret, now_ms, entropy)
+            return _read_names(tx, row, roster)
+    return row
+
+
+def _hand_on(
+    tx: Tx, me: bytes, row: ChannelRow, roster: Roster, secret: bytes, now_ms: int, entropy: Entropy
+) -> None:
+    """Whoever set a new secret gives it to everybody who is in."""
+    for ed in roster.members:
+        peer = None if ed == me else peers.by_key(tx, ed)
+        if peer is not None and not peer.blocked:
+            given = content.encode(ChannelSecret(entropy(16), now_ms, row.key, secret))
+            outgoing.add(tx, peer.id, given, None, now_ms // 1000)
+
+
+def take_secret(tx: Tx, row: ChannelRow, secret: bytes, now_ms: int) -> ChannelRow:
+    """Somebody hands a secret on: it is the one in force, or may be that of a statement yet to come."""
+    roster = tx.rosters.of(tx, row.id)
+    if roster is None or roster.access is Access.OPEN or row.secret == secret:
+        return row
+    if invite_key(secret).public != roster.key:
+        channels.add_secret(tx, row.id, secret, mine=False, now=now_ms // 1000)
+        return row
+    row = channels.update(tx, row.id, secret=secret)
+    channels.drop_secrets(tx, row.id)
+    before = row
+    row = _read_names(tx, row, roster)
+    if row.name != before.name:
+        tx.emit(ChannelChanged(row.hex, label(tx, row), "renamed", text=row.name))
+    return row
+
+
+def _read_names(tx: Tx, row: ChannelRow, roster: Roster) -> ChannelRow:
+    if row.secret is None:
+        return row  # the old name stays until somebody hands on the secret
+    try:
+        name, topic = open_names(row.secret, roster.sealed, roster.sealed_by, roster.sealed_index)
+    except (CryptoError, ProtocolError):
+        return row  # sealed by an admin so that nobody can read it
+    return channels.update(tx, row.id, name=name, name_key=name_key(name), topic=topic)
+
+
+def _peer(tx: Tx, ed: bytes, now: int) -> int:
+    found = peers.by_key(tx, ed)
+    return peers.add(tx, ed, "unknown", now).id if found is None else found.id

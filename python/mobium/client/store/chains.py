@@ -1,0 +1,278 @@
+"""Sender keys of channels: one's own chain and to whom it was handed, others' chains, and what waits for one.
+
+Not its concern: opening and encrypting (`mobium.client.chains`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mobium.client.store.database import Tx
+
+__all__ = [
+    "Closed",
+    "Own",
+    "add_closed",
+    "add_receiver",
+    "closed",
+    "drop_closed",
+    "drop_own",
+    "drop_receivers",
+    "due_requests",
+    "forget",
+    "hand",
+    "move_own",
+    "note_asked",
+    "note_gaps",
+    "own",
+    "put_own",
+    "receiver",
+    "unhand",
+    "unhanded",
+    "update_receiver",
+]
+
+_MAX_CHAINS: Final = 5  # of one sender in one channel
+_MAX_CLOSED: Final = 2_000  # ciphertexts kept in one channel
+_PATIENCE: Final = 10  # seconds that a chain may be on its way before its sender is asked for it
+_ASK_PAUSE: Final = 86_400  # seconds between two requests for one chain
+_LEFT_OUT: Final = 600  # seconds after which a member who could not be reached is tried again
+
+
+class Own(msgspec.Struct, frozen=True):
+    """One's own chain: `state` as it is settled, `following` while a message is under way."""
+
+    state: bytes
+    following: bytes | None
+    made_at: int
+
+
+class Closed(msgspec.Struct, frozen=True):
+    """A message that could not be opened yet: its row in `message`, and the roster index at its number."""
+
+    message: int
+    peer: int
+    index: int
+    payload: bytes
+
+
+# ---------------------------------------------------------------- one's own
+
+
+def own(tx: Tx, channel: int) -> Own | None:
+    """One's own chain in a channel."""
+    row = tx.one("SELECT state, following, made_at FROM sender_chain WHERE channel = ?", channel)
+    return None if row is None else Own(*row)
+
+
+def put_own(tx: Tx, channel: int, state: bytes, now: int) -> None:
+    """Begin a new chain, which nobody was handed."""
+    tx.execute("DELETE FROM handed WHERE channel = ?", channel)
+    tx.execute(
+        "INSERT INTO sender_chain VALUES (?, ?, NULL, ?) ON CONFLICT (channel)"
+        " DO UPDATE SET state = excluded.state, following = NULL, made_at = excluded.made_at",
+        channel, state, now,
+    )  # fmt: skip
+
+
+def move_own(tx: Tx, channel: int, following: bytes | None) -> None:
+    """A message is under way, after which the chain is `following`; or none is, and it stays as it is."""
+    tx.execute("UPDATE sender_chain SET following = ? WHERE channel = ?", following, channel)
+
+
+def settle_own(tx: Tx, channel: int) -> None:
+    """The message under way was taken."""
+    tx.execute(
+        "UPDATE sender_chain SET state = following, following = NULL"
+        " WHERE channel = ? AND following IS NOT NULL",
+        channel,
+    )
+
+
+def drop_own(tx: Tx, channel: int) -> None:
+    """Forget one's own chain: the next message begins another."""
+    tx.execute("DELETE FROM sender_chain WHERE channel = ?", channel)
+    tx.execute("DELETE FROM handed WHERE channel = ?", channel)
+
+
+def hand(tx: Tx, channel: int, peers: Iterable[int]) -> None:
+    """Note that the chain goes to these members."""
+    tx.many("INSERT OR REPLACE INTO handed VALUES (?, ?, 0)", [(channel, peer) for peer in peers])
+
+
+def unhand(tx: Tx, channel: int, peer: int, failed_at: int) -> None:
+    """The chain could not be handed to a member; it is left out for a while."""
+    tx.execute("INSERT OR REPLACE INTO handed VALUES (?, ?, ?)", channel, peer, failed_at)
+
+
+def unhanded(tx: Tx, channel: int, now: int) -> list[int]:
+    """The members to whom the chain is to be handed and may be, in the order in which they were met."""
+    rows = tx.all(
+        "SELECT member.peer FROM member JOIN peer ON peer.id = member.peer"
+        " LEFT JOIN handed ON handed.channel = member.channel AND handed.peer = member.peer"
+        " WHERE member.channel = ? AND NOT blocked AND trust != 'changed'"
+        " AND (handed.peer IS NULL OR (failed_at > 0 AND NOT failed_at BETWEEN ? AND ?))"
+        " ORDER BY member.peer",
+        channel, now - _LEFT_OUT, now,
+    )  # fmt: skip
+    return [row[0] for row in rows]
+
+
+# ---------------------------------------------------------------- others'
+
+
+def receiver(tx: Tx, channel: int, peer: int, key_id: int) -> bytes | None:
+    """The state of another's chain."""
+    state: bytes | None = tx.value(
+        "SELECT state FROM receiver_chain WHERE channel = ? AND peer = ? AND key_id = ?",
+        channel, peer, key_id,
+    )  # fmt: skip
+    return state
+
+
+def add_receiver(
+    tx: Tx, channel: int, peer: int, key_id: int, state: bytes, roster_index: int, now: int
+) -> bool:
+    """Keep another's new chain; False if that sender and key id are known already."""
+    added = tx.execute(
+        "INSERT OR IGNORE INTO receiver_chain (channel, peer, key_id, state, roster_index, made_at)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        channel, peer, key_id, state, roster_index, now,
+    )  # fmt: skip
+    tx.execute(
+        "DELETE FROM receiver_chain WHERE channel = ? AND peer = ? AND key_id IN (SELECT key_id FROM"
+        " receiver_chain WHERE channel = ? AND peer = ? ORDER BY made_at DESC, roster_index DESC"
+        " LIMIT -1 OFFSET ?)",
+        channel, peer, channel, peer, _MAX_CHAINS,
+    )  # fmt: skip
+    return added == 1
+
+
+def update_receiver(tx: Tx, channel: int, peer: int, key_id: int, state: bytes, now: int) -> None:
+    """The chain has opened a message: those made before it are replaced from now on."""
+    tx.execute(
+        "UPDATE receiver_chain SET state = ? WHERE channel = ? AND peer = ? AND key_id = ?",
+        state, channel, peer, key_id,
+    )  # fmt: skip
+    tx.execute(
+        "UPDATE receiver_chain SET replaced_at = ? WHERE channel = ? AND peer = ? AND key_id != ?"
+        " AND replaced_at IS NULL AND made_at <= (SELECT made_at FROM receiver_chain"
+        " WHERE channel = ? AND peer = ? AND key_id = ?)",
+        now, channel, peer, key_id, channel, peer, key_id,
+    )  # fmt: skip
+
+
+def drop_receivers(tx: Tx, channel: int, peer: int, before: int) -> None:
+    """Delete a sender's chains from before a roster index: by that statement it left."""
+    tx.execute(
+        "DELETE FROM gap WHERE channel = ? AND peer = ? AND key_id IN (SELECT key_id FROM receiver_chain"
+        " WHERE channel = ? AND peer = ? AND roster_index < ?)",
+        channel, peer, channel, peer, before,
+    )  # fmt: skip
+    tx.execute(
+        "DELETE FROM receiver_chain WHERE channel = ? AND peer = ? AND roster_index < ?",
+        channel, peer, before,
+    )  # fmt: skip
+
+
+def note_gaps(
+    tx: Tx, channel: int, peer: int, key_id: int, missing: Iterable[int], used: int, after: int, now: int
+) -> None:
+    """The message `used` has come, and those in `missing` before it have not."""
+    tx.many(
+        "INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, ?, ?)",
+        [(channel, peer, key_id, iteration, after, now) for iteration in missing],
+    )
+    tx.execute(
+        "DELETE FROM gap WHERE channel = ? AND peer = ? AND key_id = ? AND iteration = ?",
+        channel, peer, key_id, used,
+    )  # fmt: skip
+
+
+def gaps(tx: Tx, channel: int, first: int, before: int, until: int) -> list[tuple[int, int, int, bytes]]:
+    """(number behind which, how many, since when, sender) of messages missing since before `until`."""
+    rows = tx.all(
+        "SELECT after, count(*), min(at), ed FROM gap JOIN peer ON peer.id = peer WHERE channel = ?"
+        " AND after >= ? AND after < ? AND at <= ? GROUP BY after, peer ORDER BY after",
+        channel, first, before, until,
+    )  # fmt: skip
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+# ---------------------------------------------------------------- what waits for a chain
+
+
+def add_closed(
+    tx: Tx, channel: int, message: int, peer: int, key_id: int, index: int, payload: bytes, now: int
+) -> None:
+    """Keep a ciphertext whose chain has not arrived."""
+    tx.execute(
+        "INSERT INTO closed VALUES (?, ?, ?, ?, ?, ?, ?)", message, channel, peer, key_id, index, payload, now
+    )
+    tx.execute(
+        "DELETE FROM closed WHERE message IN"
+        " (SELECT message FROM closed WHERE channel = ? ORDER BY message DESC LIMIT -1 OFFSET ?)",
+        channel, _MAX_CLOSED,
+    )  # fmt: skip
+
+
+def closed(tx: Tx, channel: int, peer: int, key_id: int) -> list[Closed]:
+    """What waits for a chain, in order."""
+    rows = tx.all(
+        "SELECT message, peer, idx, payload FROM closed WHERE channel = ? AND peer = ? AND key_id = ?"
+        " ORDER BY message",
+        channel, peer, key_id,
+    )  # fmt: skip
+    return [Closed(*row) for row in rows]
+
+
+def drop_closed(tx: Tx, message: int) -> None:
+    """A ciphertext waits no more: it was opened, or never can be."""
+    tx.execute("DELETE FROM closed WHERE message = ?", message)
+
+
+def due_requests(tx: Tx, now: int) -> tuple[list[tuple[int, int, int]], float | None]:
+    """(channel, peer, key id) of the chains that are to be asked for now, and the seconds until there may be
+    others.
+    """
+    rows = tx.all(
+        "SELECT closed.channel, closed.peer, closed.key_id, min(closed.at), asked.at FROM closed"
+        " JOIN channel ON channel.id = closed.channel AND state = 'member'"
+        " JOIN member ON member.channel = closed.channel AND member.peer = closed.peer"
+        " JOIN peer ON peer.id = closed.peer AND NOT blocked AND trust != 'changed'"
+        " LEFT JOIN asked ON asked.channel = closed.channel AND asked.peer = closed.peer"
+        " AND asked.key_id = closed.key_id GROUP BY closed.channel, closed.peer, closed.key_id"
+    )
+    due, soonest = [], None
+    for channel, peer, key_id, since, asked_at in rows:
+        # A moment in the future comes from a clock that was wrong.
+        moment = min(since, now) + _PATIENCE
+        if asked_at is not None and asked_at <= now:
+            moment = max(moment, asked_at + _ASK_PAUSE)
+        if moment <= now:
+            due.append((channel, peer, key_id))
+        else:
+            soonest = moment - now if soonest is None else min(soonest, moment - now)
+    return due, None if soonest is None else float(soonest)
+
+
+def note_asked(tx: Tx, channel: int, peer: int, key_id: int, now: int) -> None:
+    """A sender is being asked for its chain."""
+    tx.execute("INSERT OR REPLACE INTO asked VALUES (?, ?, ?, ?)", channel, peer, key_id, now)
+
+
+def forget(tx: Tx, now: int, life: int) -> None:
+    """Delete the chains that were replaced `life` seconds ago, and what waits for one in vain for so long."""
+    tx.execute(
+        "DELETE FROM gap WHERE (channel, peer, key_id) IN"
+        " (SELECT channel, peer, key_id FROM receiver_chain WHERE replaced_at < ?)",
+        now - life,
+    )
+    tx.execute("DELETE FROM receiver_chain WHERE replaced_at < ?", now - life)
+    tx.execute("DELETE FROM closed WHERE at < ?", now - life)
+    tx.execute("DELETE FROM asked WHERE at < ?", now - life)

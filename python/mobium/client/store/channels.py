@@ -1,0 +1,241 @@
+"""Channels as this profile knows them: their rows, members, and what was heard of rosters.
+
+Not its concern: statements (`rosters`), chains and closed messages (`chains`), what goes out (`posts`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from mobium.client.store.database import Tx
+
+__all__ = [
+    "ChannelRow",
+    "ChannelStatus",
+    "add",
+    "add_member",
+    "add_secret",
+    "by_id",
+    "by_key",
+    "by_name",
+    "claims",
+    "drop_claims",
+    "every",
+    "is_fellow",
+    "member_names",
+    "name_member",
+    "note_claim",
+    "note_evidence",
+    "of_host",
+    "remove_member",
+    "secrets",
+    "update",
+]
+
+ChannelStatus = Literal["joining", "member", "left", "removed", "banned", "broken"]
+
+_COLUMNS: Final = (
+    "id, channel, host, private, state, reason, name, topic, secret, cursor, cursor_index, head,"
+    " server_index, read_to, drained_at"
+)
+_CHANGEABLE: Final = frozenset(
+    (
+        "state", "reason", "name", "name_key", "topic", "secret", "cursor", "cursor_index", "head",
+        "server_index", "read_to", "drained_at",
+    )
+)  # fmt: skip
+_MAX_SPARE: Final = 8  # secrets of others for a key that is not in force; a hostile member may invent some
+
+
+class ChannelRow(msgspec.Struct, frozen=True):
+    """A row. `key` is the channel's id (32 bytes), `secret` that of the key in force, once known."""
+
+    id: int
+    key: bytes
+    host: str
+    private: bool
+    state: ChannelStatus
+    reason: str
+    name: str
+    topic: str
+    secret: bytes | None
+    cursor: int
+    cursor_index: int
+    head: int
+    server_index: int
+    read_to: int
+    drained_at: int
+
+    @property
+    def hex(self) -> str:
+        """The channel's id in hex."""
+        return self.key.hex()
+
+    def __repr__(self) -> str:
+        return f"ChannelRow({self.id}, {self.state})"  # the secret is in it
+
+
+def _row(row: tuple[Any, ...] | None) -> ChannelRow | None:
+    if row is None:
+        return None
+    number, key, host, private, *rest = row
+    return ChannelRow(number, key, host, bool(private), *rest)
+
+
+def find(tx: Tx, channel: int) -> ChannelRow | None:
+    """The channel of that row, unless it was forgotten."""
+    return _row(tx.one(f"SELECT {_COLUMNS} FROM channel WHERE id = ?", channel))  # noqa: S608
+
+
+def by_id(tx: Tx, channel: int) -> ChannelRow:
+    """The channel of that row."""
+    found = find(tx, channel)
+    assert found is not None
+    return found
+
+
+def by_key(tx: Tx, key: bytes) -> ChannelRow | None:
+    """The channel with this id (32 bytes)."""
+    return _row(tx.one(f"SELECT {_COLUMNS} FROM channel WHERE channel = ?", key))  # noqa: S608
+
+
+def by_name(tx: Tx, name_key: str) -> list[ChannelRow]:
+    """The channels whose name compares equal, in the order in which they were met."""
+    rows = tx.all(f"SELECT {_COLUMNS} FROM channel WHERE name_key = ? ORDER BY id", name_key)  # noqa: S608
+    return [row for row in map(_row, rows) if row is not None]
+
+
+def every(tx: Tx) -> list[ChannelRow]:
+    """All channels, in the order in which they were met."""
+    rows = tx.all(f"SELECT {_COLUMNS} FROM channel ORDER BY id")  # noqa: S608
+    return [row for row in map(_row, rows) if row is not None]
+
+
+def of_host(tx: Tx, host: str, *states: ChannelStatus) -> list[ChannelRow]:
+    """The channels that a server keeps, in these states."""
+    wanted = ",".join("?" for _ in states)
+    rows = tx.all(
+        f"SELECT {_COLUMNS} FROM channel WHERE host = ? AND state IN ({wanted}) ORDER BY id",  # noqa: S608
+        host, *states,
+    )  # fmt: skip
+    return [row for row in map(_row, rows) if row is not None]
+
+
+def add(tx: Tx, key: bytes, host: str, private: bool, secret: bytes | None, now: int) -> ChannelRow:
+    """A new row, in the state "joining"."""
+    return by_id(
+        tx,
+        tx.insert(
+            "INSERT INTO channel (channel, host, private, state, secret, added_at)"
+            " VALUES (?, ?, ?, 'joining', ?, ?)",
+            key, host, private, secret, now,
+        ),
+    )  # fmt: skip
+
+
+def update(tx: Tx, channel: int, **values: object) -> ChannelRow:
+    """Change columns of a row; returns the row as it is now."""
+    if not values.keys() <= _CHANGEABLE:
+        raise ValueError(f"not columns of a channel: {values.keys() - _CHANGEABLE}")
+    assignments = ", ".join(f"{name} = ?" for name in values)
+    tx.execute(f"UPDATE channel SET {assignments} WHERE id = ?", *values.values(), channel)  # noqa: S608
+    return by_id(tx, channel)
+
+
+def forget(tx: Tx, channel: int) -> None:
+    """Delete a channel with everything that is kept of it."""
+    tx.execute("DELETE FROM closed WHERE channel = ?", channel)
+    for table in (
+        "statement", "member", "claim", "evidence", "spare_secret", "sender_chain", "handed",
+        "receiver_chain", "gap", "asked", "post", "handout", "message",
+    ):  # fmt: skip
+        tx.execute(f"DELETE FROM {table} WHERE channel = ?", channel)  # noqa: S608
+    tx.execute("DELETE FROM channel WHERE id = ?", channel)
+
+
+# ---------------------------------------------------------------- members
+
+
+def add_member(tx: Tx, channel: int, peer: int) -> None:
+    """A peer is a member."""
+    tx.execute("INSERT OR IGNORE INTO member (channel, peer) VALUES (?, ?)", channel, peer)
+
+
+def remove_member(tx: Tx, channel: int, peer: int) -> None:
+    """A peer is no member any more, or was handed nothing and hands out nothing."""
+    tx.execute("DELETE FROM member WHERE channel = ? AND peer = ?", channel, peer)
+
+
+def remove_members(tx: Tx, channel: int) -> None:
+    """This profile has left: nobody is a fellow member there."""
+    tx.execute("DELETE FROM member WHERE channel = ?", channel)
+
+
+def name_member(tx: Tx, channel: int, peer: int, name: str) -> None:
+    """Note how a member calls itself."""
+    tx.execute("UPDATE member SET name = ? WHERE channel = ? AND peer = ?", name, channel, peer)
+
+
+def member_names(tx: Tx, channel: int) -> dict[bytes, str]:
+    """How members call themselves, by identity."""
+    rows = tx.all("SELECT ed, name FROM member JOIN peer ON peer.id = peer WHERE channel = ?", channel)
+    return {row[0]: row[1] for row in rows}
+
+
+def is_fellow(tx: Tx, peer: int) -> bool:
+    """Whether a peer is a member of any channel of this profile."""
+    return tx.one("SELECT 1 FROM member WHERE peer = ?", peer) is not None
+
+
+# ---------------------------------------------------------------- what was heard of rosters
+
+
+def note_claim(tx: Tx, channel: int, peer: int, index: int, head: bytes) -> None:
+    """A member speaks of a statement that was not seen here; its furthest word counts."""
+    tx.execute(
+        "INSERT INTO claim VALUES (?, ?, ?, ?) ON CONFLICT (channel, peer)"
+        " DO UPDATE SET idx = excluded.idx, head = excluded.head WHERE excluded.idx > idx",
+        channel, index, head, peer,
+    )  # fmt: skip
+
+
+def claims(tx: Tx, channel: int) -> list[tuple[int, bytes, int]]:
+    """(index, head, peer) of every claim, the lowest index first."""
+    return [
+        (row[0], row[1], row[2])
+        for row in tx.all("SELECT idx, head, peer FROM claim WHERE channel = ? ORDER BY idx", channel)
+    ]
+
+
+def drop_claims(tx: Tx, channel: int, upto: int) -> None:
+    """The claims up to an index were compared."""
+    tx.execute("DELETE FROM claim WHERE channel = ? AND idx <= ?", channel, upto)
+
+
+def note_evidence(tx: Tx, channel: int, index: int, mine: bytes, other: bytes, now: int) -> None:
+    """Keep two statements, or heads, of one index."""
+    tx.execute("INSERT INTO evidence VALUES (?, ?, ?, ?, ?)", channel, index, mine, other, now)
+
+
+def add_secret(tx: Tx, channel: int, secret: bytes, mine: bool, now: int) -> None:
+    """Keep a secret (32 bytes) whose key may come into force."""
+    tx.execute("INSERT OR IGNORE INTO spare_secret VALUES (?, ?, ?, ?)", channel, secret, mine, now)
+    tx.execute(
+        "DELETE FROM spare_secret WHERE channel = ? AND NOT mine AND secret NOT IN"
+        " (SELECT secret FROM spare_secret WHERE channel = ? AND NOT mine ORDER BY at DESC LIMIT ?)",
+        channel, channel, _MAX_SPARE,
+    )  # fmt: skip
+
+
+def secrets(tx: Tx, channel: int) -> list[tuple[bytes, bool]]:
+    """The kept secrets, and whether each is one's own."""
+    rows = tx.all("SELECT secret, mine FROM spare_secret WHERE channel = ?", channel)
+    return [(row[0], bool(row[1])) for row in rows]
+
+
+def drop_secrets(tx: Tx, channel: int) -> None:
+    """Another key is in force, and its secret is known: the kept ones are for none."""
+    tx.execute("DELETE FROM spare_secret WHERE channel = ?", channel)

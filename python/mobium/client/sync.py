@@ -1,0 +1,365 @@
+"""The receiving half of channels: what the server pushes, and what was missed, fetched by number.
+
+Every channel has a cursor of its own; what follows on it is taken, anything further is fetched, page by page,
+each page in one transaction with the cursor (docs/PROTOCOL.md, Delivery 5). Not its concern: what an entry
+does (`mobium.client.entries`), sending (`mobium.client.postbox`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from mobium.client.core import Core
+from mobium.client.entries import Setting, take_entries
+from mobium.client.rosters import extend, mend, rolled_back, roster_of
+from mobium.client.store import chains, channels, outgoing
+from mobium.client.store.channels import ChannelRow
+from mobium.client.store.database import Tx
+from mobium.errors import NotConnected, ProtocolError, ServerRefused
+from mobium.protocol import content, limits
+from mobium.protocol.content import ChainRequest
+from mobium.protocol.messages import (
+    ChannelHead,
+    ChannelMessage,
+    Channels,
+    ChannelState,
+    ClientMessage,
+    Entry,
+    GetChannels,
+    GetHistory,
+    GetMembers,
+    History,
+    RosterPage,
+    ServerMessage,
+)
+
+__all__ = ["Push", "Sync"]
+
+_WAITING: Final = 256  # pushes that are held; what comes beyond is fetched by number instead
+_BATCH: Final = 64  # pushes in one transaction
+_RETRY: Final = 5.0  # seconds until a fetch that failed is tried again
+_LISTS: Final = 100  # pages of channels that are asked for; more than any member can have
+
+Push = ChannelMessage | RosterPage | ChannelHead
+Request = Callable[[ClientMessage], Awaitable[ServerMessage]]
+
+
+class Sync:
+    """Keeps the channels of one server at their heads while there is a connection.
+
+    `changed()` is called when something may go out; `held(channel)` when a roster stays behind.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        host: str,
+        request: Request,
+        changed: Callable[[], None],
+        held: Callable[[int], None],
+    ) -> None:
+        self._core = core
+        self._host = host
+        self._request = request
+        self._changed = changed
+        self._held = held
+        self._pushes: deque[Push] = deque()
+        self._lost: set[bytes] = set()
+        self._behind: set[int] = set()
+        self._rosters: set[int] = set()
+        self._listing = False
+        self._online = False
+        self._wake = asyncio.Event()
+        self._requests_in: float | None = None
+        self.listed = asyncio.Event()
+        """Whether every channel was looked at since the login."""
+
+    def go_online(self) -> None:
+        """There is a connection: ask how far every channel has come."""
+        self._online = self._listing = True
+        self._wake.set()
+
+    def go_offline(self) -> None:
+        """The connection is gone, and with it what it was about to bring."""
+        self._online = self._listing = False
+        self.listed.clear()
+        self._pushes.clear()
+        self._lost.clear()
+
+    def put(self, push: Push) -> None:
+        """Take what the server pushes."""
+        if len(self._pushes) >= _WAITING:
+            self._lost.add(push.channel_id)
+        else:
+            self._pushes.append(push)
+        self._wake.set()
+
+    def wake(self) -> None:
+        """A chain may be missing, or has come."""
+        self._wake.set()
+
+    def fetch(self, channel: int) -> None:
+        """There may be entries behind the cursor of a channel."""
+        self._behind.add(channel)
+        self._wake.set()
+
+    def fetch_rosters(self, behind: set[int]) -> None:
+        """The rosters of these channels are not the newest."""
+        self._rosters |= behind
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Take and fetch until cancelled. Raises StoreError."""
+        delay: float | None = None
+        while True:
+            try:
+                async with asyncio.timeout(delay):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            delay = None
+            if not self._online:
+                continue
+            try:
+                await self._once()
+                delay = self._requests_in
+            except NotConnected:
+                continue
+            except (ServerRefused, ProtocolError):
+                delay = _RETRY
+
+    async def _once(self) -> None:
+        await self._take_pushes()
+        if self._listing:
+            await self._list()
+            self._listing = False
+            self.listed.set()
+            self._changed()
+        while self._behind or self._rosters or self._pushes:
+            if self._behind:
+                await self._fetch(self._behind.pop())
+            elif self._rosters:
+                await self._fetch_roster(self._rosters.pop())
+            await self._take_pushes()
+        self._requests_in = await self._core.store.run(
+            _ask_for_chains, self._core.now_ms(), self._core.entropy
+        )
+        self._changed()
+
+    # ------------------------------------------------------------ pushes
+
+    async def _take_pushes(self) -> None:
+        while self._pushes or self._lost:
+            batch = [self._pushes.popleft() for _ in range(min(_BATCH, len(self._pushes)))]
+            lost, self._lost = self._lost, set()
+            behind, rosters = await self._core.store.run(
+                _take_pushes, self._setting(), self._host, batch, lost
+            )
+            self._behind |= behind
+            self._rosters |= rosters
+
+    # ------------------------------------------------------------ what was missed
+
+    async def _list(self) -> None:
+        """Ask how far every channel has come; those that have gone further are fetched."""
+        after: bytes | None = None
+        listed: set[int] = set()
+        for _ in range(_LISTS):
+            answer = await self._request(GetChannels(after))
+            if not isinstance(answer, Channels):
+                raise ProtocolError("The server answered a question about channels with something else.")
+            known, behind, rosters = await self._core.store.run(
+                _compare, self._host, answer.channels, self._core.now_ms()
+            )
+            listed |= known
+            self._behind |= behind
+            self._rosters |= rosters
+            if len(answer.channels) < limits.CHANNELS_PAGE:
+                break
+            after = answer.channels[-1].channel_id
+        await self._core.store.run(_note_unlisted, self._host, listed)
+
+    async def _fetch(self, channel: int) -> None:
+        while True:
+            row = await self._core.store.run(channels.find, channel)
+            if row is None or row.host != self._host or row.state in ("left", "removed", "banned", "joining"):
+                return
+            try:
+                answer = await self._request(GetHistory(row.key, row.cursor))
+            except ServerRefused as error:
+                if error.retry_after is None:
+                    return
+                self._behind.add(channel)
+                raise
+            _check(answer, row)
+            assert isinstance(answer, History)
+            before = row.cursor
+            taken, behind = await self._core.store.run(_take_page, self._setting(), channel, answer)
+            if behind:
+                self._rosters.add(channel)
+            if taken.state != "member" or taken.cursor >= answer.head or taken.cursor == before:
+                return
+
+    async def _fetch_roster(self, channel: int) -> None:
+        while True:
+            row, index = await self._core.store.run(_newest, channel)
+            if row is None or row.host != self._host or row.state not in ("member", "broken"):
+                return
+            try:
+                answer = await self._request(GetMembers(row.key, index + 1))
+            except ServerRefused as error:
+                self._held(channel)
+                if error.retry_after is None:
+                    self._behind.add(channel)  # the history says why
+                    return
+                raise
+            if not isinstance(answer, RosterPage) or answer.channel_id != row.key:
+                raise ProtocolError("The server answered a question about members with something else.")
+            done = await self._core.store.run(_take_roster, self._setting(), channel, answer)
+            if row.cursor < answer.number:
+                self._behind.add(channel)
+            if not answer.statements:
+                self._held(channel)
+            if done or not answer.statements:
+                return
+
+    def _setting(self) -> Setting:
+        core = self._core
+        return Setting(core.identity, core.now_ms(), core.entropy)
+
+
+def _check(answer: ServerMessage, row: ChannelRow) -> None:
+    """Raises ProtocolError for a page that is out of order."""
+    if not isinstance(answer, History) or answer.channel_id != row.key:
+        raise ProtocolError("The server answered a question about a channel with something else.")
+    last = row.cursor
+    for entry in answer.entries:
+        if entry.number <= last:
+            raise ProtocolError("The server sent a channel's history out of order.")
+        last = entry.number
+    if last > max(answer.upto, row.cursor) or answer.upto > max(answer.head, row.cursor):
+        raise ProtocolError("The server sent a channel's history beyond its end.")
+
+
+def _take_pushes(
+    tx: Tx, setting: Setting, host: str, pushes: Sequence[Push], lost: set[bytes]
+) -> tuple[set[int], set[int]]:
+    """Take what follows on a cursor; returns the channels that are further, and those whose roster is."""
+    behind: set[int] = set()
+    rosters: set[int] = set()
+    for key in lost:
+        row = channels.by_key(tx, key)
+        if row is not None and row.host == host:
+            behind.add(row.id)
+    for push in pushes:
+        row = channels.by_key(tx, push.channel_id)
+        if row is None or row.host != host or row.state not in ("member", "broken"):
+            continue
+        if row.id in behind or push.number > row.cursor + 1 or isinstance(push, ChannelHead):
+            channels.update(tx, row.id, head=max(row.head, push.number))
+            if push.number > row.cursor:
+                behind.add(row.id)
+            continue
+        if isinstance(push, ChannelMessage):
+            entry = Entry(push.number, push.sender, push.payload)
+        elif len(push.statements) == 1:
+            entry = Entry(push.number, statement=push.statements[0])
+        else:
+            continue
+        row = take_entries(tx, setting, row, [entry])
+        if _is_behind(tx, row):
+            rosters.add(row.id)
+        if row.cursor >= row.head:
+            channels.update(tx, row.id, drained_at=setting.now_ms // 1000)
+    return behind, rosters
+
+
+def _is_behind(tx: Tx, row: ChannelRow) -> bool:
+    """Whether there is word of a statement that was not seen."""
+    if row.state != "member":
+        return False
+    return roster_of(tx, row).index < row.server_index or bool(channels.claims(tx, row.id))
+
+
+def _compare(
+    tx: Tx, host: str, states: Sequence[ChannelState], now_ms: int
+) -> tuple[set[int], set[int], set[int]]:
+    """The listed channels that are known, those with entries to fetch, and those with statements to fetch."""
+    known: set[int] = set()
+    behind: set[int] = set()
+    rosters: set[int] = set()
+    for state in states:
+        row = channels.by_key(tx, state.channel_id)
+        if row is None or row.host != host:
+            continue
+        known.add(row.id)
+        if row.state not in ("member", "broken"):
+            continue
+        roster = roster_of(tx, row)
+        if state.index < roster.index or state.number < row.cursor:
+            rolled_back(tx, row, now_ms)
+            continue
+        row = mend(tx, row)
+        row = channels.update(
+            tx,
+            row.id,
+            head=max(row.head, state.number),
+            server_index=max(row.server_index, state.index),
+        )
+        if state.number > row.cursor:
+            behind.add(row.id)
+        else:
+            channels.update(tx, row.id, drained_at=now_ms // 1000)
+        if _is_behind(tx, row):
+            rosters.add(row.id)
+    return known, behind, rosters
+
+
+def _note_unlisted(tx: Tx, host: str, listed: set[int]) -> None:
+    """A server that knows nothing of a channel of which this profile is a member: say so."""
+    for row in channels.of_host(tx, host, "member"):
+        reason = "" if row.id in listed else "The server does not list this channel any more."
+        if row.reason != reason:
+            channels.update(tx, row.id, reason=reason)
+
+
+def _take_page(tx: Tx, setting: Setting, channel: int, page: History) -> tuple[ChannelRow, bool]:
+    row = channels.by_id(tx, channel)
+    row = take_entries(tx, setting, row, page.entries)
+    last = page.entries[-1].number if page.entries else row.cursor
+    if row.state == "member" and row.cursor >= last:
+        cursor = max(row.cursor, page.upto)
+        head = max(row.head, page.head)
+        drained = setting.now_ms // 1000 if cursor >= page.head else row.drained_at
+        row = channels.update(tx, row.id, cursor=cursor, head=head, drained_at=drained)
+    return row, _is_behind(tx, row)
+
+
+def _newest(tx: Tx, channel: int) -> tuple[ChannelRow | None, int]:
+    row = channels.find(tx, channel)
+    roster = None if row is None else tx.rosters.of(tx, row.id)
+    return (None, 0) if roster is None else (row, roster.index)
+
+
+def _take_roster(tx: Tx, setting: Setting, channel: int, page: RosterPage) -> bool:
+    """Take statements; returns whether the newest of which there is word is there."""
+    row = channels.by_id(tx, channel)
+    row = channels.update(tx, row.id, server_index=max(row.server_index, page.newest))
+    row = extend(tx, setting.identity, row, page.start, page.statements, setting.now_ms, setting.entropy)
+    return not _is_behind(tx, row)
+
+
+def _ask_for_chains(tx: Tx, now_ms: int, entropy: Callable[[int], bytes]) -> float | None:
+    """Ask the senders of closed messages for their chains; returns when to look again, in seconds."""
+    now = now_ms // 1000
+    due, soonest = chains.due_requests(tx, now)
+    for channel, peer, key_id in due:
+        row = channels.by_id(tx, channel)
+        chains.note_asked(tx, channel, peer, key_id, now)
+        request = content.encode(ChainRequest(entropy(16), now_ms, row.key, key_id))
+        outgoing.add(tx, peer, request, None, now)
+    return soonest

@@ -21,7 +21,6 @@ from mobium.protocol.version import VERSIONS
 from mobium.signing import SEED_SIZE, SigningKey
 from mobium_server import __version__, stats
 from mobium_server.board import Board
-from mobium_server.channels import Channels
 from mobium_server.clock import Clock
 from mobium_server.config import Settings, database_path
 from mobium_server.delivery import PostOffice
@@ -36,6 +35,7 @@ from mobium_server.hub import Hub
 from mobium_server.listener import Listener
 from mobium_server.pages import Pages
 from mobium_server.reception import Reception
+from mobium_server.rooms import Rooms
 from mobium_server.stats import Counters, Figure
 from mobium_server.storage.base import Storage
 from mobium_server.storage.sqlite import SqliteStorage
@@ -124,7 +124,8 @@ async def _serving(
 ) -> AsyncIterator[Server]:
     loop = asyncio.get_running_loop()
     counters = Counters()
-    holding, health, pages = Holding(), Health(), Pages(worker)
+    holding, health = Holding(), Health()
+    pages = Pages(worker, health)
     office = PostOffice(
         storage,
         worker,
@@ -143,8 +144,8 @@ async def _serving(
         holding=holding,
         health=health,
     )
-    channels = Channels(storage, worker, board, pages, wall=clock.wall, steady=clock.steady, health=health)
-    hub = Hub(settings, storage, worker, office, board, channels, pages, clock, counters)
+    rooms = Rooms(storage, worker, health)
+    hub = Hub(settings, storage, worker, office, board, rooms, pages, clock, counters)
     door = Door(settings.max_connections, settings.max_connections_per_ip, counters)
 
     def own_name(name: str) -> bool:
@@ -178,7 +179,7 @@ async def _serving(
         upkeep.stop()
         listener.stop_listening()
         drained = asyncio.Event()
-        channels.drain(lambda: board.drain(lambda: office.drain(drained.set)))
+        rooms.drain(lambda: board.drain(lambda: office.drain(drained.set)))
         try:
             await asyncio.wait_for(drained.wait(), DRAIN_TIME)
         except TimeoutError:
@@ -228,7 +229,7 @@ def _figures(hub: Hub, health: Health, counters: Counters, places: Callable[[], 
         Figure(
             "messages_delivered", "Messages that their recipients acknowledged.", True, lambda: office.relayed
         ),
-        Figure("channels_loaded", "Rosters in memory.", False, lambda: channels.loaded),
+        Figure("channels_loaded", "Rosters in memory.", False, lambda: len(hub.rooms)),
         Figure("statements_stored", "Statements that were committed.", True, lambda: channels.appended),
         Figure("posts_stored", "Channel messages that were committed.", True, lambda: board.stored),
         Figure("fan_outs", "Copies that went to readers of channels.", True, lambda: board.shown),

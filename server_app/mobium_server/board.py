@@ -156,8 +156,7 @@ class Board:
             if desk in but:
                 continue
             behind = seat.behind
-            if small and (behind is None or channel not in behind) and desk.outlet.writable():
-                desk.outlet.relay(data)
+            if small and (behind is None or channel not in behind) and desk.outlet.relay(data):
                 self.shown += 1
                 continue
             if behind is None:

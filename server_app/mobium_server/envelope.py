@@ -40,11 +40,13 @@ class Outlet(Protocol):
     def send(self, frame: bytes) -> None:
         """Write a frame soon; frames written together leave together."""
 
-    def relay(self, data: bytes) -> None:
-        """Write bytes that are a whole WebSocket frame already, with those written by `send`, in order."""
+    def relay(self, data: bytes) -> bool:
+        """Write bytes that are a whole WebSocket frame already, in order with those of `send`. False: the
+        socket does not take them now; it is said when it does.
+        """
 
     def writable(self) -> bool:
-        """Whether the socket takes more. After False, who asked is called once it does."""
+        """Whether the socket takes more; if not, it is said when it does."""
 
     def hold(self) -> None:
         """Stop reading from this connection."""

@@ -91,6 +91,7 @@ class Wire(asyncio.BufferedProtocol):
         "_listener",
         "_out",
         "_paused",
+        "_relayed",
         "_rest",
         "_session",
         "_stage",
@@ -122,6 +123,7 @@ class Wire(asyncio.BufferedProtocol):
         self._taken = 0
         self._unanswered = 0
         self._paused = False
+        self._relayed = 0
         self._held = False
         self.address = ""
         self.behind_proxy = False
@@ -457,15 +459,21 @@ class Wire(asyncio.BufferedProtocol):
         self._out.append(header(len(frame)))
         self._out.append(frame)
 
-    def relay(self, data: bytes) -> None:
-        """Write bytes that are a whole frame already, at the end of this turn of the loop."""
+    def relay(self, data: bytes) -> bool:
+        """Write bytes that are a whole frame already, at the end of this turn of the loop. False: not now,
+        since the socket is slow, or since there is enough for one turn.
+        """
+        if self._paused or self._relayed >= WRITE_HIGH:
+            return False
         if self._stage is not Stage.OPEN:
-            return
+            return True
+        self._relayed += len(data)
         if self._out is None:
             self._out = []
         if not self._out:
             self._listener.soon(self)
         self._out.append(data)
+        return True
 
     def writable(self) -> bool:
         """Whether the socket takes more."""
@@ -508,8 +516,12 @@ class Wire(asyncio.BufferedProtocol):
     def flush(self) -> None:
         """Write what waits, unless the connection has said its last."""
         out, self._out = self._out, None
-        if out and self._stage is not Stage.CLOSING:
-            self._say(b"".join(out))
+        if not out or self._stage is Stage.CLOSING:
+            return
+        self._say(b"".join(out))
+        enough, self._relayed = self._relayed >= WRITE_HIGH, 0
+        if enough and not self._paused and self._session is not None:
+            self._listener.hub.writable(self._session)  # what came too late for this turn
 
     # ------------------------------------------------------------ bytes out
 

@@ -30,8 +30,10 @@ from mobium_server.clock import Clock
 from mobium_server.config import Settings
 from mobium_server.delivery import RETRY_AFTER, Desk, Outlet, PostOffice
 from mobium_server.handlers import HANDLERS
+from mobium_server.invites import Invites
 from mobium_server.limits import HandOuts, Rates
 from mobium_server.pages import Pages
+from mobium_server.rooms import Rooms
 from mobium_server.stats import Counters
 from mobium_server.storage.base import Mailbox, Storage
 from mobium_server.storage.worker import Jobs
@@ -117,7 +119,7 @@ class Hub:
         jobs: Jobs,
         office: PostOffice,
         board: Board,
-        channels: Channels,
+        rooms: Rooms,
         pages: Pages,
         clock: Clock,
         counters: Counters,
@@ -127,10 +129,12 @@ class Hub:
         self.jobs = jobs
         self.office = office
         self.board = board
-        self.channels = channels
+        self.rooms = rooms
         self.pages = pages
         self.clock = clock
         self.counters = counters
+        self.channels = Channels(storage, board, rooms, pages, wall=clock.wall, steady=clock.steady)
+        self.invites = Invites(storage, rooms, clock.wall)
         self.hand_outs = HandOuts(clock.steady)
         self.sessions: dict[bytes, Session] = {}
         self._by_identity = Rates(settings.rate_general, clock.steady)

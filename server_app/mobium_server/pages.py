@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from mobium_server.envelope import Desk
+from mobium_server.health import Health
 from mobium_server.storage.worker import Jobs
 
 __all__ = ["Pages"]
@@ -31,8 +32,9 @@ class _Reader:
 class Pages:
     """The pages that were asked for, by connection."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, health: Health) -> None:
         self._jobs = jobs
+        self._health = health
         self._readers: dict[Desk, _Reader] = {}
 
     def read(
@@ -47,6 +49,10 @@ class Pages:
 
         def found(page: T | None, error: Exception | None) -> None:
             reader.reading = False
+            if error is None:
+                self._health.works()
+            else:
+                self._health.fails("A page could not be read", error)
             if not desk.open:
                 self._readers.pop(desk, None)
                 return

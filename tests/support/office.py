@@ -113,7 +113,7 @@ class Wire:
         assert isinstance(message, Delivery | Accepted | Error)
         self.frames.append(message)
 
-    def relay(self, data: bytes) -> None:
+    def relay(self, data: bytes) -> bool:
         raise AssertionError("nothing is relayed to a desk")
 
     def writable(self) -> bool:

@@ -1,5 +1,6 @@
 """Channels: statements, rosters, messages, history, distributions. Not here: what they come to
-(`mobium_server.channels`, `mobium_server.board`), and invites (`mobium_server.handlers.invites`).
+(`mobium_server.channels`, `mobium_server.board`, `mobium_server.delivery`), and invites
+(`mobium_server.handlers.invites`).
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ from mobium.protocol.messages import (
     RosterPage,
 )
 from mobium.protocol.roster import Kind
-from mobium_server.channels import APPENDED, Denied, Place, Proof, Room, Rows, code_of
-from mobium_server.delivery import RETRY_AFTER
+from mobium_server.channels import APPENDED, Place, Proof, Rows
 from mobium_server.handlers.direct import wrong_size
+from mobium_server.rooms import Denied, Room, denied
 from mobium_server.storage.base import HistoryPage, Line, Refused, State
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _append(
 ) -> None:
     def done(place: Place | Denied) -> None:
         if isinstance(place, Denied):
-            session.refuse(place.code, rid=rid, retry_after=place.retry_after)
+            _refuse(session, place, rid)
         else:
             session.reply(Appended(place.channel, place.position, place.number, rid))
 
@@ -87,7 +88,7 @@ def members(hub: Hub, session: Session, message: GetMembers) -> None:
 
     def done(found: Rows | Denied) -> None:
         if isinstance(found, Denied):
-            session.refuse(found.code, rid=message.rid, retry_after=found.retry_after)
+            _refuse(session, found, message.rid)
             return
         number = found.rows[-1].number if found.rows else 0
         statements = [row.statement for row in found.rows]
@@ -121,13 +122,11 @@ def history(hub: Hub, session: Session, message: GetHistory) -> None:
         )
 
     def done(page: HistoryPage | Refused | None, _error: Exception | None) -> None:
-        if page is None:
-            session.refuse(ErrorCode.STORAGE, rid=message.rid, retry_after=RETRY_AFTER)
-        elif isinstance(page, Refused):
-            session.refuse(code_of(page), rid=message.rid)
-        else:
+        if isinstance(page, HistoryPage):
             entries = [_entry(line) for line in page.lines]
             session.reply(History(message.channel_id, entries, page.upto, page.head, message.rid))
+        else:
+            _refuse(session, denied(page), message.rid)
 
     hub.pages.read(session.desk, read, done)
 
@@ -146,7 +145,7 @@ def channels(hub: Hub, session: Session, message: GetChannels) -> None:
 
     def done(states: list[State] | None, _error: Exception | None) -> None:
         if states is None:
-            session.refuse(ErrorCode.STORAGE, rid=message.rid, retry_after=RETRY_AFTER)
+            _refuse(session, denied(None), message.rid)
         else:
             found = [ChannelState(state.channel, state.number, state.index) for state in states]
             session.reply(Channels(found, message.rid))
@@ -182,4 +181,8 @@ def distribute(hub: Hub, session: Session, message: Distribute) -> None:
                 failed.append(NotTaken(one.recipient, code.value))
         hub.office.distribute(session.desk, message.rid, message.channel_id, message.id, parts, failed)
 
-    hub.channels.find(message.channel_id, found)
+    hub.rooms.find(message.channel_id, found)
+
+
+def _refuse(session: Session, reason: Denied, rid: int | None) -> None:
+    session.refuse(reason.code, rid=rid, retry_after=reason.retry_after)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mobium.protocol.messages import CreateInvite, Invite, InviteRow, Invites, ListInvites, RevokeInvite
-from mobium_server.channels import Denied
+from mobium_server.rooms import Denied
 from mobium_server.storage.base import HeldInvite, NewInvite
 
 if TYPE_CHECKING:
@@ -26,17 +26,17 @@ def create(hub: Hub, session: Session, message: CreateInvite) -> None:
         else:
             session.reply(Invite(message.channel_id, made.id, made.uses, made.expires, message.rid))
 
-    hub.channels.make_invite(session.desk, message.channel_id, message.uses, message.ttl, done)
+    hub.invites.make(session.desk, message.channel_id, message.uses, message.ttl, done)
 
 
 def listed(hub: Hub, session: Session, message: ListInvites) -> None:
     """Say which invites are in force."""
-    hub.channels.invites(session.desk, message.channel_id, _answer(session, message))
+    hub.invites.listed(session.desk, message.channel_id, _answer(session, message))
 
 
 def revoke(hub: Hub, session: Session, message: RevokeInvite) -> None:
     """End an invite."""
-    hub.channels.revoke_invite(session.desk, message.channel_id, message.id, _answer(session, message))
+    hub.invites.revoke(session.desk, message.channel_id, message.id, _answer(session, message))
 
 
 def _answer(

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mobium.client import Engine
-from tests.support.commands import PASSWORD, Desk
+from tests.support.commands import FAST, PASSWORD, Desk
+from tests.support.engines import fast_vault
 from tests.support.server import ServerProcess
 
 
@@ -23,10 +24,15 @@ class Made:
     key: str
 
 
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    fast_vault(monkeypatch)  # here too, for profiles that a `FAST` desk has made
+
+
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Made]:
-    """The profiles `anna` and `bob`."""
-    desk = Desk(tmp_path_factory.mktemp("made"))
+    """The profiles `anna` and `bob`, for desks whose command is `FAST`."""
+    desk = Desk(tmp_path_factory.mktemp("made"), command=FAST)
     found = {}
     for name in ("anna", "bob"):
         words = desk.run("profile", "create", name).out.strip()
@@ -40,7 +46,7 @@ def desk_of(made: dict[str, Made], tmp_path: Path) -> Callable[[str], Desk]:
     """Makes the machine of anna or bob."""
 
     def make(name: str) -> Desk:
-        desk = Desk(tmp_path / name)
+        desk = Desk(tmp_path / name, command=FAST)
         desk.take(made[name].folder, name)
         return desk
 

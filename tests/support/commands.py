@@ -15,9 +15,11 @@ from pathlib import Path
 
 from tests.support.terminal import Terminal
 
-__all__ = ["COMMAND", "PASSWORD", "Desk", "Result"]
+__all__ = ["COMMAND", "FAST", "PASSWORD", "Desk", "Result"]
 
 COMMAND = (sys.executable, "-m", "mobium_client")
+FAST = (sys.executable, "-m", "tests.support.fast_command")
+ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery"  # of nobody
 PATIENCE = 120.0
 
@@ -46,6 +48,7 @@ class Desk:
     home: Path
     password: str | None = PASSWORD
     extra: dict[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] = COMMAND  # or `FAST`, for profiles made with it
 
     @property
     def data(self) -> Path:
@@ -60,6 +63,9 @@ class Desk:
             for name, value in os.environ.items()
             if not name.startswith(("MOBIUM_", "SC_")) or name == "MOBIUM_BACKEND"
         }
+        if self.command == FAST:
+            paths = (str(ROOT), os.environ.get("PYTHONPATH", ""))
+            kept["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
         kept |= {"HOME": str(self.home), "MOBIUM_DATA_DIR": str(self.data), "COLUMNS": "80"}
         if self.password is not None:
             kept["MOBIUM_PASSWORD"] = self.password
@@ -82,7 +88,7 @@ class Desk:
     ) -> Result:
         """Run a command to its end, without a terminal. `code` is the exit code that is expected."""
         done = subprocess.run(
-            [*COMMAND, *arguments],
+            [*self.command, *arguments],
             input=b"" if given is None else given,
             capture_output=True,
             env=self.environment,
@@ -99,7 +105,7 @@ class Desk:
     def start(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         """Start a command that goes on."""
         return subprocess.Popen(
-            [*COMMAND, *arguments],
+            [*self.command, *arguments],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -110,7 +116,7 @@ class Desk:
     def terminal(self, *arguments: str, columns: int = 80, rows: int = 24) -> Terminal:
         """Run a command on a terminal."""
         environment = {name: value for name, value in self.environment.items() if name != "COLUMNS"}
-        return Terminal([*COMMAND, *arguments], environment, columns, rows)
+        return Terminal([*self.command, *arguments], environment, columns, rows)
 
 
 def descriptor_with(data: str) -> int:

@@ -7,7 +7,6 @@ real one. Not its concern: the server (tests/support/hostile.py in memory, tests
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import shutil
 import tempfile
 import time
@@ -25,6 +24,7 @@ from mobium.client.online import Online
 from mobium.client.store.database import Tx
 from mobium.client.transport import Connector
 from mobium.crypto import vault
+from tests.support.quick import derive
 
 __all__ = [
     "PASSWORD",
@@ -50,10 +50,6 @@ E = TypeVar("E", bound=Event)
 
 def fast_vault(monkeypatch: pytest.MonkeyPatch) -> None:
     """Derive vault keys with one hash."""
-
-    def derive(password: bytes, salt: bytes, _memory: int, _passes: int, _lanes: int) -> bytes:
-        return hashlib.sha256(salt + password).digest()
-
     monkeypatch.setattr(vault, "_derive", derive)
 
 

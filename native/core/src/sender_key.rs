@@ -22,6 +22,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::aead;
@@ -224,7 +225,7 @@ impl SenderChain {
     ///
     /// # Errors
     /// `Input` for a nickname of more than 255 bytes, `Refused` when the chain is used up.
-    pub fn distribution(&self, nickname: &[u8]) -> Result<Vec<u8>, Error> {
+    pub fn distribution(&self, nickname: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let length =
             u8::try_from(nickname.len()).map_err(|_| Error::Input("nickname has at most 255 bytes."))?;
         self.usable()?;
@@ -242,7 +243,7 @@ impl SenderChain {
             nickname,
         ];
         // Of the right size at once: a vector that grows leaves its bytes behind.
-        Ok(parts.concat())
+        Ok(Zeroizing::new(parts.concat()))
     }
 
     /// The size of the message that [`SenderChain::encrypt`] makes of a plaintext of this size.

@@ -254,7 +254,7 @@ fn sender_key_vectors() {
                 }
                 "distribute" => {
                     let data = chain.distribution(&bytes(&vector["nickname"])).unwrap();
-                    assert_eq!(data, bytes(&vector["data"]), "{place}");
+                    assert_eq!(*data, bytes(&vector["data"]), "{place}");
                     let reader = ReceiverChain::from_distribution(&data, &channel_id, &sender).unwrap();
                     assert_eq!(reader.nickname(), bytes(&vector["nickname"]));
                     let state = receiving(&reader);

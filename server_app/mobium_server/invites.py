@@ -46,7 +46,7 @@ class Invites:
         def turn(room: Room) -> None:
             def made(refused: Refused | None, error: Exception | None) -> None:
                 if refused is Refused.TOO_MANY:
-                    done(Denied(ErrorCode.QUEUE_FULL))
+                    done(Denied(ErrorCode.TOO_MANY_INVITES))
                 else:
                     done(new if refused is None and error is None else denied(refused))
 

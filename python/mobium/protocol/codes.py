@@ -44,6 +44,7 @@ class ErrorCode(StrEnum):
     STALE_ROSTER = "stale_roster"
     BAD_STATEMENT = "bad_statement"
     TOO_MANY_CHANNELS = "too_many_channels"
+    TOO_MANY_INVITES = "too_many_invites"
 
 
 _SENTENCES = {
@@ -64,7 +65,7 @@ _SENTENCES = {
         "This contact has published no keys on this server yet, so no conversation can begin."
     ),
     ErrorCode.BAD_PREKEYS: "The prekeys were refused.",
-    ErrorCode.QUEUE_FULL: "The recipient's mailbox is full; the message can be sent again later.",
+    ErrorCode.QUEUE_FULL: "The recipient's mailbox is full, or the channel is; it can be sent again later.",
     ErrorCode.RATE_LIMITED: "Too many requests; try again in a moment.",
     ErrorCode.TOO_MANY_CONNECTIONS: "Too many connections.",
     ErrorCode.TLS_REQUIRED: "This server takes connections over TLS only; use wss://.",
@@ -86,6 +87,7 @@ _SENTENCES = {
     ErrorCode.STALE_ROSTER: "The channel has changed meanwhile; fetch its roster and try again.",
     ErrorCode.BAD_STATEMENT: "The channel statement is malformed, unsigned by its actor, or without effect.",
     ErrorCode.TOO_MANY_CHANNELS: "You are in as many channels as this server allows; leave one first.",
+    ErrorCode.TOO_MANY_INVITES: "The channel has as many invitations as it may have; revoke one first.",
 }
 
 

@@ -7,6 +7,7 @@ its concern: what the children do.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ LIFETIME = 60.0  # seconds after which a child that nobody killed has hung
 
 def nurse(live: Callable[[dict[str, Any]], None]) -> None:
     """Fork a child for every line of JSON on standard input, and answer with how it ended."""
+    gc.freeze()  # so that no child looks through what was imported, and all of them share it
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

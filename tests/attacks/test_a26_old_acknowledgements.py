@@ -5,7 +5,7 @@ old acknowledgement on a new connection: nothing unopened is deleted (docs/PROTO
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -30,13 +30,20 @@ class Slow:
         self.begun = 0
         self.dead = False
 
-    def receive(self, tx: Tx, identity: Identity, pairs: Sequence[tuple[bytes, bytes]], now_ms: int) -> bool:
+    def receive(
+        self,
+        tx: Tx,
+        identity: Identity,
+        arrivals: Sequence[receive.Arrival],
+        now_ms: int,
+        entropy: Callable[[int], bytes],
+    ) -> bool:
         if identity.public == self._reader:
             self.begun += 1
             assert self._go.acquire(timeout=10)
             if self.dead:
                 raise StoreError("The machine has lost its power.")
-        return receive.receive(tx, identity, pairs, now_ms)
+        return receive.receive(tx, identity, arrivals, now_ms, entropy)
 
     def go(self) -> None:
         """Let one batch through."""

@@ -150,24 +150,34 @@ async def test_a_content_id_belongs_to_its_sender(folder: Path) -> None:
         assert await alice.history(carol) == ["from Carol"]
 
 
-CLASSES = ("voice_signal", "channel_message", "sender_key_distribution", "ack", "")
-CONTENTS: list[content.Content] = [
-    content.Text(bytes(16), 0, "text"),
-    content.Receipt(bytes(16), 0, "read", [bytes(16)]),
-    content.Retry(bytes(16), 0, [bytes(32)]),
+CLASSES = ("message", "channel_message", "sender_key_distribution", "voice_signal", "ack", "")
+CONTENTS: list[tuple[content.Content, str]] = [
+    (content.Text(bytes(16), 0, "text"), "message"),
+    (content.Receipt(bytes(16), 0, "read", [bytes(16)]), "message"),
+    (content.Retry(bytes(16), 0, [bytes(32)]), "message"),
+    (content.ChannelSecret(bytes(16), 0, bytes(32), bytes(32)), "message"),
+    (content.RosterHead(bytes(16), 0, bytes(32), 1, bytes(32)), "message"),
+    (content.ChainRequest(bytes(16), 0, bytes(32), 1), "message"),
+    (content.ChannelText(bytes(16), 0, "text", (1, bytes(32))), "channel_message"),
+    (content.Distribution(bytes(16), 0, bytes(142)), "sender_key_distribution"),
 ]
 
 
 @pytest.mark.parametrize("delivered_in", CLASSES)
 def test_a_known_kind_in_the_frame_of_another_is_refused(delivered_in: str) -> None:
-    assert {type(one) for one in CONTENTS} == set(get_args(content.Content))
-    for one in CONTENTS:
-        with pytest.raises(ProtocolError):
-            content.decode(content.encode(one), delivered_in)
-        assert content.decode(content.encode(one), "message") == one
+    assert {type(one) for one, _ in CONTENTS} == set(get_args(content.Content))
+    for one, belongs in CONTENTS:
+        if belongs == delivered_in:
+            assert content.decode(content.encode(one), delivered_in) == one
+        elif isinstance(one, content.ChannelText) and delivered_in == "message":
+            # Whoever encrypted it pairwise might as well have written it so: it is a text to one person.
+            assert isinstance(content.decode(content.encode(one), delivered_in), content.Text)
+        else:
+            with pytest.raises(ProtocolError):
+                content.decode(content.encode(one), delivered_in)
 
 
 def test_without_the_classes_any_frame_brings_any_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = type(CONTENTS[0])
-    monkeypatch.setattr(content, "_form", lambda _kind, _class: kind)  # the defence, off
-    assert content.decode(content.encode(CONTENTS[0]), "voice_signal") == CONTENTS[0]
+    one, _ = CONTENTS[0]
+    monkeypatch.setattr(content, "_form", lambda _kind, _class: type(one))  # the defence, off
+    assert content.decode(content.encode(one), "voice_signal") == one

@@ -149,9 +149,10 @@ def decode(plaintext: bytes, delivery_class: str) -> Content | Unknown:
     if type(kind) is not str:
         raise ProtocolError("The content has no kind.")
     try:
-        return msgspec.convert(fields, _form(kind, delivery_class), builtin_types=_NATIVE)
+        found: Content | Unknown = msgspec.convert(fields, _form(kind, delivery_class), builtin_types=_NATIVE)
     except msgspec.ValidationError as error:
         raise ProtocolError("The content is malformed.") from error
+    return found
 
 
 def _form(kind: str, delivery_class: str) -> Any:

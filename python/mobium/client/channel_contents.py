@@ -11,7 +11,7 @@ from typing import Final
 from mobium.client import chains as opening
 from mobium.client.entries import Setting, open_waiting
 from mobium.client.rosters import heard_head, roster_of, take_secret
-from mobium.client.store import chains, channels, meta, posts
+from mobium.client.store import chains, channels, meta, outgoing, posts
 from mobium.client.store.channels import ChannelRow
 from mobium.client.store.database import Tx
 from mobium.client.store.peers import Peer
@@ -53,10 +53,16 @@ def _answer(tx: Tx, setting: Setting, row: ChannelRow, peer: Peer) -> None:
     name, day = f"chain requests of {row.id} {peer.id}", setting.now_ms // 86_400_000
     last, count = divmod(meta.get(tx, name, 0), _ANSWERS + 1)
     count = count + 1 if last == day else 1
-    data = opening.distribution(tx, row, meta.get(tx, "name", ""))
-    if count > _ANSWERS or data is None:
+    if count > _ANSWERS:
         return
     meta.put(tx, name, day * (_ANSWERS + 1) + count)
+    if row.private and row.secret is not None:
+        # Whoever asks may have been brought back from words alone, and then lacks the secret too.
+        told = ChannelSecret(setting.entropy(16), setting.now_ms, row.key, row.secret)
+        outgoing.add(tx, peer.id, content.encode(told), None, setting.now_ms // 1000)
+    data = opening.distribution(tx, row, meta.get(tx, "name", ""))
+    if data is None:
+        return
     given = Distribution(setting.entropy(16), setting.now_ms, data)
     posts.add_handout(tx, row.id, peer.id, content.encode(given), setting.now_ms // 1000)
     chains.hand(tx, row.id, [peer.id])

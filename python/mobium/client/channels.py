@@ -309,6 +309,7 @@ def _forget(tx: Tx, channel: str) -> None:
     row = labels.resolve(tx, channel)
     if row.state == "member":
         raise InvalidInput("Leave the channel before you forget it.")
+    channels.note_forgotten(tx, row.key)
     channels.forget(tx, row.id)
     tx.rosters.remove(tx, row.id)
 

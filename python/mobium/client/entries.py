@@ -145,8 +145,8 @@ def _take_own(tx: Tx, setting: Setting, row: ChannelRow, number: int, payload: b
     return row
 
 
-def own_taken(tx: Tx, channel: int, post: posts.Post, number: int) -> None:
-    """The server has taken a message of one's own."""
+def own_taken(tx: Tx, channel: int, post: posts.Post, number: int | None) -> None:
+    """The server has taken a message of one's own; None if it does not say where any more."""
     posts.drop(tx, post.id)
     chains.settle_own(tx, channel)
     lines.number_own(tx, post.message, number)

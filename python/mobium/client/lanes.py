@@ -31,7 +31,6 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 class _Flight(msgspec.Struct):
-    row: int
     peer: int
     since: float
     answered: bool = False
@@ -80,7 +79,7 @@ class Lanes:
         lane.popleft()
         if not lane:
             del self._ready[ready.peer]
-        self._flights[ready.message.id] = _Flight(ready.row, ready.peer, now)
+        self._flights[ready.message.id] = _Flight(ready.peer, now)
 
     def answered(self, delivery: bytes) -> int | None:
         """The server has answered for a delivery id; returns the peer, or None if that was not under way."""
@@ -110,17 +109,16 @@ class Lanes:
         """What was answered for a delivery id is stored."""
         self._flights.pop(delivery, None)
 
-    def rows(self) -> set[int]:
-        """The rows that are not to be taken from the store."""
-        ready = {each.row for lane in self._ready.values() for each in lane}
-        return ready | {flight.row for flight in self._flights.values()}
-
     def busy(self, now: float) -> set[int]:
-        """The peers for whom nothing is to be taken from the store."""
+        """The peers of whom something is ready, or who are held: nothing is to be taken from the store for
+        them.
+        """
         return self._ready.keys() | {peer for peer in self._holds if self._held(peer, now)}
 
     def flying(self) -> set[int]:
-        """The peers to whom something is under way, or answered and not settled."""
+        """The peers to whom something is under way, or answered and not settled: for them neither, since a
+        refusal would be overtaken.
+        """
         return {flight.peer for flight in self._flights.values()}
 
     def overdue(self, now: float) -> None:

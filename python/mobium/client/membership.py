@@ -30,7 +30,9 @@ from mobium.protocol.messages import (
     ClientMessage,
     CreateChannel,
     Entry,
+    GetHistory,
     GetMembers,
+    History,
     JoinChannel,
     LeaveChannel,
     RosterAppend,
@@ -124,12 +126,11 @@ class Membership:
             except ServerRefused:
                 await core.store.run(_give_up_joining, row.id)
                 raise
-        else:
-            # The answer to an earlier try was lost, or the profile was brought back from words alone.
+        else:  # the answer to an earlier try was lost, or the profile was brought back from words alone
             row = await core.store.run(
                 _begin_joining, link, self._host, roster.access is Access.PRIVATE, core.now()
             )
-            raws, roster, appended = await self._where(raws, roster)
+            raws, roster, appended = await self._place(raws, roster, known is not None)
         await core.store.run(_enter, self._setting(), row.id, raws, roster, appended)
         self._sync.fetch(row.id)
         return row.id
@@ -197,8 +198,41 @@ class Membership:
                 break
         return raws
 
-    async def _where(self, raws: list[bytes], roster: Roster) -> tuple[list[bytes], Roster, Appended]:
-        """The place of the newest statement, where one begins who was a member before this store existed."""
+    async def adopt(self, key: bytes) -> None:
+        """Enter a channel (32 bytes) of which the server says that this identity is a member: the answer to a
+        join was lost, or the profile was brought back from its words.
+
+        The server cannot invent one, since one's own signature stands in the roster.
+        """
+        core = self._core
+        row = await core.store.run(channels.by_key, key)
+        raws, roster = await self._peek(JoinLink(key))
+        if roster.role(core.identity.public) is None:
+            if row is None:
+                await core.store.run(channels.note_forgotten, key)
+            return
+        known = row is not None
+        if row is None:
+            private = roster.access is Access.PRIVATE
+            row = await core.store.run(channels.add, key, self._host, private, None, core.now())
+        raws, roster, appended = await self._place(raws, roster, known)
+        await core.store.run(_enter, self._setting(), row.id, raws, roster, appended)
+        self._sync.fetch(row.id)
+
+    async def _place(
+        self, raws: list[bytes], roster: Roster, joining: bool
+    ) -> tuple[list[bytes], Roster, Appended]:
+        """Where somebody begins to read whom the roster has already: at one's own join if that was just now;
+        at the newest statement if this store did not exist then, since what came before cannot be opened.
+        """
+        if joining:
+            first = await self._request(GetHistory(roster.channel_id, 0, 1))
+            if not isinstance(first, History) or not first.entries:
+                raise ProtocolError("The server answered a question about a channel with something else.")
+            index = roster.joined(self._core.identity.public)
+            if index is None or first.entries[0].statement != raws[index]:
+                raise ProtocolError("The server shows another place of your joining than the roster has.")
+            return raws, roster, Appended(roster.channel_id, index, first.entries[0].number)
         answer = await self._request(GetMembers(roster.channel_id, roster.index))
         if not isinstance(answer, RosterPage) or answer.start != roster.index or not answer.statements:
             raise ProtocolError("The server answered a question about members with something else.")
@@ -215,11 +249,13 @@ class Membership:
         """
         core = self._core
         for attempt in range(_TRIES):
-            raw, index = await core.store.run(self._sign, row.id, change)
+            raw, index, secret = await core.store.run(self._sign, row.id, change)
             asked = LeaveChannel(raw) if change.kind is Kind.LEAVE else RosterAppend(raw)
             try:
                 appended = await self._append(asked, row.key, index)
             except ServerRefused as error:
+                if secret is not None:
+                    await core.store.run(channels.drop_secret, row.id, secret)
                 if error.code != ErrorCode.STALE_ROSTER or attempt == _TRIES - 1:
                     raise
                 await self._catch_up(row)
@@ -228,7 +264,8 @@ class Membership:
             self._sync.fetch(row.id)
             return
 
-    def _sign(self, tx: Tx, channel: int, change: Change) -> tuple[bytes, int]:
+    def _sign(self, tx: Tx, channel: int, change: Change) -> tuple[bytes, int, bytes | None]:
+        """The statement, its index, and the secret that was drawn for it."""
         core = self._core
         row = channels.by_id(tx, channel)
         _check_state(row)
@@ -246,7 +283,7 @@ class Membership:
         if change.fresh_secret and row.private and secret is not None:
             # Before the server has it: only this profile knows the secret, and a crash must not lose it.
             channels.add_secret(tx, row.id, secret, mine=True, now=core.now())
-        return raw, roster.index + 1
+        return raw, roster.index + 1, secret if change.fresh_secret else None
 
     async def _catch_up(self, row: ChannelRow) -> None:
         """Fetch and verify the statements that came in between."""

@@ -82,7 +82,7 @@ class Online:
         self.receipts = Receipts(core, receipt_delay, self.outbox.wake)
         self.repair = Repair(core, self.link.request, self.outbox.wake, lambda: self.inbox.drained)
         self.upkeep = Upkeep(core, self.link.request, address.host)
-        self.sync = Sync(core, address.host, self.request, self.wake, self._hold_posts)
+        self.sync = Sync(core, address.host, self.request, self.wake, self._hold_posts, self._adopt)
         self.postbox = Postbox(
             core, address.host, self._pace, self.link.send, self.link.request, self.sync.fetch_rosters
         )
@@ -121,6 +121,9 @@ class Online:
         """Ask the server, at the pace that it allows. Raises ServerRefused, NotConnected."""
         await self._pace.take()
         return await self.link.request(message)
+
+    async def _adopt(self, key: bytes) -> None:
+        await self.membership.adopt(key)
 
     def _hold_posts(self, channel: int) -> None:
         self.postbox.hold(channel)

@@ -167,19 +167,16 @@ class Outbox:
         """Take what waits from the store, encrypted; returns whether there was anything."""
         core, moment = self._core, (self._connection, self._recalls)
         self._looked_at = self._time()
-        rows, busy = self._lanes.rows(), self._lanes.busy(self._looked_at) | self._beginning
-        prepared = await core.store.run(
-            _prepare, rows, busy, _BATCH, self._message_size, core.now(), core.entropy
-        )
+        # Nothing behind what may still be refused: the refusal could come, and pass, before this returns.
+        busy = self._lanes.busy(self._looked_at) | self._lanes.flying() | self._beginning
+        prepared = await core.store.run(_prepare, busy, _BATCH, self._message_size, core.now(), core.entropy)
         if moment != (self._connection, self._recalls):
             return True  # what was true then may not be now
         for peer in prepared.without_session:
             self._beginning.add(peer.id)
             group.create_task(self._begin(peer))
-        busy = self._lanes.busy(self._time())
         for ready in prepared.ready:
-            if ready.peer not in busy:  # by a refusal that came meanwhile
-                self._lanes.add(ready)
+            self._lanes.add(ready)
         return bool(prepared.ready or prepared.without_session or prepared.failed)
 
     async def _settle(self) -> None:
@@ -240,21 +237,20 @@ def begin_session(tx: Tx, identity: Identity, peer_id: int, bundle: Bundle, now:
 
 def _prepare(
     tx: Tx,
-    under_way: Collection[int],
-    held: Collection[int],
+    busy: Collection[int],
     limit: int,
     message_size: int,
     now: int,
     entropy: Callable[[int], bytes],
 ) -> _Prepared:
-    """The next rows that can go out, encrypted; and the peers to whom something would go if there were a
-    session.
+    """The next rows that can go out to peers that are not `busy`, encrypted; and the peers to whom something
+    would go if there were a session.
 
     What is larger than this server takes fails here: it would close the connection over it, each time anew.
     """
     prepared = _Prepared()
     known: dict[int, Peer] = {}
-    for row in outgoing.waiting(tx, under_way, held, limit):
+    for row in outgoing.waiting(tx, busy, limit):
         peer = known.setdefault(row.peer, peers.by_id(tx, row.peer))
         if peer in prepared.without_session:
             continue

@@ -245,9 +245,11 @@ def settle(tx: Tx, answers: Collection[tuple[bytes, Accepted | Error]], now: int
 
 def _settle_post(tx: Tx, post: Post, answer: Accepted | Error, stale: set[int]) -> None:
     if isinstance(answer, Accepted):
-        number = answer.number or 0
+        number = answer.number
         own_taken(tx, post.channel, post, number)
         row = channels.by_id(tx, post.channel)
+        if number is None:
+            return  # it was taken so long ago that its entry has expired
         if number == row.cursor + 1:
             channels.update(tx, row.id, cursor=number, head=max(row.head, number))
         else:
@@ -257,6 +259,9 @@ def _settle_post(tx: Tx, post: Post, answer: Accepted | Error, stale: set[int]) 
     if code in (ErrorCode.STALE_ROSTER, ErrorCode.NOT_A_MEMBER):
         stale.add(post.channel)
     if code == ErrorCode.STALE_ROSTER:
+        # There is a newer statement, then, and nothing leaves before it was seen.
+        row = channels.by_id(tx, post.channel)
+        channels.update(tx, row.id, server_index=max(row.server_index, post.index + 1))
         # Somebody has come or gone: it is encrypted anew for who is in now. The number of the chain is used
         # again, under another salt, since nobody was shown what was refused.
         posts.unseal(tx, post.id)

@@ -15,7 +15,7 @@ from typing import Final
 from mobium.client.core import Core
 from mobium.client.entries import Setting, take_entries
 from mobium.client.rosters import extend, mend, rolled_back, roster_of
-from mobium.client.store import chains, channels, outgoing
+from mobium.client.store import chains, channels, lines, messages, outgoing
 from mobium.client.store.channels import ChannelRow
 from mobium.client.store.database import Tx
 from mobium.errors import NotConnected, ProtocolError, ServerRefused
@@ -41,6 +41,9 @@ __all__ = ["Push", "Sync"]
 _WAITING: Final = 256  # pushes that are held; what comes beyond is fetched by number instead
 _BATCH: Final = 64  # pushes in one transaction
 _RETRY: Final = 5.0  # seconds until a fetch that failed is tried again
+_BEHIND: Final = (
+    "There is word of a newer list of members than the server shows; nothing is sent before it was seen."
+)
 _LISTS: Final = 100  # pages of channels that are asked for; more than any member can have
 
 Push = ChannelMessage | RosterPage | ChannelHead
@@ -50,7 +53,8 @@ Request = Callable[[ClientMessage], Awaitable[ServerMessage]]
 class Sync:
     """Keeps the channels of one server at their heads while there is a connection.
 
-    `changed()` is called when something may go out; `held(channel)` when a roster stays behind.
+    `changed()` is called when something may go out; `held(channel)` when a roster stays behind; `adopt(key)`
+    for a channel that the server lists and that this profile has not entered yet.
     """
 
     def __init__(
@@ -60,12 +64,14 @@ class Sync:
         request: Request,
         changed: Callable[[], None],
         held: Callable[[int], None],
+        adopt: Callable[[bytes], Awaitable[None]],
     ) -> None:
         self._core = core
         self._host = host
         self._request = request
         self._changed = changed
         self._held = held
+        self._adopt = adopt
         self._pushes: deque[Push] = deque()
         self._lost: set[bytes] = set()
         self._behind: set[int] = set()
@@ -172,9 +178,11 @@ class Sync:
             answer = await self._request(GetChannels(after))
             if not isinstance(answer, Channels):
                 raise ProtocolError("The server answered a question about channels with something else.")
-            known, behind, rosters = await self._core.store.run(
+            known, behind, rosters, strange = await self._core.store.run(
                 _compare, self._host, answer.channels, self._core.now_ms()
             )
+            for key in strange:
+                await self._adopt(key)
             listed |= known
             self._behind |= behind
             self._rosters |= rosters
@@ -287,14 +295,21 @@ def _is_behind(tx: Tx, row: ChannelRow) -> bool:
 
 def _compare(
     tx: Tx, host: str, states: Sequence[ChannelState], now_ms: int
-) -> tuple[set[int], set[int], set[int]]:
-    """The listed channels that are known, those with entries to fetch, and those with statements to fetch."""
+) -> tuple[set[int], set[int], set[int], list[bytes]]:
+    """The listed channels that are known, those with entries to fetch, those with statements to fetch, and
+    the keys of those that this profile has not entered yet.
+    """
+    strange: list[bytes] = []
     known: set[int] = set()
     behind: set[int] = set()
     rosters: set[int] = set()
     for state in states:
         row = channels.by_key(tx, state.channel_id)
-        if row is None or row.host != host:
+        if row is None or row.state == "joining":
+            if row is not None or not channels.was_forgotten(tx, state.channel_id):
+                strange.append(state.channel_id)
+            continue
+        if row.host != host:
             continue
         known.add(row.id)
         if row.state not in ("member", "broken"):
@@ -316,7 +331,7 @@ def _compare(
             channels.update(tx, row.id, drained_at=now_ms // 1000)
         if _is_behind(tx, row):
             rosters.add(row.id)
-    return known, behind, rosters
+    return known, behind, rosters, strange
 
 
 def _note_unlisted(tx: Tx, host: str, listed: set[int]) -> None:
@@ -350,7 +365,11 @@ def _take_roster(tx: Tx, setting: Setting, channel: int, page: RosterPage) -> bo
     row = channels.by_id(tx, channel)
     row = channels.update(tx, row.id, server_index=max(row.server_index, page.newest))
     row = extend(tx, setting.identity, row, page.start, page.statements, setting.now_ms, setting.entropy)
-    return not _is_behind(tx, row)
+    behind = _is_behind(tx, row)
+    if behind and not page.statements:
+        for message in lines.own_queued(tx, row.id):
+            messages.set_state(tx, message, "queued", "roster_behind", _BEHIND)
+    return not behind
 
 
 def _ask_for_chains(tx: Tx, now_ms: int, entropy: Callable[[int], bytes]) -> float | None:

@@ -23,16 +23,20 @@ __all__ = [
     "by_name",
     "claims",
     "drop_claims",
+    "drop_secret",
+    "drop_secrets",
     "every",
     "is_fellow",
     "member_names",
     "name_member",
     "note_claim",
     "note_evidence",
+    "note_forgotten",
     "of_host",
     "remove_member",
     "secrets",
     "update",
+    "was_forgotten",
 ]
 
 ChannelStatus = Literal["joining", "member", "left", "removed", "banned", "broken"]
@@ -220,6 +224,16 @@ def note_evidence(tx: Tx, channel: int, index: int, mine: bytes, other: bytes, n
     tx.execute("INSERT INTO evidence VALUES (?, ?, ?, ?, ?)", channel, index, mine, other, now)
 
 
+def note_forgotten(tx: Tx, key: bytes) -> None:
+    """Nothing is to be known of a channel (32 bytes) any more, even if a server lists it."""
+    tx.execute("INSERT OR REPLACE INTO meta VALUES (?, 1)", f"forgotten {key.hex()}")
+
+
+def was_forgotten(tx: Tx, key: bytes) -> bool:
+    """Whether a channel was forgotten, or is none of this profile's."""
+    return tx.one("SELECT 1 FROM meta WHERE name = ?", f"forgotten {key.hex()}") is not None
+
+
 def add_secret(tx: Tx, channel: int, secret: bytes, mine: bool, now: int) -> None:
     """Keep a secret (32 bytes) whose key may come into force."""
     tx.execute("INSERT OR IGNORE INTO spare_secret VALUES (?, ?, ?, ?)", channel, secret, mine, now)
@@ -234,6 +248,11 @@ def secrets(tx: Tx, channel: int) -> list[tuple[bytes, bool]]:
     """The kept secrets, and whether each is one's own."""
     rows = tx.all("SELECT secret, mine FROM spare_secret WHERE channel = ?", channel)
     return [(row[0], bool(row[1])) for row in rows]
+
+
+def drop_secret(tx: Tx, channel: int, secret: bytes) -> None:
+    """A statement with the key of a kept secret was refused."""
+    tx.execute("DELETE FROM spare_secret WHERE channel = ? AND secret = ?", channel, secret)
 
 
 def drop_secrets(tx: Tx, channel: int) -> None:

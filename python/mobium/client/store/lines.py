@@ -63,12 +63,13 @@ def add_own(tx: Tx, channel: int, content_id: bytes, text: str, now_ms: int) -> 
     )  # fmt: skip
 
 
-def number_own(tx: Tx, row: int, number: int) -> None:
-    """The server has taken a message of one's own, at this number."""
+def number_own(tx: Tx, row: int, number: int | None) -> None:
+    """The server has taken a message of one's own, at this number if it still knows."""
     found = tx.one("SELECT state, content FROM message WHERE id = ? AND outgoing = 1", row)
     if found is None:
         return
-    tx.execute("UPDATE OR IGNORE message SET number = ? WHERE id = ?", number, row)
+    if number is not None:
+        tx.execute("UPDATE OR IGNORE message SET number = ? WHERE id = ?", number, row)
     if found[0] != "sent":
         tx.execute("UPDATE message SET state = 'sent', code = '', reason = '' WHERE id = ?", row)
         tx.emit(MessageStateChanged(found[1].hex(), "sent"))

@@ -91,14 +91,11 @@ def seal(tx: Tx, row: int, delivery: bytes, payload: bytes) -> None:
     )
 
 
-def waiting(
-    tx: Tx, without_rows: Collection[int], without_peers: Collection[int], limit: int
-) -> list[Queued]:
-    """The first rows in the order of sending, without those rows, those peers, and whom nothing may reach."""
+def waiting(tx: Tx, without_peers: Collection[int], limit: int) -> list[Queued]:
+    """The first rows in the order of sending, without those peers, and whom nothing may reach."""
     rows = tx.all(
         f"SELECT outbox.{_COLUMNS.replace(', ', ', outbox.')} FROM outbox JOIN peer ON peer.id = outbox.peer"  # noqa: S608
         " WHERE NOT blocked AND trust != 'changed'"
-        f" AND outbox.id NOT IN ({','.join(map(str, without_rows))})"
         f" AND outbox.peer NOT IN ({','.join(map(str, without_peers))})"
         " ORDER BY outbox.id LIMIT ?",
         limit,

@@ -25,12 +25,16 @@ def test_a_lane_sends_one_at_a_time_and_lanes_do_not_wait_for_each_other() -> No
     for each in (ready(1), ready(2), ready(3, peer=2)):
         lanes.add(each)
     assert [send(lanes, 0), send(lanes, 0), send(lanes, 0)] == [ready(1), ready(3, 2), None]
-    assert lanes.rows() == {1, 2, 3}
+    assert (lanes.busy(0), lanes.flying()) == ({1}, {1, 2})
     assert lanes.answered(ready(1).message.id) == 1
     assert lanes.answered(ready(1).message.id) is None, "one answer counts"
     assert send(lanes, 0) == ready(2)
+    assert lanes.busy(0) == set()
+    lanes.answered(ready(2).message.id)
     lanes.settled(ready(1).message.id)
-    assert lanes.rows() == {2, 3}
+    assert lanes.flying() == {1, 2}, "the second is answered, and not settled"
+    lanes.settled(ready(2).message.id)
+    assert lanes.flying() == {2}
 
 
 def test_a_held_lane_waits_longer_each_time_until_one_is_taken() -> None:
@@ -62,9 +66,9 @@ def test_an_overdue_answer_puts_the_message_first_again() -> None:
     lanes.add(ready(2))
     send(lanes, 0)
     lanes.overdue(29.9)
-    assert lanes.rows() == {1, 2}
+    assert (lanes.busy(30), lanes.flying()) == ({1}, {1})
     lanes.overdue(30)
-    assert lanes.rows() == set(), "both are taken from the store again, in order"
+    assert (lanes.busy(30), lanes.flying()) == (set(), set()), "both are taken from the store again, in order"
 
 
 def test_whatever_is_refused_each_lane_delivers_in_order(seed: int) -> None:
@@ -76,12 +80,13 @@ def test_whatever_is_refused_each_lane_delivers_in_order(seed: int) -> None:
         taken: dict[int, list[int]] = defaultdict(list)
         flying: list[Ready] = []
         while waiting:
-            busy, rows = lanes.busy(now), lanes.rows()
+            busy = lanes.busy(now) | lanes.flying()
             for row, peer in sorted(waiting.items()):
-                if peer not in busy and row not in rows and chance.random() < 0.9:
-                    lanes.add(ready(row, peer))
-                elif peer not in busy and row not in rows:
+                if peer in busy:
+                    continue
+                if chance.random() < 0.1:
                     break  # a batch ends
+                lanes.add(ready(row, peer))
             while (found := send(lanes, now)) is not None:
                 flying.append(found)
             chance.shuffle(flying)
@@ -103,6 +108,6 @@ def test_whatever_is_refused_each_lane_delivers_in_order(seed: int) -> None:
                 flying.clear()
             now += chance.choice((0.1, 1.0, 20.0))
             lanes.overdue(now)
-            flying = [each for each in flying if each.row in lanes.rows()]
+            flying = [each for each in flying if each.peer in lanes.flying()]
         assert all(rows == sorted(rows) for rows in taken.values())
         assert sum(map(len, taken.values())) == 59

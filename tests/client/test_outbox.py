@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from typing import Any
+
 import pytest
 
+from mobium.client import outbox
 from mobium.client.maintenance import maintain
 from mobium.client.pace import Pace
 from mobium.errors import InvalidInput, MobiumError, ServerRefused
 from mobium.protocol import messages as m
 from mobium.protocol.codes import ErrorCode
-from tests.support.engines import Ear, World, inside, settle, tx
+from tests.support.engines import PATIENCE, Ear, World, inside, online, settle, tx
 from tests.support.hostile import Envelope, HostileServer, altered
 
 
@@ -56,6 +61,42 @@ async def test_what_is_refused_for_now_is_kept_and_goes_out_in_order(
     assert [line.reason for line in await alice.history("Bob")] == [""] * 6
     firsts = set(refusing.refused[:1])
     assert any(each.payload in firsts for each in server.sent[1:]), "the same bytes go again"
+
+
+async def test_nothing_overtakes_a_refusal_that_passes_while_the_store_is_slow(
+    world: World, server: HostileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is looked for while the first is under way; the first's refusal comes, and its short pause
+    ends, before the store has answered.
+    """
+    alice, bob = await world.pair()
+    ear = Ear(bob)
+    honest, forward, real = server.cheat.answer, server.cheat.forward, outbox._prepare
+    looking, go = threading.Event(), threading.Event()
+
+    def slow(*args: Any) -> Any:
+        looking.set()
+        assert go.wait(PATIENCE)
+        return real(*args)
+
+    server.cheat.answer, server.cheat.forward = lambda _: None, lambda _: ()
+    before = len(server.sent)
+    await alice.send("Bob", "first")
+    await server.sent_count(before + 1)
+    monkeypatch.setattr(outbox, "_prepare", slow)
+    looking.clear()
+    await alice.send("Bob", "second")
+    await asyncio.to_thread(looking.wait, PATIENCE)
+    server.cheat.answer, server.cheat.forward = honest, forward
+    refused = server.sent[-1].id
+    await server.say(bytes.fromhex(alice.me), m.Error("rate_limited", "", None, refused, 0.01))
+    lanes = online(alice).outbox._lanes
+    async with asyncio.timeout(PATIENCE):
+        while not lanes._holds:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    await asyncio.sleep(0.05)
+    go.set()
+    assert await ear.texts(2) == ["first", "second"]
 
 
 async def test_a_full_mailbox_does_not_hold_up_another_contact(world: World, server: HostileServer) -> None:

@@ -122,15 +122,13 @@ class Channels:
             if isinstance(room, Room):
                 self._rooms.take_turn(room, lambda: self._append(room, desk, statement, invite, done))
             elif creates and room.code is ErrorCode.UNKNOWN_CHANNEL:
-                self._create(desk, statement, channel, done)
+                self._create(statement, channel, done)
             else:
                 done(room)
 
         self._rooms.find(channel, found)
 
-    def _create(
-        self, desk: Desk, statement: Statement, channel: bytes, done: Callable[[Place | Denied], None]
-    ) -> None:
+    def _create(self, statement: Statement, channel: bytes, done: Callable[[Place | Denied], None]) -> None:
         try:
             roster = Roster.begin(statement.raw)
         except RosterError as error:
@@ -150,12 +148,9 @@ class Channels:
                 done(Place(channel, 0, result))
                 return
             self._creations.give_back(statement.actor)
-            if result is Refused.STALE:  # it came twice, and stands by now
-                self.append(desk, statement.raw, (Kind.CREATE,), None, done)
-            else:
-                done(denied(result))
+            done(denied(result))
 
-        self._rooms.do(None, lambda: self._storage.place(new, None, 0), placed)
+        self._rooms.begin(channel, lambda: self._storage.place(new, None, 0), placed)
 
     def _append(
         self,

@@ -118,7 +118,10 @@ def _networks(value: str) -> tuple[Network, ...]:
 def _origins(value: str) -> tuple[str, ...]:
     origins = []
     for part in _list(value):
-        url = urlsplit(part)
+        try:
+            url = urlsplit(part)
+        except ValueError:
+            url = urlsplit("")
         if part != "*" and (
             url.scheme not in ("http", "https") or not url.netloc or part != f"{url.scheme}://{url.netloc}"
         ):

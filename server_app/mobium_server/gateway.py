@@ -181,9 +181,8 @@ class Wire(asyncio.BufferedProtocol):
             log.debug("TLS failed: %s", error.reason)
             self._stage = Stage.CLOSING
             self._transport.close()
-        except Exception:
-            log.exception("A connection failed.")
-            self._listener.counters.internal += 1
+        except Exception as error:  # noqa: BLE001 - the outermost edge of a connection
+            self._listener.failed(error)
             self.close(INTERNAL_ERROR)
 
     def eof_received(self) -> bool | None:

@@ -130,7 +130,10 @@ class Routes:
         """
         if origin is None or self._listed(origin):
             return True
-        url = urlsplit(origin)
+        try:
+            url = urlsplit(origin)
+        except ValueError:  # brackets without an address between them, and the like
+            return False
         return (
             url.netloc.lower() == host.lower() != ""
             and url.hostname is not None

@@ -7,7 +7,6 @@ Not its concern: what happens on a connection (`mobium_server.gateway`).
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 from collections.abc import Callable
 from typing import Protocol
@@ -15,14 +14,13 @@ from typing import Protocol
 from mobium.protocol.connection import ServerConnection
 from mobium_server.config import Settings
 from mobium_server.door import Guest
+from mobium_server.faults import Faults
 from mobium_server.hub import Hub
 from mobium_server.reception import Reception
 from mobium_server.stats import Counters
 from mobium_server.tls import Certificates
 
 __all__ = ["Listener", "Wired"]
-
-log = logging.getLogger(__name__)
 
 READ_SIZE = 65_536  # bytes taken from a socket at once, into one buffer for all
 BACKLOG = 1_024
@@ -63,6 +61,7 @@ class Listener:
         self.lines: set[Wired] = set()
         self.door = reception.door
         self.stopping = False
+        self._faults = Faults(self.loop.time)
         self._buffer = memoryview(bytearray(READ_SIZE))
         self._dirty: list[Wired] = []
         self._server: asyncio.Server | None = None
@@ -106,6 +105,11 @@ class Listener:
         if not self.lines:
             self._empty.set()
 
+    def failed(self, error: Exception) -> None:
+        """A connection failed by a fault of the server."""
+        self.counters.internal += 1
+        self._faults.note(error)
+
     # ------------------------------------------------------------ buffers
 
     def read_buffer(self) -> memoryview:
@@ -125,8 +129,7 @@ class Listener:
         for wire in dirty:
             try:
                 wire.flush()
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - the outermost edge of a connection
                 # Whatever is wrong with this connection, the others in the same turn get their frames.
-                log.exception("A connection failed.")
-                self.counters.internal += 1
+                self.failed(error)
                 wire.drop()

@@ -64,15 +64,15 @@ class Reception:
         if self._settings.require_tls and not encrypted and not (asked.path == "/health" and local):
             self._counters.refused += 1
             return plain(403, sentence(ErrorCode.TLS_REQUIRED))
+        wait = self._admission(visitor.address)
+        if wait:
+            return plain(429, sentence(ErrorCode.RATE_LIMITED), Retry_After=str(int(wait) + 1))
         opening = asked.path == "/ws" and asked.method == "GET"
         if opening and not self._routes.may_open_socket(asked.origin, asked.host):
             self._counters.refused += 1
             return plain(
                 403, "This web origin may not use this server; its operator can add it to SC_CORS_ORIGINS."
             )
-        wait = self._admission(visitor.address)
-        if wait:
-            return plain(429, sentence(ErrorCode.RATE_LIMITED), Retry_After=str(int(wait) + 1))
         if opening:
             return Entry.ADMITTED if place else Entry.NO_ROOM
         if not place:

@@ -86,10 +86,12 @@ class Rooms:
             self._rooms.move_to_end(channel)
             use(room)
             return
-        waiting = self._loading.setdefault(channel, [])
-        waiting.append(use)
-        if len(waiting) == 1:
-            self._load(channel, None)
+        waiting = self._loading.get(channel)
+        if waiting is not None:
+            waiting.append(use)
+            return
+        self._loading[channel] = [use]
+        self._load(channel, None)
 
     def _load(self, channel: bytes, begun: Roster | None) -> None:
         start = begun.index + 1 if begun is not None else 0
@@ -124,7 +126,31 @@ class Rooms:
 
     def _found(self, channel: bytes, room: Room | Denied) -> None:
         for use in self._loading.pop(channel):
-            use(room)
+            begun = self._loading.get(channel)  # by the one before
+            if begun is not None:
+                begun.append(use)
+            else:
+                use(room)
+
+    def begin(
+        self, channel: bytes, job: Callable[[], T], done: Callable[[T | None, Exception | None], None]
+    ) -> None:
+        """Let a channel begin that was not found: run `job` on the storage, then `done`, which keeps the
+        room if there is one now. Whoever asks for it meanwhile waits.
+        """
+        self._loading[channel] = []
+
+        def placed(result: T | None, error: Exception | None) -> None:
+            done(result, error)
+            room = self._rooms.get(channel)
+            if room is not None:
+                self._found(channel, room)
+            elif self._loading[channel]:
+                self._load(channel, None)
+            else:
+                del self._loading[channel]
+
+        self.do(None, job, placed)
 
     def keep(self, roster: Roster) -> Room:
         """The room of a roster that stands on the disk."""

@@ -436,7 +436,7 @@ CHANGES: dict[str, Callable[[Storage], object]] = {
 
 def everything(storage: SqliteStorage) -> list[object]:
     return [
-        storage.connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()  # noqa: S608
+        storage.connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
         for table in ("channels", "statements", "members", "posts", "invites")
     ]
 

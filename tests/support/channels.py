@@ -5,7 +5,9 @@ Not its concern: what is tested.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 from typing import Any
 
 from mobium.protocol import messages as m
@@ -22,6 +24,8 @@ from mobium.protocol.roster import (
     peek_input,
 )
 from mobium.signing import SigningKey
+from mobium_server import app
+from mobium_server.config import database_path
 from tests.support.server import Client, Person, Refused
 
 NOBODY = SigningKey.from_seed(b"n" * 32).public
@@ -207,3 +211,24 @@ async def refused(one: Client, message: Any) -> str:
     except Refused as refusal:
         return refusal.code
     raise AssertionError("unreachable")
+
+
+# ---------------------------------------------------------------- the database
+
+
+def rows(running: app.Server) -> dict[str, list[Any]]:
+    """Everything that the database of a server holds about channels, and all deliveries."""
+    path = database_path(running.settings.database_url)
+    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        return {
+            table: connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
+            for table in ("channels", "statements", "members", "posts", "invites", "messages")
+        }
+
+
+async def refused_in_vain(running: app.Server, one: Client, message: Any) -> str:
+    """The code with which the server refuses a request, which has changed nothing."""
+    before = rows(running)
+    code = await refused(one, message)
+    assert rows(running) == before
+    return code

@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 
 from mobium_server import __version__, app
+from mobium_server.limits import Rate
 from tests.support.raw import UPGRADE, exchange, handshake, parse, request
 from tests.support.server import client, server
 
@@ -153,6 +154,10 @@ async def test_cors_with_a_list(tmp_path: Path) -> None:
         ("null", "localhost:8443", False),
         ("", "", False),
         ("http://localhost:8443.evil.example", "localhost:8443", False),
+        ("http://[x", "localhost:8443", False),  # what no parser of addresses takes
+        ("http://[x", "[x", False),
+        ("http://\u2100.example", "localhost:8443", False),
+        ("http://localhost:99999999", "localhost:8443", False),
     ],
 )
 async def test_which_pages_may_open_a_socket(
@@ -166,6 +171,15 @@ async def test_which_pages_may_open_a_socket(
             assert b"SC_CORS_ORIGINS" in response.body
         assert "Server" not in response.headers
         assert "Sec-WebSocket-Extensions" not in response.headers
+
+
+async def test_a_flood_from_a_wrong_origin_meets_the_rate_and_leaves_no_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with server(tmp_path, rate_general=Rate(1, 2), rate_address_factor=1) as one:
+        answers = [await handshake(one.port, {"Origin": "http://[x"}) for _ in range(5)]
+        assert [answer.status for answer in answers] == [403, 403, 429, 429, 429]
+    assert not caplog.records
 
 
 async def test_a_plain_request_for_the_socket_is_told_what_it_is(running: app.Server) -> None:

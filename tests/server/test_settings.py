@@ -62,6 +62,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ("SC_RATE_ADDRESS_FACTOR", "x"),
         ("SC_CORS_ORIGINS", "chat.example"),
         ("SC_CORS_ORIGINS", "https://chat.example/path"),
+        ("SC_CORS_ORIGINS", "http://[x"),
         ("SC_ADMIN_TOKEN", "short"),
         ("SC_ADMIN_TOKEN", "a token with blanks in it"),
         ("SC_ICE_STUN_URL", "http://stun.example"),

@@ -13,7 +13,7 @@ import pytest
 from sqlcipher3 import dbapi2  # type: ignore[import-untyped]
 
 from mobium.client.events import ContactKeyChanged, Event
-from mobium.client.store import database, meta, schema
+from mobium.client.store import channels, database, messages, meta, schema
 from mobium.client.store.database import Store, Tx
 from mobium.errors import StoreError
 
@@ -219,3 +219,36 @@ async def test_messages_can_be_searched_without_a_change_of_their_table(store: S
 
     assert await store.run(work) == [(1,)]
     assert issubclass(dbapi2.DatabaseError, dbapi2.Error)
+
+
+async def test_a_database_from_before_channels_keeps_what_is_in_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "mobium.db"
+    monkeypatch.setattr(database, "MIGRATIONS", schema.MIGRATIONS[:1])
+    old = await Store.open(path, KEY, lambda _: None)
+
+    def talk(tx: Tx) -> None:
+        peer = tx.insert("INSERT INTO peer (ed, relation, added_at) VALUES (?, 'contact', 1)", b"p" * 32)
+        for number in range(3):
+            tx.execute(
+                "INSERT INTO message (peer, content, outgoing, kind, text, sent_ms, at_ms, state)"
+                " VALUES (?, ?, ?, 'text', ?, 1, 1, 'sent')",
+                peer, bytes([number]) * 16, number % 2, f"text {number}",
+            )  # fmt: skip
+
+    await old.run(talk)
+    await old.close()
+    monkeypatch.setattr(database, "MIGRATIONS", schema.MIGRATIONS)
+    new = await Store.open(path, KEY, lambda _: None)
+    shown = await new.run(messages.history, 1, None, 50, 0)
+    assert [line.text for line in shown] == ["text 0", "text 1", "text 2"]
+    assert [line.channel for line in shown] == [None] * 3
+    assert await new.run(channels.every) == []
+    await new.close()
+    assert [file.name for file in folder.glob("*.version-*")] == ["mobium.db.version-1"]
+
+
+async def test_a_new_database_leaves_no_copies(folder: Path, store: Store) -> None:
+    await store.run(meta.put, "a", "b")
+    assert list(folder.glob("*.version-*")) == []

@@ -157,17 +157,17 @@ class Store:
                 connection.execute(f"PRAGMA {pragma}")
             self._connection = connection
             for number in range(version, len(MIGRATIONS)):
-                self._migrate(number, key)
+                self._migrate(number, key, copy=version > 0)
         except BaseException:
             self._connection = None
             connection.close()
             raise
 
-    def _migrate(self, number: int, key: bytes) -> None:
-        copy = self._path.with_name(f"{self._path.name}.version-{number}")
-        if number:
-            copy.unlink(missing_ok=True)
-            with contextlib.closing(_connect(copy, key)) as target:
+    def _migrate(self, number: int, key: bytes, *, copy: bool) -> None:
+        if copy:
+            kept = self._path.with_name(f"{self._path.name}.version-{number}")
+            kept.unlink(missing_ok=True)
+            with contextlib.closing(_connect(kept, key)) as target:
                 self._connection.backup(target)
         self._connection.execute("BEGIN IMMEDIATE")
         try:

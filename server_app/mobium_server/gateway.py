@@ -48,6 +48,7 @@ WRITE_LOW = 16_384
 REQUEST_BYTES = 16_384  # an HTTP request, before which nobody is known
 FRAGMENTS = 64  # pieces of one message; more would make small bytes expensive
 CLOSING_TIME = 2.0  # seconds that a peer has to finish a close
+SLOWEST = 128  # bytes a second that a reader must take to count as alive; a dead or idle one holds no buffer
 COURTESY_TIME = 5.0
 _LINE_END = 10
 PROTOCOL_ERROR = 1_002  # the WebSocket's own code
@@ -101,6 +102,7 @@ class Wire(asyncio.BufferedProtocol):
         "_transport",
         "_unanswered",
         "_websocket",
+        "_unsent",
         "address",
         "behind_proxy",
         "peer",
@@ -123,6 +125,7 @@ class Wire(asyncio.BufferedProtocol):
         self._taken = 0
         self._unanswered = 0
         self._paused = False
+        self._unsent = 0
         self._relayed = 0
         self._held = False
         self.address = ""
@@ -202,6 +205,8 @@ class Wire(asyncio.BufferedProtocol):
     def _set_reading(self) -> None:
         transport = self._transport
         if (self._paused or self._held) and self._stage is not Stage.CLOSING:
+        # Whoever does not read its answers may not ask for more, lest they fill the memory. So nothing shows
+        # that it is alive meanwhile but what it takes (`_keep_alive`).
             transport.pause_reading()
         else:
             transport.resume_reading()
@@ -571,9 +576,12 @@ class Wire(asyncio.BufferedProtocol):
 
     def _keep_alive(self) -> None:
         if self._unanswered >= 2:
+        interval = self._listener.settings.ws_ping_interval
+        before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
+        if self._paused and before - self._unsent >= SLOWEST * interval:
+            self._unanswered = 0  # on a slow link a large message takes longer than pings wait
             self.close(CloseCode.IDLE)
             return
         self._unanswered += 1
         self._say(PING)
-        interval = self._listener.settings.ws_ping_interval
         self._timer = self._listener.loop.call_later(interval, self._on_time)

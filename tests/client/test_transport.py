@@ -169,3 +169,43 @@ async def test_no_proxy_is_taken_from_the_environment(monkeypatch: pytest.Monkey
     async with asyncio.timeout(20), websocket_ends() as (ours, theirs, _):
         await ours.send(b"direct")
         assert await theirs.receive() == b"direct"
+
+
+@asynccontextmanager
+async def _serving(handle: Callable[[ServerConnection], Awaitable[None]]) -> AsyncIterator[Address]:
+    async with serve(handle, "127.0.0.1", 0, ping_interval=None, close_timeout=0.1) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield Address(f"ws://127.0.0.1:{port}/ws", f"127.0.0.1:{port}", False)
+
+
+async def test_a_network_that_is_gone_is_given_up() -> None:
+    async def handle(socket: ServerConnection) -> None:
+        socket.transport.pause_reading()  # nothing comes back, as if a cable had been pulled
+        await socket.wait_closed()
+
+    async with asyncio.timeout(20), _serving(handle) as address:
+        began = asyncio.get_running_loop().time()
+        ours = await dial(address, keepalive=0.05)
+        with pytest.raises(TransportClosed) as caught:
+            await ours.receive()
+        assert caught.value.code == 1006
+        assert 0.1 <= asyncio.get_running_loop().time() - began < 5
+        await ours.close()
+
+
+async def test_a_quiet_network_and_one_that_is_not_read_are_not_given_up() -> None:
+    count = 200  # more than wait before the socket is no longer read
+
+    async def handle(socket: ServerConnection) -> None:
+        await asyncio.sleep(0.5)
+        for number in range(count):
+            await socket.send(number.to_bytes(2, "big") * 5_000)
+        await socket.wait_closed()
+
+    async with asyncio.timeout(20), _serving(handle) as address:
+        ours = await dial(address, keepalive=0.05)
+        await asyncio.sleep(1.0)
+        assert [(await ours.receive())[:2] for _ in range(count)] == [
+            n.to_bytes(2, "big") for n in range(count)
+        ]
+        await ours.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mobium.client.address import Address
@@ -23,7 +24,8 @@ __all__ = ["Connector", "MemoryTransport", "Transport", "TransportClosed", "dial
 
 _OPEN_TIMEOUT = 15.0
 _CLOSE_TIMEOUT = 2.0
-_KEEPALIVE = 20.0  # seconds between pings, and until a missing pong means that the network is gone
+_KEEPALIVE = 20.0  # seconds between pings
+_UNANSWERED = 2  # of them in silence mean that the network is gone
 _MAX_FRAME = (4 << 20) + 8_192  # the largest bucket and a frame around it
 _READ_AHEAD = 32  # frames that wait before the socket is no longer read; the server's window bounds the rest
 
@@ -57,12 +59,57 @@ _T = TypeVar("_T")
 Connector = Callable[[Address], Awaitable[Transport]]
 
 
+class _Life:
+    """How often bytes have come in."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+def _counting(life: _Life) -> type[ClientConnection]:
+    from websockets.asyncio.client import ClientConnection
+
+    class Counting(ClientConnection):
+        def data_received(self, data: bytes) -> None:
+            life.count += 1
+            super().data_received(data)
+
+    return Counting
+
+
 class _WebSocket:
-    def __init__(self, socket: ClientConnection, closed: type[ConnectionClosed]) -> None:
+    def __init__(
+        self, socket: ClientConnection, life: _Life, closed: type[ConnectionClosed], keepalive: float
+    ) -> None:
         self._socket = socket
+        self._life = life
         self._closed = closed
+        self._handed_over = 0
+        self._keeper = asyncio.create_task(self._keep_alive(keepalive))
+
+    async def _keep_alive(self, interval: float) -> None:
+        """Ping, and give a silent network up.
+
+        Whatever moves is life, not pongs alone: on a slow link a pong waits behind a large message, for
+        longer than anybody would wait for a network that is gone.
+        """
+        transport, before, silent = self._socket.transport, (0, 0), 0
+        with suppress(self._closed):
+            while True:
+                await asyncio.sleep(interval)
+                moved = (self._life.count, self._handed_over - transport.get_write_buffer_size())
+                # Nothing can come while this side does not read.
+                silent = silent + 1 if moved == before and transport.is_reading() else 0
+                if silent > _UNANSWERED:
+                    transport.abort()
+                    return
+                before = moved
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(interval):  # it is written at once; then it waits for room
+                        await self._socket.ping()
 
     async def send(self, data: bytes) -> None:
+        self._handed_over += len(data)
         try:
             await self._socket.send(data)
         except self._closed as error:
@@ -79,6 +126,7 @@ class _WebSocket:
         return data
 
     async def close(self) -> None:
+        self._keeper.cancel()
         await self._socket.close()
 
 
@@ -92,10 +140,13 @@ def _plain(text: str) -> str:
     return "".join(c for c in text[:200] if c.isprintable()).strip()
 
 
-async def dial(address: Address, context: ssl.SSLContext | None = None) -> Transport:
+async def dial(
+    address: Address, context: ssl.SSLContext | None = None, *, keepalive: float = _KEEPALIVE
+) -> Transport:
     """Open a WebSocket to `address`.
 
-    `context` replaces the system's certificate store, for a private authority.
+    `context` replaces the system's certificate store, for a private authority; `keepalive` is the time in
+    seconds between pings.
 
     No proxy is taken from the environment: where traffic goes is never decided by a variable. Raises
     NotConnected with a sentence.
@@ -103,6 +154,7 @@ async def dial(address: Address, context: ssl.SSLContext | None = None) -> Trans
     from websockets.asyncio.client import connect
     from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
 
+    life = _Life()
     tls = (context or ssl.create_default_context()) if address.secure else None
     try:
         socket = await connect(
@@ -113,8 +165,8 @@ async def dial(address: Address, context: ssl.SSLContext | None = None) -> Trans
             user_agent_header=None,
             open_timeout=_OPEN_TIMEOUT,
             close_timeout=_CLOSE_TIMEOUT,
-            ping_interval=_KEEPALIVE,
-            ping_timeout=_KEEPALIVE,
+            create_connection=_counting(life),
+            ping_interval=None,
             max_size=_MAX_FRAME,
             max_queue=_READ_AHEAD,
         )
@@ -142,7 +194,7 @@ async def dial(address: Address, context: ssl.SSLContext | None = None) -> Trans
             f"The server at {address.host} cannot be reached; "
             "check the address, the network, and that the server runs."
         ) from error
-    return _WebSocket(socket, ConnectionClosed)
+    return _WebSocket(socket, life, ConnectionClosed, keepalive)
 
 
 class MemoryTransport:

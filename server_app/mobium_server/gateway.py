@@ -45,10 +45,11 @@ log = logging.getLogger(__name__)
 # unsent bytes beyond which a connection is a slow reader: nothing more is handed to it or taken from it
 WRITE_HIGH = 65_536
 WRITE_LOW = 16_384
+TURN_MOST = 262_144  # bytes relayed to one connection in a turn of the loop, whatever its socket takes
 REQUEST_BYTES = 16_384  # an HTTP request, before which nobody is known
 FRAGMENTS = 64  # pieces of one message; more would make small bytes expensive
-CLOSING_TIME = 2.0  # seconds that a peer has to finish a close
 SLOWEST = 128  # bytes a second that a reader must take to count as alive; a dead or idle one holds no buffer
+CLOSING_TIME = 2.0  # seconds that a peer has to finish a close
 COURTESY_TIME = 5.0
 _LINE_END = 10
 PROTOCOL_ERROR = 1_002  # the WebSocket's own code
@@ -101,8 +102,8 @@ class Wire(asyncio.BufferedProtocol):
         "_tls",
         "_transport",
         "_unanswered",
-        "_websocket",
         "_unsent",
+        "_websocket",
         "address",
         "behind_proxy",
         "peer",
@@ -124,8 +125,8 @@ class Wire(asyncio.BufferedProtocol):
         self._fragments: list[bytes] | None = None
         self._taken = 0
         self._unanswered = 0
-        self._paused = False
         self._unsent = 0
+        self._paused = False
         self._relayed = 0
         self._held = False
         self.address = ""
@@ -204,9 +205,9 @@ class Wire(asyncio.BufferedProtocol):
 
     def _set_reading(self) -> None:
         transport = self._transport
-        if (self._paused or self._held) and self._stage is not Stage.CLOSING:
         # Whoever does not read its answers may not ask for more, lest they fill the memory. So nothing shows
         # that it is alive meanwhile but what it takes (`_keep_alive`).
+        if (self._paused or self._held) and self._stage is not Stage.CLOSING:
             transport.pause_reading()
         else:
             transport.resume_reading()
@@ -467,7 +468,7 @@ class Wire(asyncio.BufferedProtocol):
         """Write bytes that are a whole frame already, at the end of this turn of the loop. False: not now,
         since the socket is slow, or since there is enough for one turn.
         """
-        if self._paused or self._relayed >= WRITE_HIGH:
+        if self._paused or self._relayed >= TURN_MOST:
             return False
         if self._stage is not Stage.OPEN:
             return True
@@ -523,7 +524,7 @@ class Wire(asyncio.BufferedProtocol):
         if not out or self._stage is Stage.CLOSING:
             return
         self._say(b"".join(out))
-        enough, self._relayed = self._relayed >= WRITE_HIGH, 0
+        enough, self._relayed = self._relayed >= TURN_MOST, 0
         if enough and not self._paused and self._session is not None:
             self._listener.hub.writable(self._session)  # what came too late for this turn
 
@@ -575,11 +576,11 @@ class Wire(asyncio.BufferedProtocol):
             self.drop()
 
     def _keep_alive(self) -> None:
-        if self._unanswered >= 2:
         interval = self._listener.settings.ws_ping_interval
         before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
         if self._paused and before - self._unsent >= SLOWEST * interval:
             self._unanswered = 0  # on a slow link a large message takes longer than pings wait
+        if self._unanswered >= 2:
             self.close(CloseCode.IDLE)
             return
         self._unanswered += 1

@@ -1,4 +1,4 @@
-"""Engines over an honest server in memory."""
+"""Engines over an honest server in memory, or over the real one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from mobium_server.storage.memory import MemoryStorage
+from tests.support.channel_world import ChannelWorld, Hands, channel_world
 from tests.support.engines import World, fast_folder, fast_vault
 from tests.support.hostile import HostileServer
+from tests.support.server import server as real_server
 
 
 @pytest.fixture
@@ -27,4 +30,16 @@ def folder() -> Iterator[Path]:
 async def world(folder: Path, server: HostileServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     fast_vault(monkeypatch)
     async with World(folder, server.connect, server.url) as world:
+        yield world
+
+
+@pytest.fixture
+async def town(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ChannelWorld]:
+    """A real server in this process, and engines that can be in channels on it."""
+    fast_vault(monkeypatch)
+    hands = Hands()
+    async with (
+        real_server(folder / "server", storage=MemoryStorage(1_000), clock=hands.clock()) as server,
+        channel_world(folder, server.url, hands) as world,
+    ):
         yield world

@@ -108,6 +108,42 @@ async def test_requests_are_fifty_at_most_and_friends_get_through(folder: Path) 
         assert (await bob.engine.contacts.get(welcome.public)).request
 
 
+async def test_who_found_no_room_is_asked_to_send_again_once_he_is_a_contact(folder: Path) -> None:
+    async with Scene(folder) as scene:
+        bob, stranger = await scene.person("bob"), await scene.person("stranger")
+        await knock(scene, bob, 50)
+        sent = [await stranger.says(bob, f"text {number}") for number in range(3)]
+        await scene.server.drained(bob.key)
+        for request in await bob.engine.contacts.requests():
+            await bob.engine.contacts.decline(request.key)
+        # Room alone is no consent: a friend's receipt is queued after what the stranger would have got.
+        friend = await scene.person("friend")
+        await bob.engine.contacts.add(friend.key)
+        await friend.says(bob, "hello", "delivered")
+        assert {each.recipient for each in scene.server.sent_by(bob.key)} == {friend.key}
+        await bob.engine.contacts.add(stranger.key)
+        for text in sent:
+            assert await stranger.engine.wait(text, "delivered", timeout=10) == "delivered"
+        assert await bob.history(stranger) == ["text 0", "text 1", "text 2"]
+
+
+async def test_a_server_that_invents_senders_fills_no_disk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "MAX_UNKNOWN", 20)
+    monkeypatch.setattr(receive, "_MAX_OF_REQUEST", 5)
+    async with Scene(folder) as scene:
+        bob = await scene.person("bob")
+        await knock(scene, bob, 50)
+        for _ in range(60):
+            invented = os.urandom(32)
+            for _ in range(7):
+                await scene.server.forge(invented, bob.key, b"\x02" + os.urandom(600))
+        await scene.server.drained(bob.key)
+        assert len(await bob.unopened()) == 20 * 5
+        assert len(await bob.engine.contacts.requests()) == 50
+
+
 async def test_without_the_limit_requests_have_no_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "MAX_REQUESTS", 2**32)  # the defence, off
     async with Scene(folder) as scene:

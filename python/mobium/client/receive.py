@@ -71,7 +71,7 @@ def _receive_one(tx: Tx, setting: Setting, arrival: Arrival) -> None:
         return
     full = _stranger_limit(tx, peer)
     if full:
-        incoming.note_unopened(tx, digest, None if peer is None else peer.id, full, now)
+        _turn_away(tx, identity, sender, peer, digest, full, now)
         return
     try:
         opened = direct.open_payload(tx, identity, sender, peer, payload, now)
@@ -101,6 +101,21 @@ def _stranger_limit(tx: Tx, peer: Peer | None) -> str:
         if number >= _MAX_OF_REQUEST or size >= _MAX_BYTES_OF_REQUEST:
             return "too many messages of a request"
     return ""
+
+
+def _turn_away(
+    tx: Tx, identity: Identity, sender: bytes, peer: Peer | None, digest: bytes, reason: str, now: int
+) -> None:
+    """Note a payload for which there is no room together with its sender: it is asked for when the user makes
+    that sender a contact, and not before, since a stranger gets no sign of life.
+
+    A server can invent senders. They count among the strangers who have sent no text.
+    """
+    if peer is None and sender != identity.public:
+        peer = peers.add(tx, sender, "unknown", now)
+    known = None if peer is None else peer.id
+    incoming.note_unopened(tx, digest, known, reason, now, keep=_MAX_OF_REQUEST)
+    forget_strangers(tx)
 
 
 def _recovering(tx: Tx, identity: Identity, sender: bytes, peer: Peer | None, now: int) -> Peer | None:

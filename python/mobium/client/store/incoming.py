@@ -56,8 +56,10 @@ def first_time(tx: Tx, peer: int, content: bytes, now: int) -> bool:
     return first and tx.one(held, content, peer) is None
 
 
-def note_unopened(tx: Tx, digest: bytes, peer: int | None, reason: str, now: int) -> None:
-    """Remember a payload that cannot be opened."""
+def note_unopened(
+    tx: Tx, digest: bytes, peer: int | None, reason: str, now: int, *, keep: int = _KEPT_UNOPENED
+) -> None:
+    """Remember a payload that cannot be opened, and the last `keep` of its sender."""
     tx.execute(
         "INSERT OR IGNORE INTO unopened (digest, peer, at, reason) VALUES (?, ?, ?, ?)",
         digest,
@@ -68,7 +70,7 @@ def note_unopened(tx: Tx, digest: bytes, peer: int | None, reason: str, now: int
     tx.execute(
         "DELETE FROM unopened WHERE digest IN"
         " (SELECT digest FROM unopened WHERE peer IS ? ORDER BY seq DESC LIMIT -1 OFFSET ?)",
-        peer, _KEPT_UNOPENED,
+        peer, keep,
     )  # fmt: skip
 
 

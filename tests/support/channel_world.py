@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+
+import pytest
 
 from mobium.client import Engine
 from mobium.client.address import Address
@@ -21,7 +23,7 @@ from mobium.client.store.channels import ChannelRow
 from mobium.client.store.database import Tx
 from mobium.client.store.messages import Message
 from mobium.client.transport import Transport, TransportClosed, dial
-from mobium.errors import ProtocolError
+from mobium.errors import MobiumError, ProtocolError
 from mobium.protocol import codec
 from mobium.protocol.messages import ClientMessage, ServerMessage
 from mobium_server.clock import Clock as ServerClock
@@ -32,10 +34,17 @@ __all__ = [
     "Hands",
     "Tap",
     "calm",
+    "channel_world",
+    "enter",
     "everything",
     "lines",
     "members_seen",
+    "refused",
     "row_of",
+    "said",
+    "shows",
+    "state",
+    "still",
     "texts",
 ]
 
@@ -236,6 +245,15 @@ async def shows(engine: Engine, wanted: list[str], channel: str = "#garden") -> 
         raise AssertionError(f"shown: {await texts(engine, channel)}, and not {wanted}") from None
 
 
+async def state(engine: Engine, wanted: str, channel: str = "#garden") -> None:
+    """Wait until a channel is in that state."""
+
+    async def there() -> bool:
+        return (await engine.channels.get(channel)).state == wanted
+
+    await until(there)
+
+
 def _row(tx: Tx, channel: str) -> ChannelRow:
     found = channels.by_key(tx, bytes.fromhex(channel.removeprefix("#")))
     assert found is not None
@@ -249,12 +267,42 @@ async def row_of(engine: Engine, channel: str) -> ChannelRow:
 
 def _everything(tx: Tx) -> dict[str, list[str]]:
     names = tx.all("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-    return {name: sorted(repr(row) for row in tx.all(f"SELECT * FROM {name}")) for (name,) in names}
+    rows = {name: sorted(map(repr, tx.all(f"SELECT * FROM {name}"))) for (name,) in names}
+    rows["meta"] = [row for row in rows["meta"] if "maintained_at" not in row]
+    del rows["server"]  # when a mailbox was last empty
+    return rows
 
 
 async def everything(engine: Engine) -> dict[str, list[str]]:
     """All rows of a profile, to compare what should not have changed."""
     return await tx(engine, _everything)
+
+
+async def still(engine: Engine) -> dict[str, list[str]]:
+    """All rows of a profile, once nothing changes any more."""
+    async with asyncio.timeout(PATIENCE):
+        before = await everything(engine)
+        while True:
+            await asyncio.sleep(0.02)
+            after = await everything(engine)
+            if after == before:
+                return after
+            before = after
+
+
+async def refused(
+    engine: Engine, work: Coroutine[Any, Any, object], error: type[MobiumError], says: str
+) -> None:
+    """`work` fails so, with a code of the server or a part of a sentence, and has changed nothing."""
+    before = await still(engine)
+    with pytest.raises(error) as caught:
+        await work
+    assert type(caught.value) is error, caught.value
+    assert says in (getattr(caught.value, "code", ""), str(caught.value)) or says in str(caught.value)
+    assert str(caught.value)[0].isupper()
+    assert str(caught.value).endswith(".")
+    after = await everything(engine)
+    assert [(name, before[name], rows) for name, rows in after.items() if rows != before[name]] == []
 
 
 def _waits(tx: Tx, now: int) -> bool:

@@ -124,7 +124,7 @@ class Membership:
             try:
                 raws, roster, appended = await self._join(link, raws, roster)
             except ServerRefused:
-                await core.store.run(_give_up_joining, row.id)
+                await core.store.run(_give_up_joining, row.id, known)
                 raise
         else:  # the answer to an earlier try was lost, or the profile was brought back from words alone
             row = await core.store.run(
@@ -346,12 +346,16 @@ def _begin_joining(tx: Tx, link: JoinLink, host: str, private: bool, now: int) -
     return channels.update(tx, row.id, state="joining", reason="", secret=link.secret)
 
 
-def _give_up_joining(tx: Tx, channel: int) -> None:
-    """A join was refused: a channel that was left stays so, another one was never there."""
-    if tx.rosters.of(tx, channel) is None:
+def _give_up_joining(tx: Tx, channel: int, before: ChannelRow | None) -> None:
+    """A join was refused: a channel that was left is what it was before, another one was never there."""
+    if before is None or tx.rosters.of(tx, channel) is None:
         channels.forget(tx, channel)
-    else:
+        return
+    tx.execute("UPDATE channel SET host = ? WHERE id = ?", before.host, channel)
+    if before.state == "joining":  # an earlier try, whose outcome nobody learned
         channels.update(tx, channel, state="left", reason="You are not in this channel.")
+    else:
+        channels.update(tx, channel, state=before.state, reason=before.reason, secret=before.secret)
 
 
 def _enter(

@@ -136,8 +136,8 @@ def _take_own(tx: Tx, setting: Setting, row: ChannelRow, number: int, payload: b
     """A message of one's own whose answer was lost, or which this profile does not know any more."""
     post = posts.first(tx, row.id)
     if post is not None and post.payload == payload:
-        own_taken(tx, row.id, post, number)
-    elif not lines.at(tx, row.id, number):
+        own_taken(tx, row.id, post, number, setting.now_ms // 1000)
+    elif not lines.at(tx, row.id, number) and not incoming.was_opened(tx, hashlib.sha256(payload).digest()):
         # The profile was brought back from a copy, or the identity recovered: numbers of the chain were used.
         chains.drop_own(tx, row.id)
         content_id = hashlib.sha256(payload).digest()[:16]
@@ -145,9 +145,11 @@ def _take_own(tx: Tx, setting: Setting, row: ChannelRow, number: int, payload: b
     return row
 
 
-def own_taken(tx: Tx, channel: int, post: posts.Post, number: int | None) -> None:
+def own_taken(tx: Tx, channel: int, post: posts.Post, number: int | None, now: int) -> None:
     """The server has taken a message of one's own; None if it does not say where any more."""
     posts.drop(tx, post.id)
+    if post.payload is not None:  # a server may show it again, under another number
+        incoming.note_opened(tx, hashlib.sha256(post.payload).digest(), now)
     chains.settle_own(tx, channel)
     lines.number_own(tx, post.message, number)
 

@@ -237,16 +237,16 @@ def settle(tx: Tx, answers: Collection[tuple[bytes, Accepted | Error]], now: int
     for delivery, answer in answers:
         post = posts.by_delivery(tx, delivery)
         if post is not None:
-            _settle_post(tx, post, answer, stale)
+            _settle_post(tx, post, answer, stale, now)
         for handout in posts.handed_out(tx, delivery):
             _settle_handout(tx, handout, answer, now, stale)
     return stale
 
 
-def _settle_post(tx: Tx, post: Post, answer: Accepted | Error, stale: set[int]) -> None:
+def _settle_post(tx: Tx, post: Post, answer: Accepted | Error, stale: set[int], now: int) -> None:
     if isinstance(answer, Accepted):
         number = answer.number
-        own_taken(tx, post.channel, post, number)
+        own_taken(tx, post.channel, post, number, now)
         row = channels.by_id(tx, post.channel)
         if number is None:
             return  # it was taken so long ago that its entry has expired

@@ -9,9 +9,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from mobium._pure import sender_key
 from mobium._pure.ratchet import Ratchet
 from tests.support.engines import fast_folder, fast_vault
 from tests.support.needs import require_extension
@@ -19,22 +21,26 @@ from tests.support.needs import require_extension
 
 @pytest.fixture(params=["pure", "native"])
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[Ratchet]:
-    """The ratchet of each back end in turn, which sessions made in the test use too."""
+    """The ratchet of each back end in turn, which sessions and sender keys made in the test use too."""
     if request.param == "native":
         require_extension()
-    name = "mobium._pure.ratchet" if request.param == "pure" else "mobium._native"
-    ratchet: type[Ratchet] = importlib.import_module(name).Ratchet
-    for facade in ("mobium.crypto.session", "mobium.crypto.ratchet"):
-        monkeypatch.setattr(f"{facade}.Ratchet", ratchet)
-    return ratchet
+        native = importlib.import_module("mobium._native")
+        return _use(monkeypatch, native.Ratchet, native)
+    return _use(monkeypatch, Ratchet, sender_key)
 
 
 @pytest.fixture
 def pure_kernel(monkeypatch: pytest.MonkeyPatch) -> type[Ratchet]:
-    """The pure ratchet in use everywhere: its defences can be switched off."""
+    """The pure kernels in use everywhere: their defences can be switched off."""
+    return _use(monkeypatch, Ratchet, sender_key)
+
+
+def _use(monkeypatch: pytest.MonkeyPatch, ratchet: type[Ratchet], chains: ModuleType) -> type[Ratchet]:
     for facade in ("mobium.crypto.session", "mobium.crypto.ratchet"):
-        monkeypatch.setattr(f"{facade}.Ratchet", Ratchet)
-    return Ratchet
+        monkeypatch.setattr(f"{facade}.Ratchet", ratchet)
+    for name in ("SenderChain", "ReceiverChain", "read_head"):
+        monkeypatch.setattr(f"mobium.crypto.group.{name}", getattr(chains, name))
+    return ratchet
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@
 It speaks the real protocol (`mobium.protocol.ServerConnection`) over the in-memory transport: hand `connect`
 to an engine as its connector. Left alone it is honest: prekeys are handed out once, mailboxes keep what is
 not acknowledged, everything unacknowledged comes again in order after a login. A test cheats by replacing one
-of the functions in `HostileServer.cheat`, or by an act of its own (`put`, `cut`, `hold`). Not its concern:
-durability, limits and rates, which the real server's own tests hold.
+of the functions in `HostileServer.cheat`, or by an act of its own (`put`, `cut`, `hold`). Its channels are in
+`HostileServer.channels` (tests/support/hostile_channels.py). Not its concern: durability, limits and rates,
+which the real server's own tests hold.
 """
 
 from __future__ import annotations
@@ -26,26 +27,14 @@ from mobium.protocol import messages as m
 from mobium.protocol.codes import ErrorCode, sentence
 from mobium.protocol.connection import LoggedIn, Refusal, Request, ServerConnection
 from mobium.signing import SigningKey
+from tests.support.envelope import Envelope
+from tests.support.hostile_channels import HostileChannels
 
 __all__ = ["ALLOWED", "MESSAGE_SIZE", "Account", "Cheat", "Envelope", "HostileServer", "Line", "altered"]
 
 MESSAGE_SIZE = 1 << 20
 ALLOWED = m.Limits(MESSAGE_SIZE, 10_000, 30 * 86_400, 0.0, 0, 30.0)
 _PATIENCE = 15.0  # seconds until a wait is a failed test
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """One message on its way, as the server sees it."""
-
-    id: bytes
-    sender: bytes
-    recipient: bytes
-    payload: bytes = field(repr=False)
-
-    def changed(self, **fields: bytes) -> Envelope:
-        """The same envelope with other fields."""
-        return Envelope(**{name: fields.get(name, getattr(self, name)) for name in self.__slots__})
 
 
 @dataclass
@@ -110,6 +99,7 @@ class HostileServer:
         self.arrived: list[tuple[bytes, bytes]] = []
         self.left: list[tuple[bytes, bytes]] = []
         self.held: set[bytes] = set()
+        self.channels = HostileChannels(self)
         self._changed = asyncio.Condition()
         self._group = asyncio.TaskGroup()
         self._ended = False
@@ -141,6 +131,7 @@ class HostileServer:
     def be_honest(self) -> None:
         """Stop cheating."""
         self.cheat = Cheat()
+        self.channels.be_honest()
 
     async def put(self, *envelopes: Envelope) -> None:
         """Lay envelopes into their recipients' mailboxes, whoever made them."""
@@ -160,10 +151,23 @@ class HostileServer:
 
     async def say(self, identity: bytes, *messages: m.ServerMessage) -> None:
         """Send frames to a client that is connected."""
-        line = self.accounts[identity].line
-        assert line is not None, "not connected"
+        line = self._line(identity)
         for message in messages:
             await self._say(line, message)
+
+    def is_online(self, identity: bytes) -> bool:
+        """Whether this identity is connected."""
+        account = self.accounts.get(identity)
+        return account is not None and account.line is not None
+
+    def nonce_of(self, identity: bytes) -> bytes:
+        """The nonce of this identity's login."""
+        return self._line(identity).core.nonce
+
+    def _line(self, identity: bytes) -> Line:
+        line = self.accounts[identity].line
+        assert line is not None, "not connected"
+        return line
 
     def hold(self, identity: bytes) -> None:
         """Deliver nothing to this identity until `release`."""
@@ -282,6 +286,8 @@ class HostileServer:
             await self._say(line, self._bundle(line.identity, message))
         elif isinstance(message, m.Ping):
             await self._say(line, m.Pong(message.rid))
+        else:
+            await self.channels.handle(line.identity, message)
 
     async def _send(self, line: Line, message: m.SendMessage) -> None:
         envelope = Envelope(message.id, line.identity, message.recipient, message.payload)
@@ -329,7 +335,7 @@ class HostileServer:
     async def _deliver(self, line: Line, envelope: Envelope) -> None:
         line.tag += 1
         line.unacknowledged[line.tag] = envelope
-        await self._say(line, m.Delivery(line.tag, envelope.id, envelope.sender, envelope.payload))
+        await self._say(line, _delivery(line.tag, envelope))
 
     async def _say(self, line: Line, message: m.ServerMessage) -> None:
         for frame in self.cheat.frame(line.identity, message):
@@ -339,6 +345,10 @@ class HostileServer:
     async def _note(self) -> None:
         async with self._changed:
             self._changed.notify_all()
+
+
+def _delivery(tag: int, envelope: Envelope) -> m.Delivery:
+    return m.Delivery(tag, envelope.id, envelope.sender, envelope.payload, envelope.channel)
 
 
 def _publish(account: Account, message: m.PublishPrekeys) -> None:

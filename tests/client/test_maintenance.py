@@ -9,7 +9,9 @@ import pytest
 from mobium.client import Engine
 from mobium.client.maintenance import INTERVAL, maintain
 from mobium.client.store import meta
+from mobium.client.store.database import Tx
 from tests.support.engines import World, inside, tx, until
+from tests.support.hostile import Envelope, HostileServer
 
 DAY = 86_400
 WEEK = 7 * DAY
@@ -46,3 +48,38 @@ async def test_one_look_at_a_wrong_clock_ends_nothing(world: World, jump: int) -
         assert (await alice.message(sent)).state == "queued"
     await alice.connect()
     assert await alice.wait(sent, "delivered", 5) == "delivered"
+
+
+async def test_a_key_of_a_message_that_never_came_ends_in_memory_too(
+    world: World, server: HostileServer
+) -> None:
+    alice, bob = await world.pair()
+    await alice.wait(await alice.send("Bob", "first"), "delivered", 5)
+    honest, late = server.cheat.forward, []
+
+    def keep(envelope: Envelope) -> tuple[Envelope, ...]:
+        late.append(envelope)
+        return ()
+
+    server.cheat.forward = keep
+    await alice.wait(await alice.send("Bob", "late"), "sent", 5)
+    server.cheat.forward = honest
+    await alice.wait(await alice.send("Bob", "last"), "delivered", 5)
+    assert await tx(bob, _held_keys) == (1, 1)
+    begin = world.clock.offset
+    for day in range(1, 33):
+        world.clock.offset = begin + day * DAY
+        await tx(bob, maintain, inside(bob).now())
+        if day == 20:  # the session goes on
+            await alice.wait(await alice.send("Bob", "still here"), "delivered", 5)
+    assert await tx(bob, _held_keys) == (0, 0)
+    await server.put(*late)
+    await server.drained(bytes.fromhex(bob.me))
+    assert [line.text for line in await bob.history("Alice")] == ["first", "last", "still here"]
+    await alice.wait(await alice.send("Bob", "and on"), "delivered", 5)
+
+
+def _held_keys(tx: Tx) -> tuple[int, int]:
+    """How many skipped keys stand in the table, and how many the sessions in memory would use."""
+    held = [each for (peer,) in tx.all("SELECT id FROM peer") for each in tx.sessions.of(tx, peer).values()]
+    return int(tx.value("SELECT count(*) FROM skipped")), sum(len(each.session.skipped()) for each in held)

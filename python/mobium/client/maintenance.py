@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from mobium.client.store import chains, channels, incoming, messages, meta, outgoing, peers, posts, prekeys
 from mobium.client.store.database import Tx
 from mobium.crypto.prekeys import PrekeyKind
@@ -45,11 +47,19 @@ def maintain(tx: Tx, now: int) -> None:
 
 
 def _end_sessions(tx: Tx, now: int) -> None:
-    tx.execute("DELETE FROM skipped WHERE stored_at < ?", now - _SESSION_LIFE)
-    for (peer,) in tx.all("SELECT DISTINCT peer FROM session WHERE used_at < ?", now - _SESSION_LIFE):
+    before = max(0, now - _SESSION_LIFE)
+    for (peer,) in tx.all("SELECT DISTINCT peer FROM session WHERE used_at < ?", before):
         for held in list(tx.sessions.of(tx, peer).values()):
-            if held.used_at < now - _SESSION_LIFE:
+            if held.used_at < before:
                 tx.sessions.remove(tx, held)
+    # By the session, not by its rows alone: one in memory would go on using them.
+    for peer, session in tx.all(
+        "SELECT DISTINCT session.peer, session.id FROM skipped JOIN session ON session.id = skipped.session"
+        " WHERE stored_at < ?",
+        before,
+    ):
+        held = tx.sessions.of(tx, peer)[session]
+        tx.sessions.change(msgspec.structs.replace(held, session=held.session.expire(before)))
 
 
 def _end_prekeys(tx: Tx, now: int) -> None:

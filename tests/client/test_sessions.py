@@ -140,7 +140,8 @@ async def test_receipts_fit_into_what_a_small_server_takes(world: World, server:
         meta.set_server_key(tx, server_row.host, server.key.public, 1024, 1)
 
     def sizes(tx: Tx) -> list[int]:
-        return [len(row[0]) for row in tx.all("SELECT plaintext FROM outbox")]
+        # A receipt of before may lie there as well, encrypted.
+        return [len(row[0]) for row in tx.all("SELECT plaintext FROM outbox WHERE payload IS NULL")]
 
     await tx(bob, owe)
     assert await tx(bob, receipts._queue, inside(bob).now_ms(), inside(bob).entropy) == 5

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from mobium.errors import SignatureError
 from mobium.protocol import messages as m
@@ -80,9 +80,7 @@ class Book:
 
     def copy(self) -> Book:
         """The same book, which goes on by itself."""
-        return Book(
-            self.roster, list(self.raws), list(self.entries), dict(self.invites), dict(self.taken)
-        )  # fmt: skip
+        return Book(self.roster, list(self.raws), list(self.entries), dict(self.invites), dict(self.taken))
 
     def judge(self, sender: bytes, post: m.ChannelPost) -> ErrorCode | None:
         """Why an honest server would not take a message."""
@@ -120,11 +118,8 @@ class Book:
                 last = entry.number
         if first is None:
             return None
-        return [
-            entry
-            for entry in self.entries
-            if first <= entry.number and (last is None or entry.number <= last)
-        ]
+        end = self.head if last is None else last
+        return [entry for entry in self.entries if first <= entry.number <= end]
 
     def newest_for(self, asker: bytes) -> int:
         """The newest statement that a member, or one who has left, may see."""
@@ -155,7 +150,7 @@ class HostileChannels:
         self.posted: list[tuple[bytes, m.ChannelPost]] = []
         self.refused: list[tuple[bytes, m.ChannelPost, ErrorCode]] = []
         self._books: dict[bytes, list[tuple[frozenset[bytes], Book]]] = {}
-        self._handlers: dict[type, Callable[[bytes, m.ClientMessage], Awaitable[None]]] = {
+        self._handlers: dict[type, Callable[[bytes, Any], Awaitable[None]]] = {
             m.CreateChannel: self._create,
             m.JoinChannel: self._append,
             m.LeaveChannel: self._append,
@@ -168,7 +163,7 @@ class HostileChannels:
             m.CreateInvite: self._invite,
             m.ListInvites: self._invites,
             m.RevokeInvite: self._invites,
-        }  # type: ignore[dict-item]
+        }
 
     # ------------------------------------------------------------ acts
 
@@ -237,14 +232,12 @@ class HostileChannels:
             assert entry.sender is not None
             pushed = m.ChannelMessage(book.id, entry.number, entry.sender, entry.payload)
         for member in list(to):
-            mine = self._books[book.id] if book.id in self._books else []
-            if member == but or not self._server.is_online(member):
-                continue
-            if mine and self.book(book.id, member) is not book:
-                continue
-            if member == entry.sender:
-                continue
-            await self._server.say(member, *self.cheat.push(member, pushed))
+            if (
+                self._server.is_online(member)
+                and member not in (but, entry.sender)
+                and self.book(book.id, member) is book
+            ):
+                await self._server.say(member, *self.cheat.push(member, pushed))
 
     async def _refuse(
         self, who: bytes, code: ErrorCode, rid: int | None, delivery: bytes | None = None
@@ -327,9 +320,7 @@ class HostileChannels:
         if message.proof is None:
             return ErrorCode.NOT_A_MEMBER
         try:
-            verify(
-                roster.key, message.proof, peek_input(message.channel_id, who, self._server.nonce_of(who))
-            )  # fmt: skip
+            verify(roster.key, message.proof, peek_input(message.channel_id, who, self._server.nonce_of(who)))
         except SignatureError:
             return ErrorCode.WRONG_SECRET
         return None if message.invite in book.invites else ErrorCode.BAD_INVITE

@@ -192,6 +192,7 @@ def _signing_key(storage: Storage) -> SigningKey:
     if seed is None or len(seed) != SEED_SIZE:
         key = SigningKey.generate()
         storage.put(_KEY_NAME, key.seed)
+        storage.checkpoint()  # a copy of the file holds the key from now on
         return key
     return SigningKey.from_seed(seed)
 

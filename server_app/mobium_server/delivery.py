@@ -280,9 +280,7 @@ class PostOffice:
         self._answer_all(envelope)
 
     def _delete(self, envelope: Envelope) -> None:
-        self._acknowledged[envelope.seq] = Taken(
-            envelope.seq, envelope.recipient, envelope.sender, envelope.channel is not None
-        )
+        self._acknowledged[envelope.seq] = Taken(envelope.seq, envelope.recipient, envelope.sender)
         self._arm_tidy()
 
     def _arm_tidy(self) -> None:

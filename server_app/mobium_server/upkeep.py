@@ -1,4 +1,5 @@
-"""What is done from time to time: messages whose time has come are deleted, and the server's clock is kept.
+"""What is done from time to time: messages whose time has come are deleted, identities that have been away
+for long and old copies too, what was deleted leaves the disk, and the server's clock is kept.
 
 Not its concern: what expires when (`mobium_server.clock`, `mobium_server.storage`).
 """
@@ -20,7 +21,11 @@ log = logging.getLogger(__name__)
 
 INTERVAL = 60.0  # seconds
 EXPIRE_AT_ONCE = 1_000  # messages in one transaction, so that none takes long
-KEEP_CLOCK = 3_600.0  # seconds; a crash between two costs nothing but that much longer lives
+HOUR = 3_600.0  # seconds; for the clock: a crash between two costs nothing but that much longer lives
+# Seconds after which an identity is forgotten that published nothing: 60 days, after which nobody takes its
+# signed prekey any more, and 30. Its client publishes again when it comes back.
+AWAY = 90 * 86_400
+RETIRE_AT_ONCE = 500  # identities in one transaction
 
 
 class Upkeep:
@@ -44,7 +49,7 @@ class Upkeep:
         self._board = board
         self._life = life
         self._loop = loop
-        self._kept = clock.steady()
+        self._hour = clock.steady() - HOUR
         self._timer = loop.call_soon(self.run)
         self._more = False
         self._stopped = False
@@ -56,13 +61,36 @@ class Upkeep:
 
     def run(self) -> None:
         """Delete what has expired, then wait for the next time."""
-        arrived = self._clock.own() - self._life
+        now = self._clock.own()
         self._more = False
+        if self._clock.steady() - self._hour >= HOUR:
+            self._hour = self._clock.steady()
+            self._jobs.submit(self._done, self._clock.keep, self._storage)
+            self._jobs.submit(self._cleared, self._storage.clear_copies, now)
+            self._retire()
+        arrived = now - self._life
         self._jobs.submit(self._expired, self._storage.expire, arrived, EXPIRE_AT_ONCE)
         self._jobs.submit(self._posts_expired, self._storage.expire_posts, arrived, EXPIRE_AT_ONCE)
-        if self._clock.steady() - self._kept >= KEEP_CLOCK:
-            self._kept = self._clock.steady()
-            self._jobs.submit(self._done, self._clock.keep, self._storage)
+        # Last: what was deleted lies in the log until then.
+        self._jobs.submit(self._written, self._storage.checkpoint)
+
+    def _cleared(self, names: list[str] | None, error: Exception | None) -> None:
+        if names:
+            log.info("Copies of the database from before updates are removed: %s", ", ".join(names))
+        self._done(None, error)
+
+    def _retire(self) -> None:
+        now = self._clock.own()
+        self._jobs.submit(self._retired, self._storage.retire, now, now - AWAY, RETIRE_AT_ONCE)
+
+    def _retired(self, gone: list[bytes] | None, error: Exception | None) -> None:
+        for identity in gone or ():
+            desk = self._office.desks.get(identity)
+            if desk is not None:  # it is here and publishes nothing: nobody can write to it now
+                desk.known = False
+        self._done(None, error)
+        if gone is not None and len(gone) == RETIRE_AT_ONCE and not self._stopped:
+            self._retire()
 
     def _expired(self, gone: list[Gone] | None, error: Exception | None) -> None:
         if gone:
@@ -74,6 +102,9 @@ class Upkeep:
         if gone:
             self._board.forget(gone)
             self._more = self._more or len(gone) == EXPIRE_AT_ONCE
+        self._done(None, error)
+
+    def _written(self, _result: None, error: Exception | None) -> None:
         self._done(None, error)
         if self._stopped:
             return

@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ import pytest
 
 from mobium.errors import StoreError
 from mobium_server.storage.base import NewMessage, Prekey, Publication, Row, Taken, Unavailable
+from mobium_server.storage.database import BUSY_MS
+from mobium_server.storage.migrate import COPY_LIFE
 from mobium_server.storage.schema import MIGRATIONS
 from mobium_server.storage.sqlite import SqliteStorage, connect
 from tests.support.vfs import Disk, disk
@@ -157,6 +160,72 @@ def test_delivered_messages_leave_nothing_in_the_file(tmp_path: Path) -> None:
     assert ANNA not in content
 
 
+def beside(path: Path) -> bytes:
+    """What all files of a database hold."""
+    return b"".join(file.read_bytes() for file in path.parent.iterdir() if file.is_file())
+
+
+def test_a_checkpoint_leaves_everything_in_one_file_and_nothing_that_was_deleted(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    storage = opened(path)
+    secret = b"who wrote this to whom" * 100
+    storage.apply([message(number, secret) for number in range(50)], [], 100)
+    storage.apply([], [taken(seq) for seq in range(1, 50)], 100)
+    assert secret[:22] in beside(path)
+    storage.checkpoint()
+    assert path.with_name("m.db-wal").stat().st_size == 0
+    copy = tmp_path / "elsewhere" / "m.db"
+    copy.parent.mkdir()
+    copy.write_bytes(path.read_bytes())
+    again = SqliteStorage(copy, 1000)
+    again.open()
+    assert again.page(BEN, 0, 10, 10**6).rows == [Row(50, ANNA, message(49).delivery, secret)]
+    again.close()
+    storage.apply([], [taken(50)], 100)
+    storage.checkpoint()
+    assert secret[:22] not in beside(path)
+    assert ANNA not in beside(path)
+    storage.close()
+
+
+def test_a_checkpoint_does_not_wait_for_who_reads(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    storage = opened(path)
+    backup = sqlite3.connect(path)
+    backup.execute("BEGIN")
+    assert backup.execute("SELECT count(*) FROM messages").fetchone() == (0,)
+    storage.apply([message(1)], [], 100)
+    begin = time.monotonic()
+    storage.checkpoint()
+    assert time.monotonic() - begin < 1
+    assert path.with_name("m.db-wal").stat().st_size > 0
+    backup.close()
+    storage.checkpoint()
+    assert path.with_name("m.db-wal").stat().st_size == 0
+    # Others are waited for as before.
+    assert storage.connection.execute("PRAGMA busy_timeout").fetchone() == (BUSY_MS,)
+    storage.close()
+
+
+def test_copies_from_before_updates_go_after_thirty_days(tmp_path: Path) -> None:
+    storage = opened(tmp_path / "m.db")
+    assert storage.clear_copies(0) == []
+    first, second = tmp_path / "m.db.before-2", tmp_path / "m.db.before-3.partial"
+    other = tmp_path / "n.db.before-2"
+    for copy in (first, other):
+        copy.touch()
+    assert storage.clear_copies(100) == []  # it is seen
+    assert storage.clear_copies(100 + COPY_LIFE - 1) == []
+    second.touch()
+    assert storage.clear_copies(100 + COPY_LIFE) == []  # there is one more: all wait for it
+    assert storage.clear_copies(100 + 2 * COPY_LIFE) == [first.name, second.name]
+    assert not first.exists()
+    assert not second.exists()
+    assert other.exists()
+    assert storage.clear_copies(100 + 3 * COPY_LIFE) == []
+    storage.close()
+
+
 @pytest.mark.parametrize(
     "content", [b"not a database at all, but long enough to be looked at" * 10, b"short"]
 )
@@ -175,6 +244,11 @@ def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
     other.close()
     with pytest.raises(StoreError, match="not that of a mobium server"):
         opened(path)
+
+
+def test_a_new_database_is_made_without_a_copy(tmp_path: Path) -> None:
+    opened(tmp_path / "m.db").close()
+    assert not list(tmp_path.glob("*before*"))
 
 
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:

@@ -119,6 +119,76 @@ def test_a_mailbox_fills_up_and_a_sender_takes_a_tenth(storage: Storage) -> None
     assert storage.apply([message(1, CARL)], [], LATER) != [Refused.FULL]
 
 
+def test_a_mailbox_and_a_sender_have_so_many_bytes(storage: Storage) -> None:
+    whole, share = MOST << 16, (MOST << 16) // 10
+    half = bytes(share // 2)
+    # The first of a sender always fits; beside it, and beside others, the bytes count.
+    assert Refused.FULL not in storage.apply([message(0, CARL, content=bytes(share + 1))], [], LATER)
+    assert storage.apply([message(1, CARL, content=b"x")], [], LATER) == [Refused.FULL]
+    results = storage.apply([message(i, content=half) for i in range(3)], [], LATER)
+    assert results[2] is Refused.FULL
+    senders = [bytes([i + 1]) * 32 for i in range(12)]
+    results = storage.apply([message(9, sender=one, content=half + half) for one in senders], [], LATER)
+    assert [result is Refused.FULL for result in results] == [False] * 9 + [True] * 3
+    assert sum(len(row.payload) for row in storage.page(BEN, 0, 100, 10**9).rows) == whole
+    assert storage.apply([message(10, sender=CARL, content=b"x")], [], LATER) == [Refused.FULL]
+    # Distributions have as many of their own.
+    given = [NewMessage(BEN, ANNA, i.to_bytes(16, "big"), half, b"r" * 32) for i in range(20, 23)]
+    assert [one is Refused.FULL for one in storage.apply(given, [], LATER)] == [False, False, True]
+    # What is sent again under an id counts as it is stored, now and when it is taken.
+    first = storage.page(BEN, 0, 1, 1).rows[0].seq
+    assert storage.apply([message(0, content=bytes(10 * share))], [], LATER) == [first]
+    assert storage.apply([message(0, content=b"")], [], LATER) == [first]
+    storage.apply([], [Taken(first, BEN, ANNA)], LATER)
+    more = [message(i, content=half) for i in range(30, 32)]
+    assert [one is Refused.FULL for one in storage.apply(more, [], LATER)] == [False, True]
+    # What expires makes room.
+    storage.expire(LATER, 1_000)
+    assert Refused.FULL not in storage.apply(more, [], LATER)
+
+
+def test_one_message_always_fits(storage: Storage) -> None:
+    huge = bytes((MOST << 16) + 1)
+    (seq,) = storage.apply([message(1, content=huge)], [], LATER)
+    assert isinstance(seq, int)
+    assert storage.apply([message(2, sender=CARL, content=huge)], [], LATER) == [Refused.FULL]
+    storage.apply([], [Taken(seq, BEN, ANNA)], LATER)
+    assert storage.apply([message(2, sender=CARL, content=huge)], [], LATER) != [Refused.FULL]
+
+
+def test_who_publishes_nothing_for_long_is_forgotten(storage: Storage) -> None:
+    storage.publish(ANNA, publication([key(10)], [key(20)]), NOW)
+    storage.apply([message(1)], [], LATER)
+    assert storage.retire(100, 99, 10) == []  # from now on it counts
+    assert storage.retire(150, 99, 10) == []
+    # A signed prekey is a sign of life, other prekeys are none.
+    storage.publish(CARL, publication(), NOW)
+    storage.publish(ANNA, Publication(b"x" * 32, b"y" * 64, one_time=[key(11)]), NOW)
+    assert storage.retire(200, 100, 10) == [ANNA]  # for Ben something waits
+    assert storage.bundle(ANNA, True, NOW) is None
+    assert storage.stock(ANNA, NOW) == Stock(0, 0, 0, 0)
+    assert storage.mailbox(ANNA) == Mailbox(False, 0)
+    assert storage.apply([message(2, ANNA)], [], LATER) == [Refused.UNKNOWN]
+    storage.expire(LATER, 10)
+    assert storage.retire(300, 199, 10) == [BEN]
+    assert storage.retire(300, 300, 1) == [CARL]
+    # Whoever comes back begins anew, and gets nothing that was another's.
+    storage.publish(ANNA, publication([key(10)]), NOW)
+    storage.publish(BEN, publication(), NOW)
+    assert storage.stock(ANNA, NOW) == Stock(1, 0, 1, 2)
+    assert storage.stock(BEN, NOW) == Stock(0, 0, 1, 2)
+    assert Refused.UNKNOWN not in storage.apply([message(i, ANNA) for i in range(4)], [], LATER)
+    assert numbers(storage, ANNA) == list(range(4))
+    assert numbers(storage) == []
+
+
+def test_so_many_are_forgotten_at_once(storage: Storage) -> None:
+    assert storage.retire(1, 0, 2) == []
+    assert storage.retire(1, 0, 2) == []
+    gone = storage.retire(2, 1, 2) + storage.retire(2, 1, 2)
+    assert sorted(gone) == [ANNA, BEN, CARL]
+
+
 def test_deletes_come_before_inserts_and_forgive_what_is_gone(storage: Storage) -> None:
     (seq,) = storage.apply([message(1)], [], LATER)
     assert isinstance(seq, int)

@@ -46,6 +46,7 @@ __all__ = [
     "Storage",
     "Taken",
     "Unavailable",
+    "mailbox_bytes",
     "sender_share",
 ]
 
@@ -98,7 +99,6 @@ class Taken(NamedTuple):
     seq: int
     recipient: bytes
     sender: bytes
-    distributed: bool = False
 
 
 class Row(NamedTuple):
@@ -346,11 +346,18 @@ class ChannelStorage(Protocol):
         """Delete an invite; False if there was none."""
 
 
-def sender_share(max_messages: int) -> int:
-    """How much of a mailbox of `max_messages` one sender may fill: a tenth, so that a stranger cannot lock
-    friends out. Distributions count by themselves, by the same measure.
+def mailbox_bytes(max_messages: int) -> int:
+    """How many bytes of payloads a mailbox of `max_messages` keeps: 64 KiB a message. Most have 512 bytes, so
+    this only bounds what large ones take from the disk.
     """
-    return max(1, max_messages // 10)
+    return max_messages << 16
+
+
+def sender_share(whole: int) -> int:
+    """How much of a mailbox, in messages or bytes, one sender may fill: a tenth, so that a stranger cannot
+    lock friends out; but always one message. Distributions count by themselves, by the same measures.
+    """
+    return max(1, whole // 10)
 
 
 class Storage(ChannelStorage, Protocol):
@@ -361,6 +368,14 @@ class Storage(ChannelStorage, Protocol):
 
     def close(self) -> None:
         """Finish all writing and let go. Closing twice is allowed."""
+
+    def checkpoint(self) -> None:
+        """Leave everything in the one file that is copied, and nothing that was deleted in any other."""
+
+    def clear_copies(self, now: int) -> list[str]:
+        """Remove the copies made before migrations once they have been there for 30 days (`now` on the
+        server's clock); their names.
+        """
 
     def get(self, name: str) -> bytes | None:
         """A value of the server itself."""
@@ -391,6 +406,12 @@ class Storage(ChannelStorage, Protocol):
 
     def publish(self, identity: bytes, publication: Publication, now: int) -> Stock:
         """Store prekeys and forget expired one-time ones (`now` in seconds since 1970). Raises BadPrekeys."""
+
+    def retire(self, now: int, renewed: int, limit: int) -> list[bytes]:
+        """Forget identities, at most `limit`, that published their last signed prekey at or before `renewed`
+        and for whom nothing waits; who they were. A publication counts from the first call after it, which
+        was at `now`, both on the server's clock.
+        """
 
     def bundle(self, identity: bytes, one_time: bool, now: int) -> Bundle | None:
         """The keys to begin a session, or None if the identity published none. A one-time key is deleted by

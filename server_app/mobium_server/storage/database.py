@@ -1,9 +1,9 @@
 """The database file: WAL, `synchronous=FULL` on every connection, one connection on one thread, transactions.
 
 A commit that returned is on the disk. Deleted rows are overwritten (`secure_delete`), so that who wrote to
-whom does not linger in free pages. Not its concern: what the rows mean (`mobium_server.storage.sqlite`,
-`mobium_server.storage.sqlite_channels`), the schema's steps (`mobium_server.storage.migrate`) and the thread
-(`mobium_server.storage.worker`).
+whom does not linger in free pages, and a checkpoint from time to time empties the log beside the file. Not
+its concern: what the rows mean (`mobium_server.storage.sqlite`, `mobium_server.storage.sqlite_channels`), the
+schema's steps (`mobium_server.storage.migrate`) and the thread (`mobium_server.storage.worker`).
 """
 
 from __future__ import annotations
@@ -99,6 +99,16 @@ class Database:
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.close()
+
+    def checkpoint(self) -> None:
+        with self._reading() as connection:
+            # Without waiting: while another program reads, such as a backup, the log stays until the next
+            # time.
+            connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
 
     @property
     def connection(self) -> sqlite3.Connection:

@@ -22,6 +22,7 @@ from mobium_server.storage.base import (
     Row,
     Stock,
     Taken,
+    mailbox_bytes,
     sender_share,
 )
 from mobium_server.storage.memory_channels import MemoryChannels
@@ -36,6 +37,7 @@ class _Device:
         self.signed: Prekey | None = None
         self.last_resort: Prekey | None = None
         self.one_time: dict[Kind, dict[int, Prekey]] = {kind: {} for kind in Kind}
+        self.renewed: int | None = None
 
 
 class MemoryStorage(MemoryChannels):
@@ -45,6 +47,8 @@ class MemoryStorage(MemoryChannels):
         super().__init__(bounds)
         self._max_messages = max_messages
         self._share = sender_share(max_messages)
+        self._max_bytes = mailbox_bytes(max_messages)
+        self._share_bytes = sender_share(self._max_bytes)
         self._values: dict[str, bytes] = {}
         self._devices: dict[bytes, _Device] = {}
         self._rows: dict[int, tuple[NewMessage, int]] = {}
@@ -55,6 +59,12 @@ class MemoryStorage(MemoryChannels):
 
     def close(self) -> None:
         """Nothing to finish."""
+
+    def checkpoint(self) -> None:
+        """Nothing lies beside it."""
+
+    def clear_copies(self, now: int) -> list[str]:  # noqa: ARG002 - there are none
+        return []
 
     def get(self, name: str) -> bytes | None:
         return self._values.get(name)
@@ -75,10 +85,14 @@ class MemoryStorage(MemoryChannels):
             if row.sender == message.sender and row.delivery == message.delivery:
                 return seq
         alike = [row for _, row in mine if (row.channel is None) is (message.channel is None)]
-        if len(alike) >= self._max_messages:
-            return Refused.FULL
-        if sum(row.sender == message.sender for row in alike) >= self._share:
-            return Refused.FULL
+        theirs = [row for row in alike if row.sender == message.sender]
+        for rows, most, most_bytes in (
+            (alike, self._max_messages, self._max_bytes),
+            (theirs, self._share, self._share_bytes),
+        ):
+            size = sum(len(row.payload) for row in rows) + len(message.payload)
+            if len(rows) >= most or (rows and size > most_bytes):
+                return Refused.FULL
         self._last += 1
         self._rows[self._last] = (message, now)
         return self._last
@@ -109,6 +123,7 @@ class MemoryStorage(MemoryChannels):
         device = _Device(publication)
         device.signed = publication.signed or (old.signed if old else None)
         device.last_resort = publication.last_resort or (old.last_resort if old else None)
+        device.renewed = old.renewed if old and not publication.signed else None
         if device.signed is None or device.last_resort is None:
             raise BadPrekeys("A first publication holds a signed and a last-resort prekey.")
         for kind, new in (
@@ -124,6 +139,20 @@ class MemoryStorage(MemoryChannels):
             device.one_time[kind] = dict(list(keys.items())[-KEPT[kind] :])
         self._devices[identity] = device
         return self.stock(identity, now)
+
+    def retire(self, now: int, renewed: int, limit: int) -> list[bytes]:
+        mailboxes = {row.recipient for row, _ in self._rows.values()}
+        for device in self._devices.values():
+            if device.renewed is None:
+                device.renewed = now
+        gone = [
+            identity
+            for identity, device in self._devices.items()
+            if device.renewed is not None and device.renewed <= renewed and identity not in mailboxes
+        ][:limit]
+        for identity in gone:
+            del self._devices[identity]
+        return gone
 
     def bundle(self, identity: bytes, one_time: bool, now: int) -> Bundle | None:
         device = self._devices.get(identity)

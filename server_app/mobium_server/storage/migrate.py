@@ -6,6 +6,7 @@ Not its concern: what the steps say (`mobium_server.storage.schema`).
 
 from __future__ import annotations
 
+import glob
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -14,7 +15,9 @@ from pathlib import Path
 from mobium.errors import StoreError
 from mobium_server.storage.schema import APPLICATION_ID, MIGRATIONS
 
-__all__ = ["backup", "migrate"]
+__all__ = ["COPY_LIFE", "backup", "copies", "migrate"]
+
+COPY_LIFE = 30 * 86_400  # seconds for which a copy stays: it holds what was deleted since
 
 
 def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str] = MIGRATIONS) -> list[Path]:
@@ -31,10 +34,10 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str
         )
     if version > len(migrations):
         raise StoreError(f"{path} was written by a newer mobium-server (schema {version}); update this one.")
-    copies = []
+    made = []
     for number in range(version + 1, len(migrations) + 1):
-        if number > 1:
-            copies.append(backup(connection, path.with_name(f"{path.name}.before-{number}")))
+        if version:  # a new file needs none
+            made.append(backup(connection, path.with_name(f"{path.name}.before-{number}")))
         connection.execute("BEGIN IMMEDIATE")
         try:
             for statement in _statements(migrations[number - 1]):
@@ -46,7 +49,12 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-    return copies
+    return made
+
+
+def copies(path: Path) -> list[Path]:
+    """The copies of the database at `path` that are there, and the remains of those that failed."""
+    return sorted(path.parent.glob(f"{glob.escape(path.name)}.before-*"))
 
 
 def backup(connection: sqlite3.Connection, target: Path) -> Path:

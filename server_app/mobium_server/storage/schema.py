@@ -113,4 +113,10 @@ CREATE TABLE invites (
 ALTER TABLE messages ADD COLUMN channel BLOB;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _CHANNELS)
+# On the server's own clock, as of the next upkeep, so that no wall clock retires anybody; NULL until then.
+_RENEWED = """
+ALTER TABLE devices ADD COLUMN renewed INTEGER;
+CREATE INDEX devices_by_renewal ON devices (renewed);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _CHANNELS, _RENEWED)

@@ -28,31 +28,46 @@ from mobium_server.storage.base import (
     Row,
     Stock,
     Taken,
+    Unavailable,
+    mailbox_bytes,
     sender_share,
 )
 from mobium_server.storage.database import connect, pieces
+from mobium_server.storage.migrate import COPY_LIFE, copies
 from mobium_server.storage.schema import MIGRATIONS
 from mobium_server.storage.sqlite_channels import SqliteChannels
 
 __all__ = ["SqliteStorage", "connect"]
 
+_COPIES = "copies"  # since when which copies were there
 COUNTED = 4_096  # mailboxes whose counts are kept in memory; others are counted again when they are needed
 
 
 class _Counts:
-    """How many messages a mailbox holds, in all and from each sender."""
+    """How many messages a mailbox holds, and how many bytes, in all and from each sender."""
 
-    __slots__ = ("senders", "total")
+    __slots__ = ("senders", "size", "total")
 
-    def __init__(self, senders: dict[bytes, int]) -> None:
+    def __init__(self, senders: dict[bytes, tuple[int, int]]) -> None:
         self.senders = senders
-        self.total = sum(senders.values())
+        self.total = sum(number for number, _ in senders.values())
+        self.size = sum(size for _, size in senders.values())
 
-    def add(self, sender: bytes, number: int) -> None:
-        self.total += number
-        left = self.senders.get(sender, 0) + number
-        if left > 0:
-            self.senders[sender] = left
+    def of(self, sender: bytes) -> tuple[int, int]:
+        return self.senders.get(sender, (0, 0))
+
+    def add(self, sender: bytes, size: int) -> None:
+        self.total += 1
+        self.size += size
+        number, held = self.of(sender)
+        self.senders[sender] = (number + 1, held + size)
+
+    def take(self, sender: bytes, size: int) -> None:
+        self.total -= 1
+        self.size -= size
+        number, held = self.of(sender)
+        if number > 1:
+            self.senders[sender] = (number - 1, held - size)
         else:
             self.senders.pop(sender, None)
 
@@ -74,6 +89,8 @@ class SqliteStorage(SqliteChannels):
         self.bounds = bounds
         self._max_messages = max_messages
         self._share = sender_share(max_messages)
+        self._max_bytes = mailbox_bytes(max_messages)
+        self._share_bytes = sender_share(self._max_bytes)
         # Of each mailbox, what is written to somebody and what is distributed are counted apart.
         self._counts: OrderedDict[tuple[int, bool], _Counts] = OrderedDict()
         self._ids: OrderedDict[bytes, int] = OrderedDict()
@@ -96,6 +113,23 @@ class SqliteStorage(SqliteChannels):
                 " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                 (name, value),
             )
+
+    def clear_copies(self, now: int) -> list[str]:
+        try:
+            found = copies(self.path)
+            names = [copy.name for copy in found]
+            seen = "\n".join(names).encode()
+            kept = self.get(_COPIES) or b""
+            if kept[8:] != seen:
+                self.put(_COPIES, now.to_bytes(8, "big") + seen)
+                return []
+            if not found or now - int.from_bytes(kept[:8], "big") < COPY_LIFE:
+                return []
+            for copy in found:
+                copy.unlink(missing_ok=True)
+        except OSError as error:
+            raise Unavailable(f"The copies of the database cannot be removed: {error.strerror}.") from error
+        return names
 
     # ------------------------------------------------------------ messages
 
@@ -120,18 +154,18 @@ class SqliteStorage(SqliteChannels):
     # it takes milliseconds to get it back.
 
     def _delete(self, connection: sqlite3.Connection, taken: Sequence[Taken]) -> None:
-        cursor = connection.execute(
-            f"DELETE FROM messages WHERE seq IN ({', '.join('?' * len(taken))})",  # noqa: S608 - marks only
-            [one.seq for one in taken],
-        )
-        exact = cursor.rowcount == len(taken)
-        for one in taken:
-            mailbox = self._ids.get(one.recipient)
-            if exact and mailbox is not None:
-                self._forget(mailbox, one.sender, one.distributed)
-            elif mailbox is not None:
-                # some had expired: count again when it is needed
-                self._counts.pop((mailbox, one.distributed), None)
+        marks, seqs = ", ".join("?" * len(taken)), [one.seq for one in taken]
+        # What counts is the row, not what was sent again under its id. In one text, thus in one step.
+        (text,) = connection.execute(
+            "SELECT group_concat(seq || ' ' || mailbox || ' ' || length(payload) || ' ' ||"  # noqa: S608
+            f" (channel IS NOT NULL)) FROM messages WHERE seq IN ({marks})",
+            seqs,
+        ).fetchone()
+        connection.execute(f"DELETE FROM messages WHERE seq IN ({marks})", seqs)  # noqa: S608 - marks only
+        senders = {one.seq: one.sender for one in taken}
+        for row in text.split(",") if text is not None else ():  # what had expired is none
+            seq, mailbox, size, distributed = map(int, row.split())
+            self._forget(mailbox, senders[seq], size, bool(distributed))
 
     def _admit(self, connection: sqlite3.Connection, message: NewMessage) -> int | tuple[int | Refused]:
         """The mailbox that has room for a message, where it counts from now on; or what comes instead."""
@@ -139,12 +173,25 @@ class SqliteStorage(SqliteChannels):
         if mailbox is None:
             return (Refused.UNKNOWN,)
         counts = self._count(connection, mailbox, message.channel is not None)
-        if counts.total >= self._max_messages or counts.senders.get(message.sender, 0) >= self._share:
+        size = len(message.payload)
+        if not self._room(counts, message.sender, size):
             # Only now, because it is rare: what is stored already needs no room.
             seq = self._find(connection, mailbox, message)
             return (Refused.FULL if seq is None else seq,)
-        counts.add(message.sender, 1)
+        counts.add(message.sender, size)
         return mailbox
+
+    def _room(self, counts: _Counts, sender: bytes, size: int) -> bool:
+        """Whether a payload of `size` bytes fits; the first of a mailbox and of a sender is never too large
+        for it.
+        """
+        number, held = counts.of(sender)
+        return (
+            counts.total < self._max_messages
+            and (counts.size + size <= self._max_bytes or not counts.total)
+            and number < self._share
+            and (held + size <= self._share_bytes or not number)
+        )
 
     def _insert(
         self,
@@ -215,12 +262,12 @@ class SqliteStorage(SqliteChannels):
             rows = connection.execute(
                 "DELETE FROM messages WHERE seq IN"
                 " (SELECT seq FROM messages ORDER BY seq LIMIT ?) AND arrived <= ?"
-                " RETURNING mailbox, sender, delivery, channel IS NOT NULL",
+                " RETURNING mailbox, sender, delivery, length(payload), channel IS NOT NULL",
                 (limit, arrived),
             ).fetchall()
             gone = []
-            for mailbox, sender, delivery, distributed in rows:
-                self._forget(mailbox, sender, bool(distributed))
+            for mailbox, sender, delivery, size, distributed in rows:
+                self._forget(mailbox, sender, size, bool(distributed))
                 owner = connection.execute("SELECT identity FROM devices WHERE id = ?", (mailbox,)).fetchone()
                 gone.append(Gone(owner[0], sender, delivery))
         with self._reading() as connection:
@@ -248,21 +295,23 @@ class SqliteStorage(SqliteChannels):
         counts = self._counts.get((mailbox, distributed))
         if counts is None:
             rows = connection.execute(
-                "SELECT sender, count(*) FROM messages"
+                "SELECT sender, count(*), sum(length(payload)) FROM messages"
                 " WHERE mailbox = ? AND (channel IS NOT NULL) = ? GROUP BY sender",
                 (mailbox, distributed),
             )
-            counts = self._counts[mailbox, distributed] = _Counts(dict(rows.fetchall()))
+            counts = self._counts[mailbox, distributed] = _Counts(
+                {sender: (number, size) for sender, number, size in rows}
+            )
             if len(self._counts) > COUNTED:
                 self._counts.popitem(last=False)
         else:
             self._counts.move_to_end((mailbox, distributed))
         return counts
 
-    def _forget(self, mailbox: int, sender: bytes, distributed: bool) -> None:
+    def _forget(self, mailbox: int, sender: bytes, size: int, distributed: bool) -> None:
         counts = self._counts.get((mailbox, distributed))
         if counts is not None:
-            counts.add(sender, -1)
+            counts.take(sender, size)
 
     # ------------------------------------------------------------ prekeys
 
@@ -313,7 +362,8 @@ class SqliteStorage(SqliteChannels):
         if signed is not None:
             connection.execute(
                 "UPDATE devices"
-                " SET signed_id = ?, signed_expires = ?, signed_public = ?, signed_signature = ?"
+                " SET signed_id = ?, signed_expires = ?, signed_public = ?, signed_signature = ?,"
+                " renewed = NULL"
                 " WHERE id = ?",
                 (*signed, owner),
             )
@@ -325,6 +375,27 @@ class SqliteStorage(SqliteChannels):
                 (*resort, owner),
             )
         return owner or 0
+
+    def retire(self, now: int, renewed: int, limit: int) -> list[bytes]:
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE devices SET renewed = ? WHERE id IN"
+                " (SELECT id FROM devices WHERE renewed IS NULL LIMIT ?)",
+                (now, limit),
+            )
+            rows = connection.execute(
+                "SELECT id, identity FROM devices WHERE renewed <= ?"
+                " AND NOT EXISTS (SELECT 1 FROM messages WHERE mailbox = devices.id)"
+                " ORDER BY renewed LIMIT ?",
+                (renewed, limit),
+            ).fetchall()
+            for device, identity in rows:
+                connection.execute("DELETE FROM prekeys WHERE owner = ?", (device,))
+                connection.execute("DELETE FROM devices WHERE id = ?", (device,))
+                self._ids.pop(identity, None)
+                for distributed in (False, True):  # a number may be given to somebody else
+                    self._counts.pop((device, distributed), None)
+        return [identity for _, identity in rows]
 
     def bundle(self, identity: bytes, one_time: bool, now: int) -> Bundle | None:
         # Without one-time keys nothing is written, so that a flood of requests costs no write.

@@ -37,6 +37,7 @@ async def world(folder: Path, server: HostileServer, monkeypatch: pytest.MonkeyP
 async def town(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ChannelWorld]:
     """A real server in this process, and engines that can be in channels on it."""
     fast_vault(monkeypatch)
+    monkeypatch.setattr("mobium.client.link._FIRST_DELAY", 0.02)
     hands = Hands()
     async with (
         real_server(folder / "server", storage=MemoryStorage(1_000), clock=hands.clock()) as server,

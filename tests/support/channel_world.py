@@ -110,6 +110,8 @@ class Tap:
     down: Callable[[ServerMessage], ServerMessage | None] = lambda message: message
     sent: list[ClientMessage] = field(default_factory=list)
     got: list[ServerMessage] = field(default_factory=list)
+    tried: int = 0
+    """For a test to count what it likes."""
     refuses: bool = False
     """Whether the server cannot be reached over this wire."""
     _line: _Tapped | None = None

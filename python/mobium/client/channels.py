@@ -149,7 +149,7 @@ class Channels:
 
     async def unban(self, channel: str, peer: bytes | str) -> None:
         """Let somebody join again. Raises what `remove` raises."""
-        await self._change(channel, Change(Kind.UNBAN, await self._core.store.run(_key_of, peer)))
+        await self._change(channel, Change(Kind.UNBAN, await self._other(peer)))
 
     async def set_role(self, channel: str, peer: bytes | str, role: RoleName) -> None:
         """Make a member an admin, a member again, or the owner, which makes oneself an admin. Raises what
@@ -157,12 +157,18 @@ class Channels:
         """
         if role not in _ROLES:
             raise InvalidInput("A role is member, admin or owner.")
-        key, given = await self._core.store.run(_key_of, peer), bytes((_ROLES[role],))
+        key, given = await self._other(peer), bytes((_ROLES[role],))
         await self._change(channel, Change(Kind.ROLE, key, lambda _row, _roster, _secret: given))
 
     async def _expel(self, channel: str, peer: bytes | str, kind: Kind) -> None:
-        key = await self._core.store.run(_key_of, peer)
+        key = await self._other(peer)
         await self._change(channel, Change(kind, key, self._keyed, fresh_secret=True))
+
+    async def _other(self, peer: bytes | str) -> bytes:
+        key = await self._core.store.run(_key_of, peer)
+        if key == self._core.identity.public:
+            raise InvalidInput("This is yourself: leave the channel, or hand it over to another member.")
+        return key
 
     # ------------------------------------------------------------ names and secrets
 
@@ -214,7 +220,7 @@ class Channels:
         _known_secret(row.secret)
         if not 0 <= uses <= 10_000 or not 0 <= ttl <= 2**40:
             raise InvalidInput("An invite is for 0 to 10,000 uses, and for a time of 0 seconds or more.")
-        answer = await self._connected().request(CreateInvite(row.key, uses, ttl))
+        answer = await self._connected(row).request(CreateInvite(row.key, uses, ttl))
         if not isinstance(answer, WireInvite) or answer.channel_id != row.key:
             raise ProtocolError("The server answered a question about invites with something else.")
         return format_join(JoinLink(row.key, url, answer.id, row.secret, head))
@@ -224,29 +230,30 @@ class Channels:
         NotConnected.
         """
         row = await self._core.store.run(labels.resolve, channel)
-        return _shown_invites(await self._connected().request(ListInvites(row.key)))
+        return _shown_invites(await self._connected(row).request(ListInvites(row.key)))
 
     async def revoke(self, channel: str, invite_id: str) -> builtins.list[Invite]:
         """End an invite, named by its id or its link; returns those that are left. Whoever has the secret of
         the link keeps it: `renew` makes that worthless too. Raises what `invites` raises.
         """
         row = await self._core.store.run(labels.resolve, channel)
-        return _shown_invites(await self._connected().request(RevokeInvite(row.key, _invite_id(invite_id))))
+        asked = RevokeInvite(row.key, _invite_id(invite_id))
+        return _shown_invites(await self._connected(row).request(asked))
 
     # ------------------------------------------------------------ inside
 
-    def _connected(self) -> Online:
+    def _connected(self, row: ChannelRow | None = None) -> Online:
+        """The connection, which is to the server of `row` if one is named."""
         online = self._online()
         if online is None or not online.link.online:
             raise NotConnected("There is no connection to the server, and this needs one.")
+        if row is not None and row.host != online.address.host:
+            raise InvalidInput("This channel is on another server than the one you are connected to.")
         return online
 
     async def _change(self, channel: str, change: Change) -> None:
         row = await self._core.store.run(labels.resolve, channel)
-        online = self._connected()
-        if row.host != online.address.host:
-            raise InvalidInput("This channel is on another server than the one you are connected to.")
-        await online.membership.change(row, change)
+        await self._connected(row).membership.change(row, change)
 
     async def _shown(self, channel: int) -> Channel:
         return await self._core.store.run(_by_id, self._core.identity.public, channel)

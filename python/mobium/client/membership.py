@@ -272,11 +272,11 @@ class Membership:
         roster = roster_of(tx, row)
         secret = new_secret() if change.fresh_secret else row.secret
         data = change.data(row, roster, secret)
-        raw = build(
-            core.identity, change.kind, row.key, roster.index + 1, roster.head, change.subject,
-            core.now_ms(), data,
-        )  # fmt: skip
         try:
+            raw = build(
+                core.identity, change.kind, row.key, roster.index + 1, roster.head, change.subject,
+                core.now_ms(), data,
+            )  # fmt: skip
             roster.append(raw)
         except RosterError as error:
             raise ServerRefused(error.code, str(error)) from error

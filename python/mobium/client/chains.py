@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from mobium.client.rosters import heard_head, roster_of
-from mobium.client.store import chains, channels
+from mobium.client.store import chains, channels, peers
 from mobium.client.store.channels import ChannelRow
 from mobium.client.store.database import Tx
 from mobium.client.store.peers import Peer
@@ -23,7 +23,7 @@ from mobium.protocol.content import ChannelText, Unknown
 from mobium.protocol.roster import Roster
 from mobium.text import cleaned
 
-__all__ = ["NoChain", "Opened", "accept_distribution", "distribution", "open_message", "own_chain"]
+__all__ = ["NoChain", "Opened", "accept_distribution", "open_message", "own_chain", "settled_chain"]
 
 _LONGEST: Final = 1_000  # messages of one chain
 _LIFE: Final = 7 * 86_400  # seconds that one's own chain serves
@@ -70,27 +70,47 @@ def accept_distribution(tx: Tx, row: ChannelRow, peer: Peer, data: bytes, now_ms
     """Keep the chain that a member hands out; returns its key id if it is a new one.
 
     What is no distribution of this channel, or of somebody who is no member as far as he himself can know, is
-    passed over.
+    passed over. While this profile comes in, the roster is not known yet: then `sift_early` looks later.
     """
     try:
         chain = ReceiverKey.from_distribution(data, row.key, sender=peer.ed)
     except CryptoError:
         return None
-    roster = roster_of(tx, row)
-    index = chain.roster_index
-    if not roster.was_member(peer.ed, min(index, roster.index)) and index <= roster.index:
-        return None
-    departed = roster.departed(peer.ed)
-    if departed is not None and index < departed:
-        return None  # from before he left: what he sends under it is refused
-    row = heard_head(tx, row, peer.id, index, chain.roster_hash, now_ms)
-    if row.state == "broken":
-        return None
-    if not chains.add_receiver(tx, row.id, peer.id, chain.key_id, chain.to_bytes(), index, now_ms // 1000):
+    if row.state == "joining":
+        channels.note_claim(tx, row.id, peer.id, chain.roster_index, chain.roster_hash)
+    else:
+        roster = roster_of(tx, row)
+        if not _may_hand_out(roster, peer.ed, chain.roster_index):
+            return None
+        heard_head(tx, row, peer.id, chain.roster_index, chain.roster_hash, now_ms)
+        if chain.roster_index <= roster.index and roster.heads[chain.roster_index] != chain.roster_hash:
+            return None
+    if not chains.add_receiver(
+        tx, row.id, peer.id, chain.key_id, chain.to_bytes(), chain.roster_index, now_ms // 1000
+    ):
         return None
     if name := cleaned(chain.nickname)[:_LONGEST_NAME]:
         channels.name_member(tx, row.id, peer.id, name)
     return chain.key_id
+
+
+def sift_early(tx: Tx, row: ChannelRow, roster: Roster) -> None:
+    """The roster of a channel is known now: let go of the chains that came before, of those who could not
+    hand out any.
+    """
+    for peer_id, key_id, index in chains.every_receiver(tx, row.id):
+        if not _may_hand_out(roster, peers.by_id(tx, peer_id).ed, index):
+            chains.drop_receiver(tx, row.id, peer_id, key_id)
+
+
+def _may_hand_out(roster: Roster, ed: bytes, index: int) -> bool:
+    """Whether somebody was a member at the index of a chain, and has not left since: what he sends under an
+    earlier one is refused.
+    """
+    if index <= roster.index and not roster.was_member(ed, index):
+        return False
+    departed = roster.departed(ed)
+    return departed is None or index >= departed
 
 
 def own_chain(tx: Tx, me: bytes, row: ChannelRow, roster: Roster, now: int) -> SenderKey:
@@ -112,13 +132,8 @@ def own_chain(tx: Tx, me: bytes, row: ChannelRow, roster: Roster, now: int) -> S
     return chain
 
 
-def distribution(tx: Tx, row: ChannelRow, name: str, chain: SenderKey | None = None) -> bytes | None:
-    """What hands one's own chain out as it is now, beyond a message under way. None if there is none."""
-    if chain is None:
-        held = chains.own(tx, row.id)
-        if held is None:
-            return None
-        chain = SenderKey.from_bytes(held.state if held.following is None else held.following)
-    if chain.iteration >= _LONGEST:
-        return None
-    return chain.distribution(name)
+def settled_chain(tx: Tx, row: ChannelRow) -> SenderKey | None:
+    """One's own chain, before a message that is under way; None if there is none, or it is used up."""
+    held = chains.own(tx, row.id)
+    chain = None if held is None else SenderKey.from_bytes(held.state)
+    return chain if chain is not None and chain.iteration < _LONGEST else None

@@ -60,9 +60,20 @@ def _answer(tx: Tx, setting: Setting, row: ChannelRow, peer: Peer) -> None:
         # Whoever asks may have been brought back from words alone, and then lacks the secret too.
         told = ChannelSecret(setting.entropy(16), setting.now_ms, row.key, row.secret)
         outgoing.add(tx, peer.id, content.encode(told), None, setting.now_ms // 1000)
-    data = opening.distribution(tx, row, meta.get(tx, "name", ""))
-    if data is None:
+    chain = opening.settled_chain(tx, row)
+    if chain is None:
         return
+    post = posts.first(tx, row.id)
+    if (
+        post is not None
+        and post.payload is not None
+        and not roster_of(tx, row).was_member(peer.ed, post.index)
+    ):
+        # The message under way is not for him, and if it is refused its number is used again for one that is:
+        # he gets the chain with the next message.
+        chains.take_back(tx, row.id, peer.id)
+        return
+    data = chain.distribution(meta.get(tx, "name", ""))
     given = Distribution(setting.entropy(16), setting.now_ms, data)
     posts.add_handout(tx, row.id, peer.id, content.encode(given), setting.now_ms // 1000)
     chains.hand(tx, row.id, [peer.id])

@@ -25,7 +25,6 @@ from mobium.client.store.peers import Peer
 from mobium.client.store.posts import Handout, Post
 from mobium.crypto.group import SenderKey
 from mobium.crypto.identity import Identity
-from mobium.errors import StateError
 from mobium.protocol import content, limits
 from mobium.protocol.codes import ErrorCode, explain, sentence
 from mobium.protocol.content import ChannelText
@@ -162,9 +161,7 @@ def _distribute(
     """Hand the chain to as many members as one frame holds, of those with whom there is a session."""
     if not missing:
         return None
-    data = making.distribution(tx, row, meta.get(tx, "name", ""), chain)
-    if data is None:
-        raise StateError("A sender key that is used up was to be handed out.")
+    data = chain.distribution(meta.get(tx, "name", ""))
     chosen: list[Peer] = []
     room = _room(sender)
     for peer in missing:

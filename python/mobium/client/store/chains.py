@@ -32,6 +32,7 @@ __all__ = [
     "own",
     "put_own",
     "receiver",
+    "take_back",
     "unhand",
     "unhanded",
     "update_receiver",
@@ -108,6 +109,11 @@ def hand(tx: Tx, channel: int, peers: Iterable[int]) -> None:
 def unhand(tx: Tx, channel: int, peer: int, failed_at: int) -> None:
     """The chain could not be handed to a member; it is left out for a while."""
     tx.execute("INSERT OR REPLACE INTO handed VALUES (?, ?, ?)", channel, peer, failed_at)
+
+
+def take_back(tx: Tx, channel: int, peer: int) -> None:
+    """The chain is to be handed to a member again, before the next message."""
+    tx.execute("DELETE FROM handed WHERE channel = ? AND peer = ?", channel, peer)
 
 
 def unhanded(tx: Tx, channel: int, now: int) -> list[int]:

@@ -8,7 +8,7 @@ does (`mobium.client.entries`), sending (`mobium.client.postbox`).
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -44,6 +44,7 @@ _RETRY: Final = 5.0  # seconds until a fetch that failed is tried again
 _BEHIND: Final = (
     "There is word of a newer list of members than the server shows; nothing is sent before it was seen."
 )
+_ROUNDS: Final = 20  # fetches of one channel in a row; a server that always names something newer is left
 _LISTS: Final = 100  # pages of channels that are asked for; more than any member can have
 
 Push = ChannelMessage | RosterPage | ChannelHead
@@ -145,11 +146,17 @@ class Sync:
             self._listing = False
             self.listed.set()
             self._changed()
+        rounds: Counter[int] = Counter()
         while self._behind or self._rosters or self._pushes:
             if self._behind:
-                await self._fetch(self._behind.pop())
+                channel = self._behind.pop()
+                rounds[channel] += 1
+                if rounds[channel] <= _ROUNDS:
+                    await self._fetch(channel)
             elif self._rosters:
-                await self._fetch_roster(self._rosters.pop())
+                channel = self._rosters.pop()
+                if rounds[channel] <= _ROUNDS:
+                    await self._fetch_roster(channel)
             await self._take_pushes()
         self._requests_in = await self._core.store.run(
             _ask_for_chains, self._core.now_ms(), self._core.entropy

@@ -451,15 +451,20 @@ def play(schedule: int, folder: Path | None = None) -> Machine:
 
 @pytest.mark.parametrize("schedule", range(schedules()))
 def test_channels_in_memory(schedule: int) -> None:
-    machine = play(schedule)
-    assert sum(post.number is not None for post in machine.posts.values()) > 40
-    assert sum(room.roster.index for room in machine.rooms) > 10
-    assert machine.shows > 5
+    play(schedule)
 
 
 @pytest.mark.parametrize("schedule", range(schedules()))
 def test_channels_on_sqlite(schedule: int, tmp_path: Path) -> None:
     play(schedule, tmp_path)
+
+
+def test_the_schedules_come_to_something() -> None:
+    machines = [play(schedule) for schedule in range(20)]
+    assert sum(post.number is not None for one in machines for post in one.posts.values()) > 1_000
+    assert sum(post.expired for one in machines for post in one.posts.values()) > 300
+    assert sum(room.roster.index for one in machines for room in one.rooms) > 300
+    assert sum(one.shows for one in machines) > 400
 
 
 def keep_quiet(_board: Board, seat: Seat) -> None:

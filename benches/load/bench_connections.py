@@ -18,11 +18,22 @@ from typing import Any
 
 import psutil
 
-from benches.load.harness import PATIENCE, Cheap, ask, kind, log_in, memory, mobium_server, pin
+from benches.load.harness import (
+    PATIENCE,
+    Cheap,
+    Person,
+    ask,
+    kind,
+    log_in,
+    memory,
+    mobium_server,
+    payload,
+    pin,
+    publication,
+)
 from mobium.protocol import codec
 from mobium.protocol.messages import Accepted, AckDeliveries, Delivery, SendMessage
 from tests.support.certificates import certificate, trusting
-from tests.support.server import Person, payload, publication
 
 IDLE_MARK = 45.0  # MB
 PLAIN_MARK = 20.0  # KiB

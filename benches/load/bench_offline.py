@@ -19,12 +19,22 @@ from typing import Any
 
 import psutil
 
-from benches.load.harness import PATIENCE, ROOT, Cheap, ask, kind, log_in, mobium_server, pin
+from benches.load.harness import (
+    PATIENCE,
+    ROOT,
+    Cheap,
+    ask,
+    kind,
+    log_in,
+    mobium_server,
+    payload,
+    pin,
+    publication,
+)
 from mobium.protocol import codec
 from mobium.protocol.messages import Accepted, SendMessage
 from mobium_server.storage.base import NewMessage, Prekey, Publication
 from mobium_server.storage.sqlite import SqliteStorage
-from tests.support.server import payload, publication
 
 MARK = 10.0
 SENDERS = 40

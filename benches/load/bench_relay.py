@@ -27,12 +27,13 @@ from benches.load.harness import (
     log_in,
     mobium_server,
     open_socket,
+    payload,
     pin,
+    publication,
     started,
 )
 from mobium.protocol import codec
 from mobium.protocol.messages import Accepted, AckDeliveries, Delivery, SendMessage
-from tests.support.server import payload, publication
 
 MARK = 1.6
 PAIRS = 50

@@ -1,5 +1,5 @@
-"""What the load benches share: server processes on a core of their own, their CPU and memory, and a client
-that costs little.
+"""What the load benches share: server processes on a core of their own, their CPU and memory, a client that
+costs little, and people of whom only the server knows.
 
 Not its concern: what is measured.
 """
@@ -15,17 +15,23 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import psutil
 
 from mobium.protocol import codec
-from mobium.protocol.connection import Answer, ClientConnection, Welcome
+from mobium.protocol.connection import Answer, ClientConnection, Signer, Welcome
+from mobium.protocol.handshake import binding_input
 from mobium.protocol.host import canonical_host
-from tests.support.server import Person
+from mobium.protocol.limits import RATCHET_OVERHEAD
+from mobium.protocol.messages import ClientMessage, Error, PublishPrekeys, WirePrekey
+from mobium.signing import SigningKey
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0  # seconds that any step of a bench may take
+
+M = TypeVar("M")
 
 
 # ---------------------------------------------------------------- processes
@@ -94,6 +100,38 @@ def cpu(process: psutil.Process) -> float:
 def memory(process: psutil.Process) -> int:
     """Resident bytes."""
     return int(process.memory_info().rss)
+
+
+# ---------------------------------------------------------------- people
+
+
+class Person:
+    """An identity as far as the server knows one."""
+
+    def __init__(self) -> None:
+        self._key = SigningKey.generate()
+        self.x_public = os.urandom(32)
+        self.binding = self._key.sign(binding_input(self.x_public))
+
+    @property
+    def public(self) -> bytes:
+        """Ed25519 public key."""
+        return self._key.public
+
+    def sign(self, data: bytes) -> bytes:
+        """Sign as a login does."""
+        return self._key.sign(data)
+
+
+def payload() -> bytes:
+    """Something of the size of a ratchet message in the smallest bucket."""
+    return b"\x01".ljust(512 + RATCHET_OVERHEAD, b"\0")
+
+
+def publication() -> PublishPrekeys:
+    """Prekeys that nobody can use, of the right form: their owner can be written to."""
+    signed = WirePrekey(1, 2**33, bytes(32), bytes(64))
+    return PublishPrekeys(signed, WirePrekey(2, 2**33, bytes(1_568), bytes(64)))
 
 
 # ---------------------------------------------------------------- a cheap client
@@ -190,29 +228,40 @@ async def open_socket(url: str, context: ssl.SSLContext | None = None) -> Cheap:
     return protocol
 
 
-async def log_in(
-    url: str, person: Person | None = None, context: ssl.SSLContext | None = None
-) -> tuple[Cheap, Person]:
-    """A logged-in connection to our server."""
+async def log_in(url: str, context: ssl.SSLContext | None = None) -> tuple[Cheap, Person]:
+    """A logged-in connection of somebody new."""
+    person = Person()
+    return (await log_in_as(url, person, context=context))[0], person
+
+
+async def log_in_as(
+    url: str,
+    person: Signer,
+    then: Callable[[list[bytes]], None] = lambda _frames: None,
+    context: ssl.SSLContext | None = None,
+) -> tuple[Cheap, Welcome]:
+    """A logged-in connection to our server, and its welcome; `then` gets the frames that follow."""
     split = urlsplit(url)
-    person = person or Person()
     machine = ClientConnection(person, canonical_host(split.hostname or "", split.port or 0))
     protocol = await open_socket(url, context)
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    done: asyncio.Future[Welcome] = asyncio.get_running_loop().create_future()
 
     def on_frames(frames: list[bytes]) -> None:
-        for one in frames:
+        for place, one in enumerate(frames):
             event = machine.receive(one)
             if isinstance(event, Answer):
                 protocol.send(event.frame)
-            elif isinstance(event, Welcome) and not done.done():
-                done.set_result(None)
+            elif isinstance(event, Welcome):
+                done.set_result(event)
+                protocol.on_frames = then
+                if place + 1 < len(frames):
+                    then(frames[place + 1 :])
+                return
 
     protocol.on_frames = on_frames
     async with asyncio.timeout(PATIENCE):
         await protocol.ready
-        await done
-    return protocol, person
+        return protocol, await done
 
 
 async def ask(protocol: Cheap, request: bytes) -> None:
@@ -227,6 +276,25 @@ async def ask(protocol: Cheap, request: bytes) -> None:
     protocol.send(request)
     async with asyncio.timeout(PATIENCE):
         await answered
+
+
+async def answer(protocol: Cheap, request: ClientMessage, wanted: type[M]) -> M:
+    """Send a request and return its answer; what the server sends unasked meanwhile is passed over."""
+    found: asyncio.Future[M] = asyncio.get_running_loop().create_future()
+
+    def on_frames(frames: list[bytes]) -> None:
+        for message in map(kind, frames):
+            if found.done():
+                return
+            if isinstance(message, wanted):
+                found.set_result(message)
+            elif isinstance(message, Error):
+                found.set_exception(RuntimeError(f"refused: {message.code}"))
+
+    protocol.on_frames = on_frames
+    protocol.send(codec.encode(request))
+    async with asyncio.timeout(PATIENCE):
+        return await found
 
 
 def kind(data: bytes) -> object:

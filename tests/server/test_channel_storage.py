@@ -213,6 +213,20 @@ def test_a_channel_fills_up_and_empties(storage: Storage) -> None:
     assert storage.post([post(9), post(10), post(11)], NOW + 1)[1:] == [Posted(9, True), Refused.FULL]
 
 
+def test_large_messages_fill_a_channel_by_their_bytes(tmp_path: Path) -> None:
+    bounds = Bounds(posts_bytes=100)
+    for storage in (MemoryStorage(MOST, bounds), SqliteStorage(tmp_path / "m.db", MOST, bounds=bounds)):
+        storage.open()
+        create(storage)
+        large, small, tiny = post(1, content=bytes(200)), post(2, content=bytes(60)), post(3)
+        assert storage.post([large, tiny], NOW) == [Posted(2, True), Refused.FULL], "one always fits"
+        storage.expire_posts(NOW, 10)
+        assert storage.post([small, large, tiny], NOW) == [Posted(3, True), Refused.FULL, Posted(4, True)]
+        assert storage.post([post(4, content=bytes(40))], NOW) == [Refused.FULL]
+        assert storage.post([post(5, content=bytes(39))], NOW) == [Posted(5, True)]
+        storage.close()
+
+
 def test_any_number_of_messages_at_once(tmp_path: Path) -> None:
     bounds = Bounds(posts=10_000)
     for storage in (MemoryStorage(MOST, bounds), SqliteStorage(tmp_path / "m.db", MOST, bounds=bounds)):

@@ -201,6 +201,9 @@ class Bounds(NamedTuple):
     """Channels of one identity."""
     posts: int = 100_000
     """Messages of one channel."""
+    posts_bytes: int = 1 << 30
+    """And the bytes of their payloads: most have 512, so this only bounds what large ones take from the
+    disk."""
     invites: int = MAX_INVITES
     """Invites of one channel that are in force."""
 

@@ -135,7 +135,8 @@ class MemoryChannels:
             return Refused.NOT_MEMBER
         if post.index < channel.member_index:
             return Refused.STALE
-        if len(channel.posts) >= self._bounds.posts:
+        size = sum(len(row.payload) for row in channel.posts.values()) + len(post.payload)
+        if len(channel.posts) >= self._bounds.posts or (channel.posts and size > self._bounds.posts_bytes):
             return Refused.FULL
         number = channel.number()
         channel.posts[number] = post

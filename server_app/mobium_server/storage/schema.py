@@ -66,7 +66,8 @@ CREATE TABLE channels (
     next INTEGER NOT NULL,
     newest INTEGER NOT NULL,
     member_index INTEGER NOT NULL,
-    kept INTEGER NOT NULL
+    kept INTEGER NOT NULL,
+    kept_bytes INTEGER NOT NULL
 );
 
 CREATE TABLE statements (

@@ -7,7 +7,6 @@ Not its concern: the database itself (`mobium_server.storage.database`), mailbox
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Sequence
 
 from mobium_server.storage.base import (
@@ -34,10 +33,21 @@ _LIVE = "channel = ? AND (expires = 0 OR expires > ?) AND (uses = 0 OR used < us
 class _Channel:
     """A channel's row while a batch is numbered."""
 
-    __slots__ = ("id", "kept", "member_index", "next")
+    __slots__ = ("id", "kept", "kept_bytes", "member_index", "next")
 
-    def __init__(self, row: tuple[int, int, int, int]) -> None:
-        self.id, self.next, self.member_index, self.kept = row
+    def __init__(self, row: tuple[int, int, int, int, int]) -> None:
+        self.id, self.next, self.member_index, self.kept, self.kept_bytes = row
+
+    def has_room(self, size: int, bounds: Bounds) -> bool:
+        """Whether a payload of `size` bytes fits; the only one always does."""
+        return self.kept < bounds.posts and (not self.kept or self.kept_bytes + size <= bounds.posts_bytes)
+
+    def number(self, size: int) -> int:
+        """The number of one more message."""
+        self.next += 1
+        self.kept += 1
+        self.kept_bytes += size
+        return self.next - 1
 
 
 class SqliteChannels(Database):
@@ -61,8 +71,8 @@ class SqliteChannels(Database):
                 return Refused.TOO_MANY
             if row is None:
                 channel = connection.execute(
-                    "INSERT INTO channels (channel, next, newest, member_index, kept)"
-                    " VALUES (?, 1, -1, 0, 0) RETURNING id",
+                    "INSERT INTO channels (channel, next, newest, member_index, kept, kept_bytes)"
+                    " VALUES (?, 1, -1, 0, 0, 0) RETURNING id",
                     (new.channel,),
                 ).fetchone()[0]
             elif invite is not None:
@@ -147,27 +157,25 @@ class SqliteChannels(Database):
                     results.append(Refused.NOT_MEMBER)
                 elif post.index < channel.member_index:
                     results.append(Refused.STALE)
-                elif channel.kept >= self.bounds.posts:
+                elif not channel.has_room(len(post.payload), self.bounds):
                     results.append(Refused.FULL)
                 else:
-                    results.append(Posted(channel.next, new=True))
-                    rows.append((channel.id, channel.next, post))
-                    stored[key] = channel.next
-                    channel.next += 1
-                    channel.kept += 1
+                    number = stored[key] = channel.number(len(post.payload))
+                    results.append(Posted(number, new=True))
+                    rows.append((channel.id, number, post))
             self._insert_posts(connection, rows, now)
             for channel in channels.values():
                 if channel is not None:
                     connection.execute(
-                        "UPDATE channels SET next = ?, kept = ? WHERE id = ? AND next <> ?",
-                        (channel.next, channel.kept, channel.id, channel.next),
+                        "UPDATE channels SET next = ?, kept = ?, kept_bytes = ? WHERE id = ? AND next <> ?",
+                        (channel.next, channel.kept, channel.kept_bytes, channel.id, channel.next),
                     )
             return results
 
     @staticmethod
     def _channel(connection: sqlite3.Connection, name: bytes) -> _Channel | None:
         row = connection.execute(
-            "SELECT id, next, member_index, kept FROM channels WHERE channel = ?", (name,)
+            "SELECT id, next, member_index, kept, kept_bytes FROM channels WHERE channel = ?", (name,)
         ).fetchone()
         return None if row is None else _Channel(row)
 
@@ -280,15 +288,20 @@ class SqliteChannels(Database):
         with self._transaction() as connection:
             rows = connection.execute(
                 "DELETE FROM posts WHERE seq IN (SELECT seq FROM posts ORDER BY seq LIMIT ?) AND arrived <= ?"
-                " RETURNING channel, sender, delivery",
+                " RETURNING channel, sender, delivery, length(payload)",
                 (limit, arrived),
             ).fetchall()
+            sizes: dict[int, list[int]] = {}
+            for channel, _, _, size in rows:
+                sizes.setdefault(channel, []).append(size)
             names: dict[int, bytes] = {}
-            for channel, number in Counter(row[0] for row in rows).items():
+            for channel, gone in sizes.items():
                 (names[channel],) = connection.execute(
-                    "UPDATE channels SET kept = kept - ? WHERE id = ? RETURNING channel", (number, channel)
+                    "UPDATE channels SET kept = kept - ?, kept_bytes = kept_bytes - ? WHERE id = ?"
+                    " RETURNING channel",
+                    (len(gone), sum(gone), channel),
                 ).fetchone()
-        return [GonePost(names[channel], sender, delivery) for channel, sender, delivery in rows]
+        return [GonePost(names[channel], sender, delivery) for channel, sender, delivery, _ in rows]
 
     # ------------------------------------------------------------ invites
 

@@ -207,11 +207,14 @@ def note_claim(tx: Tx, channel: int, peer: int, index: int, head: bytes) -> None
 
 
 def claims(tx: Tx, channel: int) -> list[tuple[int, bytes, int]]:
-    """(index, head, peer) of every claim, the lowest index first."""
-    return [
-        (row[0], row[1], row[2])
-        for row in tx.all("SELECT idx, head, peer FROM claim WHERE channel = ? ORDER BY idx", channel)
-    ]
+    """(index, head, peer) of every claim of a member, the lowest index first. Anybody may claim anything: what
+    one who is no member says neither holds a channel up nor breaks it.
+    """
+    rows = tx.all(
+        "SELECT idx, head, peer FROM claim JOIN member USING (channel, peer) WHERE channel = ? ORDER BY idx",
+        channel,
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def drop_claims(tx: Tx, channel: int, upto: int) -> None:

@@ -23,7 +23,15 @@ from mobium.protocol.content import ChannelText, Unknown
 from mobium.protocol.roster import Roster
 from mobium.text import cleaned
 
-__all__ = ["NoChain", "Opened", "accept_distribution", "open_message", "own_chain", "settled_chain"]
+__all__ = [
+    "NoChain",
+    "Opened",
+    "accept_distribution",
+    "open_message",
+    "own_chain",
+    "settled_chain",
+    "sift_early",
+]
 
 _LONGEST: Final = 1_000  # messages of one chain
 _LIFE: Final = 7 * 86_400  # seconds that one's own chain serves

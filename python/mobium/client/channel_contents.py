@@ -28,6 +28,9 @@ _ANSWERS: Final = 8  # requests of one member for one's chain that are answered 
 def take(tx: Tx, setting: Setting, peer: Peer, received: About) -> None:
     """Take what a fellow member says; from anybody else it is nothing."""
     row = channels.by_key(tx, received.channel_id)
+    if row is not None and row.state == "joining" and isinstance(received, ChannelSecret):
+        # It may be in force by the time the roster is known, and nobody says it twice.
+        channels.add_secret(tx, row.id, received.secret, mine=False, now=setting.now_ms // 1000)
     if row is None or row.state != "member" or roster_of(tx, row).role(peer.ed) is None:
         return
     if isinstance(received, ChannelSecret):
@@ -41,10 +44,10 @@ def take(tx: Tx, setting: Setting, peer: Peer, received: About) -> None:
 def take_distribution(tx: Tx, setting: Setting, peer: Peer, key: bytes, received: Distribution) -> None:
     """Take a sender key that came for the channel `key` (32 bytes), and open what waited for it."""
     row = channels.by_key(tx, key)
-    if row is None or row.state != "member":
+    if row is None or row.state not in ("joining", "member", "broken"):
         return
     key_id = opening.accept_distribution(tx, row, peer, received.data, setting.now_ms)
-    if key_id is not None:
+    if key_id is not None and row.state != "joining":
         open_waiting(tx, setting, channels.by_id(tx, row.id), peer, key_id)
 
 

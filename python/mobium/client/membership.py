@@ -14,10 +14,11 @@ from typing import Final
 
 import msgspec
 
+from mobium.client.chains import sift_early
 from mobium.client.core import Core
 from mobium.client.entries import Setting, take_entries
 from mobium.client.join_links import JoinLink
-from mobium.client.rosters import adopt, extend, roster_of
+from mobium.client.rosters import adopt, compare_claims, extend, roster_of
 from mobium.client.store import channels
 from mobium.client.store.channels import ChannelRow
 from mobium.client.store.database import Tx
@@ -374,6 +375,8 @@ def _enter(
     )  # fmt: skip
     if index == 0:
         row = channels.update(tx, channel, cursor_index=-1)
+    sift_early(tx, row, roster)
+    row = compare_claims(tx, row, roster, setting.now_ms)
     take_entries(tx, setting, row, [Entry(appended.number, statement=raws[index])])
 
 

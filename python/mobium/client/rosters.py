@@ -23,7 +23,16 @@ from mobium.protocol.codes import ErrorCode
 from mobium.protocol.content import ChannelSecret
 from mobium.protocol.roster import LEAVES, Access, Kind, Roster, RosterError, Statement, parse
 
-__all__ = ["adopt", "break_channel", "extend", "heard_head", "mend", "roster_of", "take_secret"]
+__all__ = [
+    "adopt",
+    "break_channel",
+    "compare_claims",
+    "extend",
+    "heard_head",
+    "mend",
+    "roster_of",
+    "take_secret",
+]
 
 _FORK: Final = (
     "This channel has two different lists of members: somebody shows you another one than others see."
@@ -55,9 +64,16 @@ def adopt(tx: Tx, me: bytes, row: ChannelRow, raws: list[bytes], roster: Roster,
     for ed in roster.members:
         if ed != me:
             channels.add_member(tx, row.id, _peer(tx, ed, now))
-    secret = roster.key if roster.access is Access.OPEN else row.secret
+    secret = roster.key if roster.access is Access.OPEN else _secret_in_force(tx, row, roster)
     row = channels.update(tx, row.id, secret=secret, server_index=max(row.server_index, roster.index))
     return _read_names(tx, row, roster)
+
+
+def _secret_in_force(tx: Tx, row: ChannelRow, roster: Roster) -> bytes | None:
+    """That of the link, or one that a member has handed on, since there may be a newer one."""
+    known = [] if row.secret is None else [row.secret]
+    known += [secret for secret, _ in channels.secrets(tx, row.id)]
+    return next((secret for secret in known if invite_key(secret).public == roster.key), None)
 
 
 def extend(
@@ -98,7 +114,7 @@ def extend(
         roster = following
     if roster.index > row.server_index:
         row = channels.update(tx, row.id, server_index=roster.index)
-    return _compare_claims(tx, row, roster, now_ms)
+    return compare_claims(tx, row, roster, now_ms)
 
 
 def _refuse(tx: Tx, row: ChannelRow, index: int, raw: bytes, error: RosterError, now_ms: int) -> ChannelRow:
@@ -157,7 +173,8 @@ def heard_head(tx: Tx, row: ChannelRow, peer: int, index: int, head: bytes, now_
     return break_channel(tx, row, _FORK, now_ms, (index, roster.heads[index], head))
 
 
-def _compare_claims(tx: Tx, row: ChannelRow, roster: Roster, now_ms: int) -> ChannelRow:
+def compare_claims(tx: Tx, row: ChannelRow, roster: Roster, now_ms: int) -> ChannelRow:
+    """Hold what members have said of the roster against it, as far as it goes."""
     for index, head, _ in channels.claims(tx, row.id):
         if index > roster.index:
             break

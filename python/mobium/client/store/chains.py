@@ -22,8 +22,10 @@ __all__ = [
     "closed",
     "drop_closed",
     "drop_own",
+    "drop_receiver",
     "drop_receivers",
     "due_requests",
+    "every_receiver",
     "forget",
     "hand",
     "move_own",
@@ -171,6 +173,19 @@ def update_receiver(tx: Tx, channel: int, peer: int, key_id: int, state: bytes, 
         " WHERE channel = ? AND peer = ? AND key_id = ?)",
         now, channel, peer, key_id, channel, peer, key_id,
     )  # fmt: skip
+
+
+def every_receiver(tx: Tx, channel: int) -> list[tuple[int, int, int]]:
+    """(peer, key id, roster index) of all others' chains."""
+    rows = tx.all("SELECT peer, key_id, roster_index FROM receiver_chain WHERE channel = ?", channel)
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def drop_receiver(tx: Tx, channel: int, peer: int, key_id: int) -> None:
+    """Delete another's chain."""
+    tx.execute(
+        "DELETE FROM receiver_chain WHERE channel = ? AND peer = ? AND key_id = ?", channel, peer, key_id
+    )
 
 
 def drop_receivers(tx: Tx, channel: int, peer: int, before: int) -> None:

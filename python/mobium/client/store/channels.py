@@ -157,6 +157,7 @@ def forget(tx: Tx, channel: int) -> None:
         "receiver_chain", "gap", "asked", "post", "handout", "message",
     ):  # fmt: skip
         tx.execute(f"DELETE FROM {table} WHERE channel = ?", channel)  # noqa: S608
+    tx.execute("DELETE FROM meta WHERE name GLOB ?", f"name in {channel} of *")
     tx.execute("DELETE FROM channel WHERE id = ?", channel)
 
 
@@ -166,6 +167,11 @@ def forget(tx: Tx, channel: int) -> None:
 def add_member(tx: Tx, channel: int, peer: int) -> None:
     """A peer is a member."""
     tx.execute("INSERT OR IGNORE INTO member (channel, peer) VALUES (?, ?)", channel, peer)
+    early = _early_name(channel, peer)
+    name = tx.value("SELECT value FROM meta WHERE name = ?", early)
+    if name is not None:
+        tx.execute("DELETE FROM meta WHERE name = ?", early)
+        name_member(tx, channel, peer, name)
 
 
 def remove_member(tx: Tx, channel: int, peer: int) -> None:
@@ -179,8 +185,13 @@ def remove_members(tx: Tx, channel: int) -> None:
 
 
 def name_member(tx: Tx, channel: int, peer: int, name: str) -> None:
-    """Note how a member calls itself."""
-    tx.execute("UPDATE member SET name = ? WHERE channel = ? AND peer = ?", name, channel, peer)
+    """Note how a member calls itself, also one of whose joining this profile has not heard yet."""
+    if not tx.execute("UPDATE member SET name = ? WHERE channel = ? AND peer = ?", name, channel, peer):
+        tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", _early_name(channel, peer), name)
+
+
+def _early_name(channel: int, peer: int) -> str:
+    return f"name in {channel} of {peer}"
 
 
 def member_names(tx: Tx, channel: int) -> dict[bytes, str]:

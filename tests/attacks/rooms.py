@@ -9,16 +9,19 @@ import asyncio
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mobium.client import MessageReceived, direct
 from mobium.client.channels import Channel
 from mobium.client.store import channels, outgoing, peers
 from mobium.client.store.database import Row, Tx
 from mobium.crypto.group import ReceiverKey
+from mobium.crypto.invite import invite_key
 from mobium.errors import CryptoError
 from mobium.protocol import content
 from mobium.protocol import messages as m
-from mobium.protocol.roster import Roster
+from mobium.protocol.roster import SEALED_SIZE, Kind, Roster, Signer, build, join_input
+from mobium.signing import SigningKey
 from tests.attacks.people import Person, Scene, bundle_of
 from tests.support.engines import inside, online, tx, until
 from tests.support.hostile_channels import Book
@@ -32,9 +35,13 @@ __all__ = [
     "evidence",
     "gather",
     "hand",
+    "join",
+    "keyed",
     "lines",
     "reconnected",
     "says_pairwise",
+    "secret_of",
+    "statement",
 ]
 
 # What a person has of channels: everything but where the cursor stands.
@@ -183,6 +190,36 @@ async def evidence(person: Person) -> list[tuple[int, bytes, bytes]]:
     )
 
 
+def statement(
+    room: Room, signer: Signer, kind: Kind, subject: bytes | None = None, data: bytes = b"", **fields: Any
+) -> bytes:
+    """A statement that follows on the newest of the server's first book, or on another `roster`."""
+    roster: Roster = fields.get("roster", room.roster)
+    return build(
+        signer, kind, roster.channel_id, roster.index + 1, roster.head, subject or signer.public, 1, data
+    )
+
+
+def keyed() -> bytes:
+    """The data of a statement with a new secret that nobody is told."""
+    return SigningKey.generate().public + os.urandom(SEALED_SIZE)
+
+
+def join(room: Room, signer: Signer, secret: SigningKey, **fields: Any) -> bytes:
+    """A join, with any invite key."""
+    roster: Roster = fields.get("roster", room.roster)
+    data = secret.sign(join_input(room.id, roster.head, signer.public))
+    return statement(room, signer, Kind.JOIN, None, data, roster=roster)
+
+
+async def secret_of(room: Room, person: Person) -> SigningKey:
+    """The invite key that somebody knows."""
+    row = await tx(person.engine, channels.by_key, room.id)
+    assert row is not None
+    assert row.secret is not None
+    return invite_key(row.secret)
+
+
 def _cursor(tx: Tx, key: bytes) -> int:
     row = channels.by_key(tx, key)
     return -1 if row is None else row.cursor
@@ -258,9 +295,8 @@ async def distributes(writer: Person, reader: Person, room: Room, data: bytes) -
     """
 
     def encrypt(tx: Tx) -> bytes:
-        peer = peers.by_key(tx, reader.key)
-        assert peer is not None
         now = inside(writer.engine).now()
+        peer = peers.by_key(tx, reader.key) or peers.add(tx, reader.key, "unknown", now)
         held = direct.active(tx, peer, now)
         if held is None:
             held = direct.begin(tx, inside(writer.engine).identity, peer, bundle_of(reader), now)

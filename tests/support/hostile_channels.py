@@ -205,6 +205,13 @@ class HostileChannels:
         await self._tell(book, entry, book.roster.members if to is None else to)
         return entry
 
+    @staticmethod
+    def erase(book: Book, entry: m.Entry) -> None:
+        """Take something out of a book that was written into it last."""
+        book.entries.remove(entry)
+        if entry.statement:
+            book.raws.remove(entry.statement)
+
     async def hand(self, sender: bytes, recipient: bytes, channel: bytes | None, payload: bytes) -> None:
         """Deliver a payload as a distribution."""
         await self._server.put(Envelope(os.urandom(16), sender, recipient, payload, channel))

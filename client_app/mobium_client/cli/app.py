@@ -1,6 +1,7 @@
 """The commands of `mobium`, their options, and what all of them share.
 
-Not its concern: what a command does (`profiles`, `contacts`, `talk`, `chat`) and how it fails (`failures`).
+Not its concern: what a command does (`profiles`, `contacts`, `channels`, `talk`, `chat`, `records`) and how
+it fails (`failures`).
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import Annotated
 
 import typer
 
+from mobium_client.cli import channels, contacts, profiles, records, talk
 from mobium_client.cli import chat as chat_command
-from mobium_client.cli import contacts, profiles, records, talk
 from mobium_client.cli.screen import Screen
 from mobium_client.cli.secrets import Secrets
 from mobium_client.cli.session import Run
@@ -48,9 +49,24 @@ profile_app = typer.Typer(
 )
 contact_app = typer.Typer(help="Whom you know, under which name, and how surely.", no_args_is_help=True)
 app.add_typer(profile_app, name="profile")
+channel_app = typer.Typer(
+    help="Conversations of many: make them, invite, join, leave. Write their names in quotes, '#name'.",
+    no_args_is_help=True,
+)
 app.add_typer(contact_app, name="contact")
+app.add_typer(channel_app, name="channel")
 
 Peer = Annotated[str, typer.Argument(help="A nickname, a key of 64 hexadecimal digits, or a contact link.")]
+PeerOrChannel = Annotated[
+    str, typer.Argument(help="A nickname, a key or a contact link; or a channel, in quotes: '#name'.")
+]
+Channel = Annotated[
+    str,
+    typer.Argument(metavar="'#NAME'", help="The channel; quoted, since a shell takes # for a comment."),
+]
+Member = Annotated[
+    str, typer.Argument(metavar="PEER", help="A nickname, a key or its first digits, or '~name' in quotes.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
@@ -148,6 +164,15 @@ def profile_passwd(context: typer.Context) -> None:
     profiles.change_password(context.obj)
 
 
+@profile_app.command("name")
+def profile_name(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help='The name; "" takes it away.')] = None,
+) -> None:
+    """What you call yourself to the members of your channels; without NAME, show it."""
+    profiles.name(context.obj, name)
+
+
 @app.command()
 def whoami(
     context: typer.Context,
@@ -216,13 +241,153 @@ def contact_unblock(context: typer.Context, peer: Peer) -> None:
     contacts.block(context.obj, peer, blocked=False)
 
 
+# ---------------------------------------------------------------- channels
+
+
+@channel_app.command("create")
+def channel_create(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="What to call it; its members see that.")],
+    is_open: Annotated[
+        bool, typer.Option("--open", help="Whoever knows its link may join; no secrets from the server.")
+    ] = False,
+    topic: Annotated[str, typer.Option(help="What it is about.")] = "",
+) -> None:
+    """Make a channel: private, into which only invite links lead, unless --open."""
+    channels.create(context.obj, name, topic, is_open=is_open)
+
+
+@channel_app.command("join")
+def channel_join(
+    context: typer.Context,
+    link: Annotated[str, typer.Argument(help="The link, in quotes: 'mobium://join/...'.")],
+) -> None:
+    """Come into the channel of an invite link."""
+    channels.join(context.obj, link)
+
+
+@channel_app.command("list")
+def channel_list(context: typer.Context, json: Json = False) -> None:
+    """Your channels, those that you have left included."""
+    channels.list_all(context.obj, json)
+
+
+@channel_app.command("members")
+def channel_members(context: typer.Context, channel: Channel, json: Json = False) -> None:
+    """Who is in a channel, as of the last connection."""
+    channels.members(context.obj, channel, json)
+
+
+@channel_app.command("invite")
+def channel_invite(
+    context: typer.Context,
+    channel: Channel,
+    uses: Annotated[
+        int | None, typer.Option(min=0, max=10_000, help="How many may join by it; 0: any number.")
+    ] = None,
+    lasting: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="How long: 30m, 12h, 7d, 4w, or ever.")
+    ] = None,
+    qr: Annotated[bool, typer.Option("--qr", help="Show it as a QR code, too.")] = False,
+) -> None:
+    """Make an invite link: for one person and 7 days, unless told otherwise."""
+    channels.invite(context.obj, channel, uses, lasting, qr=qr)
+
+
+@channel_app.command("invites")
+def channel_invites(context: typer.Context, channel: Channel, json: Json = False) -> None:
+    """The invites in force."""
+    channels.invites(context.obj, channel, json)
+
+
+@channel_app.command("revoke")
+def channel_revoke(
+    context: typer.Context,
+    channel: Channel,
+    invite: Annotated[str, typer.Argument(help="The invite's id, or its link in quotes.")],
+) -> None:
+    """End an invite before its time."""
+    channels.revoke(context.obj, channel, invite)
+
+
+@channel_app.command("renew")
+def channel_renew(context: typer.Context, channel: Channel) -> None:
+    """Draw a new secret, so that every earlier invite link is worthless."""
+    channels.renew(context.obj, channel)
+
+
+@channel_app.command("remove")
+def channel_remove(context: typer.Context, channel: Channel, peer: Member) -> None:
+    """Remove a member, who cannot read what follows."""
+    channels.remove(context.obj, channel, peer)
+
+
+@channel_app.command("ban")
+def channel_ban(context: typer.Context, channel: Channel, peer: Member) -> None:
+    """Remove somebody and keep him out, or keep out who is not in yet."""
+    channels.ban(context.obj, channel, peer)
+
+
+@channel_app.command("unban")
+def channel_unban(context: typer.Context, channel: Channel, peer: Member) -> None:
+    """Let somebody join again."""
+    channels.unban(context.obj, channel, peer)
+
+
+@channel_app.command("banned")
+def channel_banned(context: typer.Context, channel: Channel) -> None:
+    """Who may not join a channel."""
+    channels.banned(context.obj, channel)
+
+
+@channel_app.command("role")
+def channel_role(
+    context: typer.Context,
+    channel: Channel,
+    peer: Member,
+    role: Annotated[channels.RoleChoice, typer.Argument(help="owner hands the channel over.")],
+) -> None:
+    """Make a member an admin, a member like others again, or the owner."""
+    channels.role(context.obj, channel, peer, role)
+
+
+@channel_app.command("rename")
+def channel_rename(
+    context: typer.Context, channel: Channel, name: Annotated[str, typer.Argument(help="The new name.")]
+) -> None:
+    """Call a channel something else, for everybody in it."""
+    channels.rename(context.obj, channel, name)
+
+
+@channel_app.command("topic")
+def channel_topic(
+    context: typer.Context,
+    channel: Channel,
+    text: Annotated[str | None, typer.Argument(help='The new topic; "" takes it away.')] = None,
+) -> None:
+    """Show what a channel is about, or change it."""
+    channels.topic(context.obj, channel, text)
+
+
+@channel_app.command("leave")
+def channel_leave(context: typer.Context, channel: Channel) -> None:
+    """Leave a channel; what was said stays here."""
+    channels.leave(context.obj, channel)
+
+
+@channel_app.command("forget")
+def channel_forget(context: typer.Context, channel: Channel) -> None:
+    """Delete a channel that you have left from this machine, and everything said there."""
+    channels.forget(context.obj, channel)
+
+
 # ---------------------------------------------------------------- conversations
 
 
 @app.command()
 def send(
     context: typer.Context,
-    peer: Peer,
+    peer: PeerOrChannel,
     text: Annotated[str, typer.Argument(help="The message; - reads it from standard input.")],
     wait: Annotated[
         talk.Wait, typer.Option(help="Wait until the server has it, or until it has been delivered.")
@@ -236,10 +401,13 @@ def send(
 @app.command()
 def chat(
     context: typer.Context,
-    peer: Peer,
+    peer: PeerOrChannel,
     read: Annotated[bool, typer.Option("--read/--no-read", help="Let them know what you have read.")] = True,
 ) -> None:
-    """Talk with somebody: type lines and read the answers; Ctrl-D leaves. Works on a pipe, too."""
+    """Talk with somebody or in a channel: type lines and read the answers; Ctrl-D leaves.
+
+    Works on a pipe, too.
+    """
     chat_command.chat(context.obj, peer, tell_read=read)
 
 
@@ -251,8 +419,8 @@ def listen(
 ) -> None:
     """Stay connected and show what comes in.
 
-    With --json every line is an object whose "event" is connection, message, state or key_changed; fields
-    stay what they are, and new ones may come.
+    With --json every line is an object whose "event" is connection, message, state, key_changed or channel;
+    fields stay what they are, and new ones may come.
     """
     talk.listen(context.obj, json, count)
 
@@ -261,7 +429,7 @@ def listen(
 def history(
     context: typer.Context,
     peer: Annotated[
-        str | None, typer.Argument(help="With whom; without it, the conversations are listed.")
+        str | None, typer.Argument(help="With whom, or '#name'; without it, the conversations are listed.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="The last so many messages.")] = 50,
     json: Json = False,

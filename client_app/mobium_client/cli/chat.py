@@ -16,6 +16,7 @@ from typing import Protocol
 from rich.text import Text
 
 from mobium.client import (
+    ChannelChanged,
     ConnectionChanged,
     ContactKeyChanged,
     Engine,
@@ -24,12 +25,13 @@ from mobium.client import (
     MessageReceived,
     MessageStateChanged,
 )
-from mobium.client.links import is_nickname, parse_contact
 from mobium.errors import InvalidInput, MobiumError, NotConnected
 from mobium_client.cli.editor import Closed, Editor, Entered, Redraw
 from mobium_client.cli.failures import sentence
 from mobium_client.cli.keys import key_presses, pipe_lines
-from mobium_client.cli.lines import MARK_CELLS, Marks, key_changed, message_line, text_of, unshown
+from mobium_client.cli.lines import MARK_CELLS, Marks, key_changed, message_line, notice_line, unshown
+from mobium_client.cli.partners import InChannel, Partner, WithPerson, partner_of, said_by
+from mobium_client.cli.people import OPEN
 from mobium_client.cli.screen import Screen
 from mobium_client.cli.session import Run, name_of, run_async
 from mobium_client.cli.window import Window
@@ -43,39 +45,28 @@ _PATIENCE_OFFLINE = 3.0  # and if there is no connection then
 
 
 def chat(run: Run, peer: str, *, tell_read: bool) -> None:
-    """Talk with `peer` until the input ends."""
+    """Talk with `peer`, a person or a channel, until the input ends."""
 
     async def work() -> None:
         async with run.engine() as engine:
             await run.check_server(engine)
-            key, name = await _whom(engine, peer)
+            partner = await partner_of(engine, peer)
+            if isinstance(partner, InChannel):
+                await run.check_home(engine, partner.channel)
             if sys.stdin.isatty() and run.screen.is_terminal:
-                await _Terminal(run, engine, key, name, tell_read).talk()
+                await _Terminal(run, engine, partner, tell_read).talk()
             else:
-                await _Pipe(run, engine, key, name).talk()
+                await _Pipe(run, engine, partner).talk()
 
     run_async(work())
-
-
-async def _whom(engine: Engine, peer: str) -> tuple[str, str]:
-    """Key (hex) and name.
-
-    Somebody new, named by a key or a link, becomes a contact with the first message.
-    """
-    try:
-        contact = await engine.contacts.get(peer)
-    except InvalidInput:
-        if is_nickname(peer):
-            raise
-        key = parse_contact(peer).public.hex()
-        return key, key[:16]
-    return contact.key, contact.name
 
 
 class _View(Protocol):
     """What both kinds of conversation show."""
 
     def message(self, at: datetime, name: str, text: str) -> None: ...
+
+    def notice(self, text: str, title: str) -> None: ...
 
     def state(self, event: MessageStateChanged) -> None: ...
 
@@ -86,28 +77,48 @@ class _View(Protocol):
     async def seen(self) -> None: ...
 
 
-async def _show_events(
-    engine: Engine, events: AsyncIterator[Event], key: str, name: str, view: _View
-) -> None:
+async def _show_events(engine: Engine, events: AsyncIterator[Event], partner: Partner, view: _View) -> None:
     elsewhere: set[str] = set()
     async for event in events:
         match event:
-            case MessageReceived(peer=peer) if peer == key:
+            case MessageReceived(peer=peer) if await partner.takes(event):
                 text = unshown("unknown", 0) if event.text is None else event.text
-                view.message(event.sent_at, name, text)
+                view.message(event.sent_at, await partner.name(peer), text)
                 await view.seen()
-            case MessageReceived(peer=peer):
-                if peer not in elsewhere:
-                    elsewhere.add(peer)
-                    view.remark(f"{one_line(await name_of(engine, peer))} has written, too: mobium history")
+            case MessageReceived():
+                await _show_other(engine, event, elsewhere, view)
             case MessageStateChanged():
                 view.state(event)
             case ConnectionChanged():
                 view.connection(event)
-            case ContactKeyChanged(peer=peer) if peer == key:
-                view.remark(key_changed(name), "bold red")
-            case _:
-                pass
+            case ContactKeyChanged(peer=peer) if peer == partner.target:
+                view.remark(key_changed(partner.title), "bold red")
+            case ChannelChanged():
+                await _show_change(event, partner, view)
+
+
+async def _show_other(engine: Engine, event: MessageReceived, elsewhere: set[str], view: _View) -> None:
+    """Say once that somebody has written elsewhere."""
+    where = event.channel or event.peer
+    if where not in elsewhere:
+        elsewhere.add(where)
+        who = event.channel or await name_of(engine, event.peer)
+        view.remark(
+            f"There are messages in {one_line(who)}, too: mobium history"
+            if event.channel
+            else f"{one_line(who)} has written, too: mobium history"
+        )
+
+
+async def _show_change(event: ChannelChanged, partner: Partner, view: _View) -> None:
+    if not isinstance(partner, InChannel) or event.channel != partner.channel.id:
+        return
+    said = await partner.change(event)
+    if event.what == "broken":
+        view.remark(said, "bold red")
+    else:
+        view.notice(said, partner.title)
+    await view.seen()
 
 
 # ---------------------------------------------------------------- on a terminal
@@ -116,14 +127,13 @@ async def _show_events(
 class _Terminal:
     """A window in which a person types."""
 
-    def __init__(self, run: Run, engine: Engine, key: str, name: str, tell_read: bool) -> None:
+    def __init__(self, run: Run, engine: Engine, partner: InChannel | WithPerson, tell_read: bool) -> None:
         self._run = run
         self._engine = engine
-        self._key = key
-        self._name = name
+        self._partner = partner
         self._tell_read = tell_read
         self._editor = Editor()
-        self._window = Window(run.screen, name, self._editor)
+        self._window = Window(run.screen, partner.title, self._editor)
         self._said = ""
         self._unsent: set[str] = set()
 
@@ -136,9 +146,7 @@ class _Terminal:
             try:
                 await self._greet()
                 async with asyncio.TaskGroup() as group:
-                    showing = group.create_task(
-                        _show_events(self._engine, events, self._key, self._name, self)
-                    )
+                    showing = group.create_task(_show_events(self._engine, events, self._partner, self))
                     await self._type(keys)
                     showing.cancel()
             finally:
@@ -149,27 +157,48 @@ class _Terminal:
             self._run.screen.remark(f"{what} queued, to go out at the next connection.")
 
     async def _greet(self) -> None:
+        for message in await self._engine.history(self._partner.target, limit=_EARLIER):
+            await self._show_earlier(message)
+        marks = Marks(self._run.screen.can_draw)
+        if isinstance(self._partner, InChannel):
+            await self._introduce_channel(self._partner)
+            self._window.remark(f"Ctrl-D leaves. {marks.channel_legend}")
+        else:
+            await self._introduce_person(self._partner)
+            self._window.remark(f"Ctrl-D leaves. {marks.legend}")
+
+    async def _introduce_channel(self, partner: InChannel) -> None:
+        channel = await self._engine.channels.get(partner.target)
+        if channel.reason:
+            self._window.remark(channel.reason, "bold red")
+        if channel.topic:
+            self._window.remark(f"Topic: {one_line(channel.topic)}")
+        if not channel.private:
+            self._window.remark(OPEN)
+        await self.seen()
+
+    async def _introduce_person(self, partner: WithPerson) -> None:
         window = self._window
-        for message in await self._engine.history(self._key, limit=_EARLIER):
-            self._show_earlier(message)
         with suppress(InvalidInput):  # nobody yet
-            contact = await self._engine.contacts.get(self._key)
+            contact = await self._engine.contacts.get(partner.target)
             if contact.trust == "changed":
-                window.remark(key_changed(self._name), "bold red")
+                window.remark(key_changed(partner.title), "bold red")
             elif contact.trust == "unverified":
                 window.remark("Not verified: compare safety numbers with mobium contact verify.")
             if contact.request:
                 window.remark("Not a contact yet: your answer accepts the request.")
             await self.seen()
-        window.remark(f"Ctrl-D leaves. {Marks(self._run.screen.can_draw).legend}")
 
-    def _show_earlier(self, message: Message) -> None:
-        text = text_of(message)
+    async def _show_earlier(self, message: Message) -> None:
         dated = message.sent_at.astimezone().date() != datetime.now().astimezone().date()
+        if message.kind == "notice" and isinstance(self._partner, InChannel):
+            self._window.notice(message.sent_at, await self._partner.notice(message), dated=dated)
+            return
+        who, text = await said_by(self._partner, message)
         if message.outgoing:
             self._window.own(message.id, message.state, message.sent_at, text, dated=dated)
         else:
-            self._window.message(message.sent_at, self._name, text, dated=dated)
+            self._window.message(message.sent_at, who, text, dated=dated)
 
     async def _type(self, keys: AsyncIterator[str]) -> None:
         async for chunk in keys:
@@ -185,7 +214,7 @@ class _Terminal:
 
     async def _send(self, text: str) -> None:
         try:
-            message_id = await self._engine.send(self._key, text)
+            message_id = await self._engine.send(self._partner.target, text)
         except MobiumError as error:
             self._window.remark(f"{sentence(error)} (The up arrow brings your text back.)", "red")
             return
@@ -195,6 +224,11 @@ class _Terminal:
     def message(self, at: datetime, name: str, text: str) -> None:
         """Show a message."""
         self._window.message(at, name, text)
+
+    def notice(self, text: str, title: str) -> None:
+        """Show a change of the channel."""
+        self._window.title(title)
+        self._window.notice(datetime.now(UTC), text)
 
     def state(self, event: MessageStateChanged) -> None:
         """Show that a message's state has changed."""
@@ -220,7 +254,7 @@ class _Terminal:
 
     async def seen(self) -> None:
         """Note that the messages were read."""
-        await self._engine.mark_read(self._key, tell=self._tell_read)
+        await self._engine.mark_read(self._partner.target, tell=self._tell_read)
 
 
 # ---------------------------------------------------------------- through pipes
@@ -229,11 +263,10 @@ class _Terminal:
 class _Pipe:
     """Lines in, lines out."""
 
-    def __init__(self, run: Run, engine: Engine, key: str, name: str) -> None:
+    def __init__(self, run: Run, engine: Engine, partner: InChannel | WithPerson) -> None:
         self._run = run
         self._engine = engine
-        self._key = key
-        self._name = name
+        self._partner = partner
         self._unsent: set[str] = set()
         self._failed: list[str] = []
         self._progress = asyncio.Event()
@@ -245,10 +278,10 @@ class _Pipe:
         events = self._engine.events()
         await self._engine.connect(self._run.server, wait=False)
         async with asyncio.TaskGroup() as group:
-            showing = group.create_task(_show_events(self._engine, events, self._key, self._name, self))
+            showing = group.create_task(_show_events(self._engine, events, self._partner, self))
             async for line in pipe_lines():
                 if line.strip():
-                    self._unsent.add(await self._engine.send(self._key, line))
+                    self._unsent.add(await self._engine.send(self._partner.target, line))
             await self._until_sent()
             showing.cancel()
         if self._failed:
@@ -277,6 +310,11 @@ class _Pipe:
         for line in message_line(blank, at, name, "bold cyan", text, self._screen.width):
             self._screen.line(line)
 
+    def notice(self, text: str, _title: str) -> None:
+        """Print a change of the channel."""
+        for line in notice_line(datetime.now(UTC), text, self._screen.width):
+            self._screen.line(line)
+
     def state(self, event: MessageStateChanged) -> None:
         """Note that a message's state has changed."""
         if event.state in {"failed", "expired"} or (event.state == "queued" and event.reason):
@@ -301,7 +339,7 @@ class _Pipe:
 
     async def seen(self) -> None:
         """Note that the messages were shown; that a person has read them is not known."""
-        await self._engine.mark_read(self._key)
+        await self._engine.mark_read(self._partner.target)
 
     @property
     def _screen(self) -> Screen:

@@ -12,7 +12,16 @@ from rich.text import Text
 from mobium.client import Message
 from mobium_client.plain import cells, harmless, layout, one_line, shorten
 
-__all__ = ["MARK_CELLS", "NAME_CELLS", "Marks", "key_changed", "message_line", "text_of", "unshown"]
+__all__ = [
+    "MARK_CELLS",
+    "NAME_CELLS",
+    "Marks",
+    "key_changed",
+    "message_line",
+    "notice_line",
+    "text_of",
+    "unshown",
+]
 
 NAME_CELLS = 20
 MARK_CELLS = 3
@@ -44,6 +53,12 @@ class Marks:
             f"{signs['delivered']} delivered (green: read)  {signs['failed']} not sent"
         )
 
+    @property
+    def channel_legend(self) -> str:
+        """What they mean in a channel, which has no receipts."""
+        signs = self._signs
+        return f"{signs['queued']} queued  {signs['sent']} sent  {signs['failed']} not sent"
+
 
 def message_line(
     mark: Text,
@@ -55,14 +70,39 @@ def message_line(
     *,
     dated: bool = False,
     request: bool = False,
+    channel: str | None = None,
 ) -> list[Text]:
-    """The lines of one message. `name` and `text` come from outside; a `request` is from no contact."""
+    """The lines of one message. `name`, `text` and `channel` come from outside; a `request` is from no
+    contact.
+    """
     shown = shorten(one_line(name), NAME_CELLS) + (" (request)" if request else "")
-    when = at.astimezone().strftime("%Y-%m-%d %H:%M" if dated else "%H:%M")
-    head = Text.assemble(mark, (when, "dim"), "  ", (shown, style), "  ")
+    where = "" if channel is None else shorten(one_line(channel), NAME_CELLS) + " "
+    when = _when(at, dated)
+    head = Text.assemble(mark, (when, "dim"), "  ", (where, "dim"), (shown, style), "  ")
     indent = MARK_CELLS + len(when) + 2
     first, *more = layout(harmless(text), cells(head.plain), indent, width)
     return [head + Text(first), *(Text(line) for line in more)]
+
+
+def notice_line(
+    at: datetime,
+    text: str,
+    width: int | None,
+    style: str = "dim",
+    *,
+    dated: bool = False,
+    channel: str | None = None,
+) -> list[Text]:
+    """The lines of a change of a channel. `text` and `channel` come from outside."""
+    when = _when(at, dated)
+    where = "" if channel is None else shorten(one_line(channel), NAME_CELLS) + " "
+    head = Text(f"{' ' * MARK_CELLS}{when}  {where}-- ", style)
+    first, *more = layout(one_line(text), cells(head.plain), MARK_CELLS + len(when) + 2, width)
+    return [head + Text(first, style), *(Text(line, style) for line in more)]
+
+
+def _when(at: datetime, dated: bool) -> str:
+    return at.astimezone().strftime("%Y-%m-%d %H:%M" if dated else "%H:%M")
 
 
 def key_changed(name: str) -> str:
@@ -78,6 +118,8 @@ def unshown(kind: str, missing: int) -> str:
     """What stands in the place of a message without a text."""
     if kind == "missing":
         return "(1 message has not arrived)" if missing == 1 else f"({missing} messages have not arrived)"
+    if kind == "closed":
+        return "(this cannot be read: its key has not reached this machine, or it is damaged)"
     return "(this needs a newer version of mobium)"
 
 

@@ -12,8 +12,9 @@ from mobium.client.links import contact_link, qr_code
 from mobium.client.profile import DEFAULT_NAME, Profile, Profiles
 from mobium.errors import InvalidInput, MobiumError, ServerKeyChanged
 from mobium_client.cli.session import Run, run_async
+from mobium_client.plain import one_line
 
-__all__ = ["change_password", "create", "list_all", "recover", "trust_server", "whoami"]
+__all__ = ["change_password", "create", "list_all", "name", "recover", "trust_server", "whoami"]
 
 _QR_STYLE = "bright_white on black"
 _KEY_GROUP = 8
@@ -70,6 +71,30 @@ def change_password(run: Run) -> None:
 
     run_async(work())
     run.screen.remark("The password was changed.")
+
+
+def name(run: Run, chosen: str | None) -> None:
+    """Say what one calls oneself to the members of channels, or call oneself something else."""
+
+    async def work() -> str:
+        async with run.engine() as engine:
+            if chosen is not None:
+                await engine.set_name(chosen)
+            return await engine.name()
+
+    called = run_async(work())
+    if chosen is None:
+        if called:
+            run.screen.line(one_line(called))
+        else:
+            run.screen.remark("You have no name for the members of channels: mobium profile name NAME")
+    elif called:
+        run.screen.remark(
+            f"Members of your channels will see you as ~{called}, unless they call you something else; "
+            "those who have heard from you before learn it little by little."
+        )
+    else:
+        run.screen.remark("Members of your channels will see the first digits of your key.")
 
 
 def whoami(run: Run, qr: bool | None, as_json: bool) -> None:

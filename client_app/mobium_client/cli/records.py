@@ -8,15 +8,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from rich.text import Text
 
-from mobium.client import Conversation, Message
+from mobium.client import Channel, Conversation, Engine, Message
 from mobium.errors import InvalidInput, StoreError
-from mobium_client.cli.lines import MARK_CELLS, Marks, message_line, text_of
-from mobium_client.cli.session import Run, name_of, run_async
+from mobium_client.cli.lines import MARK_CELLS, Marks, message_line, notice_line
+from mobium_client.cli.partners import InChannel, Partner, WithPerson, partner_of, said_by
+from mobium_client.cli.session import Run, run_async
 from mobium_client.plain import harmless, layout, one_line, shorten
 
 __all__ = ["export", "history"]
@@ -28,43 +30,70 @@ def history(run: Run, peer: str | None, limit: int, as_json: bool) -> None:
     async def work() -> None:
         async with run.engine() as engine:
             if peer is None:
-                _show_conversations(run, await engine.conversations(), as_json)
-                return
-            found = await engine.history(peer, limit=limit)
-            if as_json:
-                for message in found:
-                    run.screen.json(_message_fields(message))
-                return
-            if not found:
-                run.screen.remark("Nothing was said with this contact yet.")
-                return
-            name = await name_of(engine, found[0].peer)
-            marks = Marks(run.screen.can_draw)
-            for message in found:
-                _show_message(run, marks, name, message)
-            await engine.mark_read(found[0].peer)
+                await _show_conversations(run, engine, as_json)
+            else:
+                await _show_history(run, engine, peer, limit, as_json)
 
     run_async(work())
 
 
-def _show_message(run: Run, marks: Marks, name: str, message: Message) -> None:
-    own = message.outgoing
+async def _show_history(run: Run, engine: Engine, peer: str, limit: int, as_json: bool) -> None:
+    partner = await partner_of(engine, peer)
+    found = await engine.history(partner.target, limit=limit)
+    if as_json:
+        for message in found:
+            run.screen.json(await _fields(partner, message))
+        return
+    if not found:
+        whom = "in this channel" if isinstance(partner, InChannel) else "with this contact"
+        run.screen.remark(f"Nothing was said {whom} yet.")
+        return
+    marks = Marks(run.screen.can_draw)
+    for message in found:
+        await _show_message(run, marks, partner, message)
+    await engine.mark_read(partner.target)
+    if isinstance(partner, InChannel) and partner.channel.reason:
+        run.screen.remark(partner.channel.reason)
+
+
+async def _show_message(run: Run, marks: Marks, partner: Partner, message: Message) -> None:
+    if message.kind == "notice" and isinstance(partner, InChannel):
+        said = await partner.notice(message)
+        for line in notice_line(message.sent_at, said, run.screen.width, dated=True):
+            run.screen.line(line)
+        return
+    who, text = await said_by(partner, message)
     for line in message_line(
         marks[message.state],
         message.sent_at,
-        "you" if own else name,
-        "bold" if own else "bold cyan",
-        text_of(message),
+        who,
+        "bold" if who == "you" else "bold cyan",
+        text,
         run.screen.width,
         dated=True,
     ):
         run.screen.line(line)
-    if own and message.reason:
+    if message.outgoing and message.reason:
         head = " " * MARK_CELLS + "-- "
         why = harmless(f"{message.state}: {message.reason} ({message.id})")
         first, *more = layout(why, len(head), len(head), run.screen.width)
         for shown in (head + first, *more):
             run.screen.line(shown, style="red")
+
+
+async def _fields(partner: Partner, message: Message) -> dict[str, Any]:
+    """A line as a program reads it; in a channel it says more."""
+    fields = _message_fields(message)
+    if not isinstance(partner, InChannel):
+        return fields
+    what, _, text = (message.text or "").partition(" ")
+    if message.kind == "notice":
+        fields |= {"what": what, "text": text or None}
+    return fields | {
+        "channel": partner.title,
+        "shown": await partner.name(message.peer) if message.peer else None,
+        "subject": message.subject or None,
+    }
 
 
 def _message_fields(message: Message) -> dict[str, Any]:
@@ -82,33 +111,56 @@ def _message_fields(message: Message) -> dict[str, Any]:
     }
 
 
-def _show_conversations(run: Run, found: list[Conversation], as_json: bool) -> None:
-    for conversation in found:
+async def _show_conversations(run: Run, engine: Engine, as_json: bool) -> None:
+    rows: list[tuple[datetime, Conversation | Channel, Partner, Message]] = []
+    for conversation in await engine.conversations():
+        person = WithPerson(conversation.peer, conversation.nickname or conversation.peer[:16])
+        rows.append((conversation.last.at, conversation, person, conversation.last))
+    for channel in await engine.channels.list():
+        inside = InChannel(engine, channel)
+        lines = await engine.history(inside.target, limit=1)
+        rows += [(last.at, channel, inside, last) for last in lines[-1:]]
+    for _, which, partner, last in sorted(rows, key=lambda row: row[0], reverse=True):
         if as_json:
-            fields = {
-                "peer": conversation.peer,
-                "nickname": conversation.nickname,
-                "request": conversation.request,
-                "blocked": conversation.blocked,
-                "unread": conversation.unread,
-                "last": _message_fields(conversation.last),
-            }
-            run.screen.json(fields)
-            continue
-        last = conversation.last
-        name = one_line(conversation.nickname or conversation.peer[:16]) + (
-            " (request)" if conversation.request else ""
-        )
-        head = Text.assemble(
-            (last.sent_at.astimezone().strftime("%Y-%m-%d %H:%M"), "dim"),
-            f" {conversation.unread:4} new  " if conversation.unread else "           ",
-            (shorten(name, 30), "bold cyan"),
-            "  ",
-        )
-        shown = ("you: " if last.outgoing else "") + one_line(text_of(last))
-        run.screen.line(head + Text(shorten(shown, max(16, (run.screen.width or 200) - head.cell_len - 1))))
-    if not found and not as_json:
+            run.screen.json(await _conversation_fields(which, partner, last))
+        else:
+            await _show_conversation(run, which, partner, last)
+    if not rows and not as_json:
         run.screen.remark("There are no conversations yet.")
+
+
+async def _conversation_fields(
+    which: Conversation | Channel, partner: Partner, last: Message
+) -> dict[str, object]:
+    fields = {"unread": which.unread, "last": await _fields(partner, last)}
+    if isinstance(which, Channel):
+        return {"channel": which.label, "id": which.id, **fields}
+    return {
+        "peer": which.peer,
+        "nickname": which.nickname,
+        "request": which.request,
+        "blocked": which.blocked,
+        **fields,
+    }
+
+
+async def _show_conversation(
+    run: Run, which: Conversation | Channel, partner: Partner, last: Message
+) -> None:
+    request = isinstance(which, Conversation) and which.request
+    head = Text.assemble(
+        (last.sent_at.astimezone().strftime("%Y-%m-%d %H:%M"), "dim"),
+        f" {which.unread:4} new  " if which.unread else "           ",
+        (shorten(one_line(partner.title) + (" (request)" if request else ""), 30), "bold cyan"),
+        "  ",
+    )
+    if last.kind == "notice" and isinstance(partner, InChannel):
+        shown = await partner.notice(last)
+    else:
+        who, text = await said_by(partner, last)
+        named = who == "you" or isinstance(partner, InChannel)
+        shown = one_line(f"{who}: {text}" if named else text)
+    run.screen.line(head + Text(shorten(shown, max(16, (run.screen.width or 200) - head.cell_len - 1))))
 
 
 def export(run: Run, file: str, *, force: bool) -> None:

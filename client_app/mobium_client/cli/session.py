@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from mobium.client import Engine
+from mobium.client import Channel, Engine, address
 from mobium.client.links import check_server
 from mobium.client.profile import Profile, Profiles
 from mobium.errors import InvalidInput, NotConnected, ServerKeyChanged
@@ -49,6 +49,19 @@ class Run:
             check_server(self.server)
         elif await engine.server() is None:
             raise InvalidInput("There is no server yet; name it once with --server ADDRESS.")
+
+    async def check_home(self, engine: Engine, channel: Channel) -> None:
+        """Make sure that the server to connect to is the one that keeps a channel. Raises InvalidInput."""
+        await self.check_server(engine)
+        known = await engine.server()
+        used = "" if known is None else known.host
+        if self.server is not None:
+            used = address.parse(self.server).host
+        if used != channel.host:
+            raise InvalidInput(
+                f"The channel {channel.label} is on the server {channel.host}, and you are using {used}; "
+                f"to go there, add --server {channel.host}."
+            )
 
     async def connect(self, engine: Engine) -> None:
         """Log in at the server. Raises NotConnected, ServerRefused, InvalidInput."""

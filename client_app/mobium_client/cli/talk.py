@@ -9,12 +9,14 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from rich.text import Text
 
 from mobium.client import (
+    ChannelChanged,
     ConnectionChanged,
     ContactKeyChanged,
     Engine,
@@ -22,15 +24,18 @@ from mobium.client import (
     MessageReceived,
     MessageStateChanged,
 )
+from mobium.client.labels import is_channel
 from mobium.errors import InvalidInput, MobiumError, NotConnected
 from mobium_client.cli.failures import sentence
-from mobium_client.cli.lines import MARK_CELLS, key_changed, message_line, unshown
+from mobium_client.cli.lines import MARK_CELLS, key_changed, message_line, notice_line, unshown
+from mobium_client.cli.partners import InChannel
 from mobium_client.cli.session import Run, name_of, run_async
 
 __all__ = ["Wait", "listen", "retry", "send"]
 
 _LONGEST_INPUT = 8 << 20  # bytes: above every server's limit
 _PATIENCE = 30.0  # seconds for what was queued again
+_AGAIN = " (mobium retry)"  # what may help; not in a channel that one is not in any more
 _RANK = {"queued": 0, "sent": 1, "delivered": 2, "read": 3}
 
 
@@ -52,7 +57,11 @@ def send(run: Run, peer: str, text: str, wait: Wait, timeout: float) -> None:
     async def work() -> None:
         async with run.engine() as engine:
             await run.check_server(engine)
-            async with _following(engine) as states:
+            if is_channel(peer):
+                if wait is Wait.DELIVERED:
+                    raise InvalidInput("Messages to a channel have no receipts; wait until they are sent.")
+                await run.check_home(engine, await engine.channels.get(peer))
+            async with _following(engine, "" if is_channel(peer) else _AGAIN) as states:
                 message_id = await engine.send(peer, text)
                 await _connect_or_queue(run, engine, 1)
                 try:
@@ -82,7 +91,7 @@ def retry(run: Run, message_id: str | None) -> None:
             if not wanted:
                 run.screen.remark("Nothing has failed.")
                 return
-            async with _following(engine) as states:
+            async with _following(engine, _AGAIN) as states:
                 for one in wanted:
                     await engine.retry(one)
                 await _connect_or_queue(run, engine, len(wanted))
@@ -121,8 +130,9 @@ async def _connect_or_queue(run: Run, engine: Engine, count: int) -> None:
 class _States:
     """The states of one's own messages, as they change."""
 
-    def __init__(self, events: AsyncIterator[Event]) -> None:
+    def __init__(self, events: AsyncIterator[Event], again: str) -> None:
         self._events = events
+        self._again = again
         self._last: dict[str, MessageStateChanged] = {}
 
     async def reach(self, message_id: str, wait: Wait) -> str:
@@ -137,7 +147,7 @@ class _States:
                 if _RANK.get(event.state, -1) >= _RANK[wait]:
                     return event.state
                 if event.state in {"failed", "expired"}:
-                    raise MobiumError(f"{event.reason or 'The message was not sent.'} (mobium retry)")
+                    raise MobiumError(f"{event.reason or 'The message was not sent.'}{self._again}")
                 if event.state == "queued" and event.reason:
                     raise MobiumError(f"{event.reason} The message stays queued.")
             await self._next()
@@ -151,10 +161,10 @@ class _States:
 
 
 @asynccontextmanager
-async def _following(engine: Engine) -> AsyncIterator[_States]:
+async def _following(engine: Engine, again: str) -> AsyncIterator[_States]:
     stream = engine.events()
     try:
-        yield _States(stream)
+        yield _States(stream, again)
     finally:
         await stream.aclose()
 
@@ -186,11 +196,12 @@ def listen(run: Run, as_json: bool, count: int | None) -> None:
             await engine.connect(run.server, wait=False)
             left = count
             said = ""
+            channels = _Channels(engine)
             async for event in events:
                 if as_json:
-                    run.screen.json(await _event_fields(engine, event))
+                    run.screen.json(await _event_fields(engine, channels, event))
                 else:
-                    said = await _tell(run, engine, event, said)
+                    said = await _tell(run, engine, channels, event, said)
                 if isinstance(event, ConnectionChanged) and event.state == "offline" and event.reason:
                     raise NotConnected(event.reason)
                 if isinstance(event, MessageReceived) and left is not None:
@@ -201,7 +212,26 @@ def listen(run: Run, as_json: bool, count: int | None) -> None:
     run_async(work())
 
 
-async def _event_fields(engine: Engine, event: Event) -> dict[str, Any]:
+class _Channels:
+    """The channels from which something came, with the names of their members."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._met: dict[str, InChannel] = {}
+
+    async def get(self, channel: str) -> InChannel | None:
+        """The channel of an event, by what it is called or by its id; None for one that was forgotten."""
+        known = [one for one in self._met.values() if channel in {one.title, one.channel.id}]
+        if known:
+            return known[0]
+        try:
+            found = await self._engine.channels.get(channel)
+        except InvalidInput:
+            return None
+        return self._met.setdefault(found.id, InChannel(self._engine, found))
+
+
+async def _event_fields(engine: Engine, channels: _Channels, event: Event) -> dict[str, Any]:
     """One line of `listen --json`. Names and values are stable; new fields may come."""
     match event:
         case ConnectionChanged():
@@ -212,7 +242,7 @@ async def _event_fields(engine: Engine, event: Event) -> dict[str, Any]:
                 "retry_in": event.retry_in,
             }
         case MessageReceived():
-            return {
+            fields = {
                 "event": "message",
                 "id": event.id,
                 "peer": event.peer,
@@ -222,6 +252,11 @@ async def _event_fields(engine: Engine, event: Event) -> dict[str, Any]:
                 "sent_at": event.sent_at.isoformat(),
                 "request": event.request,
             }
+            if event.channel is not None:
+                channel = await channels.get(event.channel)
+                fields["channel_id"] = None if channel is None else channel.channel.id
+                fields["shown"] = None if channel is None else await channel.name(event.peer)
+            return fields
         case MessageStateChanged():
             return {
                 "event": "state",
@@ -235,6 +270,18 @@ async def _event_fields(engine: Engine, event: Event) -> dict[str, Any]:
                 "peer": event.peer,
                 "nickname": await _nickname(engine, event.peer),
             }
+        case ChannelChanged():
+            channel = await channels.get(event.channel)
+            return {
+                "event": "channel",
+                "channel": event.label,
+                "channel_id": event.channel,
+                "what": event.what,
+                "actor": event.actor or None,
+                "subject": event.subject or None,
+                "text": event.text or None,
+                "sentence": None if channel is None else await channel.change(event),
+            }
 
 
 async def _nickname(engine: Engine, key: str) -> str | None:
@@ -244,7 +291,7 @@ async def _nickname(engine: Engine, key: str) -> str | None:
         return None
 
 
-async def _tell(run: Run, engine: Engine, event: Event, said: str) -> str:
+async def _tell(run: Run, engine: Engine, channels: _Channels, event: Event, said: str) -> str:
     """Show an event to a person; `said` is what was last said about the connection."""
     screen = run.screen
     match event:
@@ -256,12 +303,26 @@ async def _tell(run: Run, engine: Engine, event: Event, said: str) -> str:
             screen.remark(f"not connected: {event.reason}")
             return event.reason
         case MessageReceived():
-            name = await name_of(engine, event.peer)
+            channel = None if event.channel is None else await channels.get(event.channel)
+            name = await (name_of(engine, event.peer) if channel is None else channel.name(event.peer))
             text = unshown("unknown", 0) if event.text is None else event.text
             blank = Text(" " * MARK_CELLS)
             for line in message_line(
-                blank, event.sent_at, name, "bold cyan", text, screen.width, request=event.request
+                blank,
+                event.sent_at,
+                name,
+                "bold cyan",
+                text,
+                screen.width,
+                request=event.request,
+                channel=event.channel,
             ):
+                screen.line(line)
+        case ChannelChanged():
+            channel = await channels.get(event.channel)
+            change = event.what if channel is None else await channel.change(event)
+            style = "bold red" if event.what == "broken" else "dim"
+            for line in notice_line(datetime.now(UTC), change, screen.width, style, channel=event.label):
                 screen.line(line)
         case MessageStateChanged(reason=reason) if reason:
             screen.remark(f"message {event.id}: {event.state}: {reason}")

@@ -14,7 +14,7 @@ from datetime import datetime
 from rich.text import Text
 
 from mobium_client.cli.editor import Editor
-from mobium_client.cli.lines import MARK_CELLS, NAME_CELLS, Marks, message_line
+from mobium_client.cli.lines import MARK_CELLS, NAME_CELLS, Marks, message_line, notice_line
 from mobium_client.cli.screen import Screen
 from mobium_client.plain import cells, harmless, layout, one_line, shorten
 
@@ -46,6 +46,11 @@ class Window:
         """Leave the terminal as it was."""
         self._screen.write(_CLEAR + _PASTE_OFF)
 
+    def title(self, prompt: str) -> None:
+        """Show another name in front of the input."""
+        self._prompt = shorten(one_line(prompt), NAME_CELLS)
+        self.draw()
+
     def note(self, note: str) -> None:
         """Show a word beside the prompt, or none."""
         if note != self._note:
@@ -62,6 +67,10 @@ class Window:
         self._print(
             message_line(Text(" " * MARK_CELLS), at, name, "bold cyan", text, self._width, dated=dated)
         )
+
+    def notice(self, at: datetime, text: str, *, dated: bool = False) -> None:
+        """Show a change of the channel."""
+        self._print(notice_line(at, text, self._width, dated=dated))
 
     def own(self, content_id: str, state: str, at: datetime, text: str, *, dated: bool = False) -> None:
         """Show a message of one's own; its mark follows `state`."""

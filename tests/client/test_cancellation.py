@@ -8,7 +8,7 @@ import pytest
 
 from mobium.client import Engine
 from mobium.errors import StoreError
-from tests.support.engines import World, inside
+from tests.support.engines import World, inside, online
 
 
 @pytest.mark.parametrize("ticks", range(0, 40, 5))
@@ -38,3 +38,16 @@ async def test_a_second_cancellation_leaves_no_profile_open(world: World, ticks:
                 await asyncio.sleep(0.01)
     with pytest.raises(StoreError):
         inside(alice).identity  # noqa: B018 - it was let go
+
+
+@pytest.mark.parametrize("ticks", range(12))
+async def test_a_connection_that_breaks_while_it_is_given_up(world: World, ticks: int) -> None:
+    async with world.opened("alice") as alice:
+        transport = online(alice).link._transport
+        assert transport is not None
+        await transport.close()
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await alice.disconnect()
+        assert alice.connection == "offline"

@@ -225,6 +225,10 @@ class Link:
                 group.create_task(_run(self._on_open, welcome))
         except* MobiumError as errors:
             ended = _explain(_first(errors))
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # A group that fails forgets that it was cancelled at the same moment (before Python 3.13).
+            raise asyncio.CancelledError
         return ended
 
 

@@ -134,7 +134,8 @@ def break_channel(
     if evidence is not None:
         channels.note_evidence(tx, row.id, *evidence, now_ms // 1000)
     if row.state == "broken":
-        return row
+        # What was rolled back can be shown again; what is worse than that stays.
+        return channels.update(tx, row.id, reason=reason) if row.reason == _ROLLED_BACK else row
     for message in lines.own_queued(tx, row.id):
         messages.set_state(tx, message, "queued", "channel_broken", reason)
     row = channels.update(tx, row.id, state="broken", reason=reason)

@@ -51,6 +51,7 @@ _CHANGEABLE: Final = frozenset(
         "server_index", "read_to", "drained_at",
     )
 )  # fmt: skip
+_MAX_EVIDENCE: Final = 16
 _MAX_SPARE: Final = 8  # secrets of others for a key that is not in force; a hostile member may invent some
 
 
@@ -234,8 +235,12 @@ def drop_claims(tx: Tx, channel: int, upto: int) -> None:
 
 
 def note_evidence(tx: Tx, channel: int, index: int, mine: bytes, other: bytes, now: int) -> None:
-    """Keep two statements, or heads, of one index."""
-    tx.execute("INSERT INTO evidence VALUES (?, ?, ?, ?, ?)", channel, index, mine, other, now)
+    """Keep two statements, or heads, of one index; the first few, since who lies can do so without end."""
+    tx.execute(
+        "INSERT INTO evidence SELECT ?, ?, ?, ?, ? WHERE"
+        " (SELECT count(*) FROM evidence WHERE channel = ?) < ?",
+        channel, index, mine, other, now, channel, _MAX_EVIDENCE,
+    )  # fmt: skip
 
 
 def note_forgotten(tx: Tx, key: bytes) -> None:

@@ -220,10 +220,15 @@ class Sync:
                 return
 
     async def _fetch_roster(self, channel: int) -> None:
+        before = -1
         while True:
             row, index = await self._core.store.run(_newest, channel)
             if row is None or row.host != self._host or row.state not in ("member", "broken"):
                 return
+            if index == before:  # the page held nothing new, and the next one would not either
+                self._held(channel)
+                return
+            before = index
             try:
                 answer = await self._request(GetMembers(row.key, index + 1))
             except ServerRefused as error:

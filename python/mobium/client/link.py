@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -217,29 +217,34 @@ class Link:
                 waiting.task_done()
 
         self._on_state("online", None, None)
-        ended: MobiumError = NotConnected("The connection ended.")
+        # No TaskGroup: one that fails forgets that it was cancelled at the same moment (before Python 3.13).
+        parts = [asyncio.create_task(part) for part in (read(), dispatch(), _run(self._on_open, welcome))]
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(read())
-                group.create_task(dispatch())
-                group.create_task(_run(self._on_open, welcome))
-        except* MobiumError as errors:
-            ended = _explain(_first(errors))
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            # A group that fails forgets that it was cancelled at the same moment (before Python 3.13).
-            raise asyncio.CancelledError
-        return ended
+            await asyncio.wait(parts, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for part in parts:
+                part.cancel()
+            ends = await asyncio.gather(*parts, return_exceptions=True)
+        return _explain(_first(ends))
 
 
 async def _run(work: Callable[[Welcome], Awaitable[None]], welcome: Welcome) -> None:
     await work(welcome)
 
 
-def _first(group: BaseExceptionGroup[MobiumError]) -> MobiumError:
-    """The leaf that says most: a closed transport often follows from another error."""
-    leaves = [_first(error) if isinstance(error, BaseExceptionGroup) else error for error in group.exceptions]
-    return min(leaves, key=lambda error: type(error) is NotConnected)
+def _first(ends: Sequence[object]) -> MobiumError:
+    """The error that says most: a closed transport often follows from another one. Raises what is none of
+    ours.
+    """
+    errors: list[MobiumError] = []
+    for end in ends:
+        if isinstance(end, MobiumError):
+            errors.append(end)
+        elif isinstance(end, Exception):
+            raise end
+    return min(
+        errors, key=lambda error: type(error) is NotConnected, default=NotConnected("The connection ended.")
+    )
 
 
 def _explain(error: MobiumError) -> MobiumError:

@@ -5,7 +5,6 @@ Not its concern: the cheating (tests/support/hostile_channels.py), the people (t
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -67,8 +66,12 @@ class Room:
 
     scene: Scene
     id: bytes
-    label: str
     people: list[Person]
+
+    @property
+    def name(self) -> str:
+        """What it is called by everybody, whatever its name."""
+        return f"#{self.id.hex()}"
 
     @property
     def book(self) -> Book:
@@ -82,7 +85,7 @@ class Room:
 
     async def says(self, who: Person, text: str, until: str | None = "sent") -> str:
         """Send a text and wait until it is sent; returns its content id."""
-        content_id = await who.engine.send(f"#{self.id.hex()}", text)
+        content_id = await who.engine.send(self.name, text)
         if until is not None:
             await who.engine.wait(content_id, until, timeout=15)  # type: ignore[arg-type]
         return content_id
@@ -100,7 +103,7 @@ class Room:
 
     async def at(self, who: Person) -> Channel:
         """The channel as somebody sees it."""
-        return await who.engine.channels.get(f"#{self.id.hex()}")
+        return await who.engine.channels.get(self.name)
 
     async def reached(self, number: int, *people: Person) -> None:
         """Wait until these people have taken everything up to a number."""
@@ -146,7 +149,7 @@ class Room:
 
 async def lines(room: Room, who: Person) -> list[tuple[str, str | None]]:
     """(kind, text) of every line that somebody sees."""
-    history = await who.engine.history(f"#{room.id.hex()}", limit=500)
+    history = await who.engine.history(room.name, limit=500)
     return [(line.kind, line.text) for line in history]
 
 
@@ -157,8 +160,8 @@ async def gather(
     members = [*people, *[await scene.person(each) for each in names]]
     owner, *others = members
     channel = await owner.engine.create_channel(name, private)
-    room = Room(scene, bytes.fromhex(channel.id), channel.label, members)
-    link = await owner.engine.invite(f"#{channel.id}", 0)
+    room = Room(scene, bytes.fromhex(channel.id), members)
+    link = await owner.engine.invite(room.name, 0)
     for other in others:
         await other.engine.join(link)
     await room.caught_up(*members)
@@ -167,11 +170,15 @@ async def gather(
 
 async def reconnected(person: Person) -> None:
     """Break a connection, and wait until it stands again and every channel was looked at."""
+    parts = online(person.engine)
+    parts.sync.listed.clear()
     await person.scene.server.cut(person.key)
-    sync = online(person.engine).sync
-    while not sync.listed.is_set() or not online(person.engine).link.online:
-        online(person.engine).link.retry_now()
-        await asyncio.sleep(0.005)
+
+    async def again() -> bool:
+        parts.link.retry_now()
+        return parts.sync.listed.is_set() and parts.link.online
+
+    await until(again)
 
 
 async def channel_state(person: Person) -> dict[str, list[Row]]:

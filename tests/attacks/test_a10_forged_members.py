@@ -75,7 +75,7 @@ async def test_without_the_signature_a_member_speaks_as_another(
         monkeypatch.setattr(sender_key, "verify", lambda *_: None)  # the defence, off
         await scene.server.channels.write(room.book, alice.key, false)
         await room.hear("as if from Alice", bob)
-        [*_, line] = await bob.engine.history(room.label)
+        [*_, line] = await bob.engine.history(room.name)
         assert line.peer == alice.engine.me
 
 
@@ -100,7 +100,7 @@ async def test_a_swapped_sender_is_refused(folder: Path) -> None:
         assert after == before
         await scene.server.channels.write(telling, alice.key, payload)
         await room.hear("from Alice", bob)
-        [*_, line] = await bob.engine.history(room.label)
+        [*_, line] = await bob.engine.history(room.name)
         assert (line.peer, line.text) == (alice.engine.me, "from Alice")
 
 
@@ -212,5 +212,5 @@ async def test_without_the_place_in_the_signature_a_chain_is_anybodys(
         [(_, payload)] = [each for each in room.book.payloads if each[0] == alice.key]
         await scene.server.channels.write(telling, mallory.key, payload)
         await room.hear("from Alice", bob)
-        [*_, line] = await bob.engine.history(room.label)
+        [*_, line] = await bob.engine.history(room.name)
         assert line.peer == mallory.engine.me

@@ -90,7 +90,7 @@ async def test_an_invented_statement_breaks_the_channel_and_lets_nobody_in(name:
         seen = await room.at(bob)
         assert event.text == seen.reason
         assert "nothing is sent there any more" in seen.reason.lower()
-        assert [member.key for member in await bob.engine.members(room.label)] == [
+        assert [member.key for member in await bob.engine.members(room.name)] == [
             person.engine.me for person in room.people
         ]
         assert [each[2] for each in await evidence(bob)] == [raw]
@@ -117,7 +117,7 @@ async def test_invented_keys_in_the_list_of_members(folder: Path) -> None:
         cheat.statements = lambda _, raws: [*raws, raw]
         await reconnected(bob)
         await room.becomes("broken", bob)
-        assert len(await bob.engine.members(room.label)) == 2
+        assert len(await bob.engine.members(room.name)) == 2
         await sent_nothing(room, bob, ghost, "to nobody")
         assert not scene.server.channels.handed_to(ghost.key)
 

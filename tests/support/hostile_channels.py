@@ -230,6 +230,10 @@ class HostileChannels:
         await handler(who, message)
         return True
 
+    async def _say(self, who: bytes, *messages: m.ServerMessage) -> None:
+        if self._server.is_online(who):  # who was cut off meanwhile asks again
+            await self._server.say(who, *messages)
+
     async def _tell(self, book: Book, entry: m.Entry, to: Iterable[bytes], but: bytes = b"") -> None:
         pushed: m.ServerMessage
         if entry.statement:
@@ -239,17 +243,13 @@ class HostileChannels:
             assert entry.sender is not None
             pushed = m.ChannelMessage(book.id, entry.number, entry.sender, entry.payload)
         for member in list(to):
-            if (
-                self._server.is_online(member)
-                and member not in (but, entry.sender)
-                and self.book(book.id, member) is book
-            ):
-                await self._server.say(member, *self.cheat.push(member, pushed))
+            if member not in (but, entry.sender) and self.book(book.id, member) is book:
+                await self._say(member, *self.cheat.push(member, pushed))
 
     async def _refuse(
         self, who: bytes, code: ErrorCode, rid: int | None, delivery: bytes | None = None
     ) -> None:
-        await self._server.say(who, m.Error(code, sentence(code), rid, delivery))
+        await self._say(who, m.Error(code, sentence(code), rid, delivery))
 
     async def _create(self, who: bytes, message: m.CreateChannel) -> None:
         roster = Roster.begin(message.statement)
@@ -299,7 +299,7 @@ class HostileChannels:
     async def _answer_statement(self, who: bytes, appended: m.Appended) -> None:
         answer = self.cheat.appended(who, appended)
         if answer is not None:
-            await self._server.say(who, answer)
+            await self._say(who, answer)
 
     async def _members(self, who: bytes, message: m.GetMembers) -> None:
         if message.channel_id not in self._books:
@@ -318,7 +318,7 @@ class HostileChannels:
         page = shown[message.start : message.start + ROSTER_PAGE]
         number = next((entry.number for entry in book.entries if page and entry.statement == page[-1]), 0)
         answer = m.RosterPage(message.channel_id, message.start, page, len(shown) - 1, number, message.rid)
-        await self._server.say(who, self.cheat.members(who, answer))
+        await self._say(who, self.cheat.members(who, answer))
 
     def _may_read(self, book: Book, who: bytes, message: m.GetMembers) -> ErrorCode | None:
         roster = book.roster
@@ -348,7 +348,7 @@ class HostileChannels:
             number = book.taken[who, message.id] = (await self.write(book, who, message.payload)).number
         answer = self.cheat.answer(message, m.Accepted(message.id, message.rid, number))
         if answer is not None:
-            await self._server.say(who, answer)
+            await self._say(who, answer)
 
     async def _distribute(self, who: bytes, message: m.Distribute) -> None:
         if message.channel_id not in self._books:
@@ -364,7 +364,7 @@ class HostileChannels:
                 continue
             for each in self.cheat.hand(handed):
                 await self._server.put(each)
-        await self._server.say(who, m.Accepted(message.id, message.rid, failed=failed))
+        await self._say(who, m.Accepted(message.id, message.rid, failed=failed))
 
     async def _history(self, who: bytes, message: m.GetHistory) -> None:
         if message.channel_id not in self._books:
@@ -379,7 +379,7 @@ class HostileChannels:
         head = shown[-1].number if shown else message.after
         upto = page[-1].number if page else head
         answer = m.History(message.channel_id, page, upto, head, message.rid)
-        await self._server.say(who, self.cheat.history(who, answer))
+        await self._say(who, self.cheat.history(who, answer))
 
     async def _channels(self, who: bytes, message: m.GetChannels) -> None:
         states = []
@@ -388,16 +388,16 @@ class HostileChannels:
             seen = book.seen_by(who)
             if seen is not None and channel > (message.after or b""):
                 states.append(m.ChannelState(channel, seen[-1].number, book.newest_for(who)))
-        await self._server.say(who, m.Channels(self.cheat.states(who, states), message.rid))
+        await self._say(who, m.Channels(self.cheat.states(who, states), message.rid))
 
     async def _invite(self, who: bytes, message: m.CreateInvite) -> None:
         book = self.book(message.channel_id, who)
         row = m.InviteRow(os.urandom(16), message.uses, 0, who)
         book.invites[row.id] = row
-        await self._server.say(who, m.Invite(message.channel_id, row.id, row.uses, row.expires, message.rid))
+        await self._say(who, m.Invite(message.channel_id, row.id, row.uses, row.expires, message.rid))
 
     async def _invites(self, who: bytes, message: m.ListInvites | m.RevokeInvite) -> None:
         book = self.book(message.channel_id, who)
         if isinstance(message, m.RevokeInvite):
             book.invites.pop(message.id, None)
-        await self._server.say(who, m.Invites(message.channel_id, list(book.invites.values()), message.rid))
+        await self._say(who, m.Invites(message.channel_id, list(book.invites.values()), message.rid))

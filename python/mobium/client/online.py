@@ -84,8 +84,9 @@ class Online:
         self.upkeep = Upkeep(core, self.link.request, address.host)
         self.sync = Sync(core, address.host, self.request, self.wake, self._hold_posts, self._adopt)
         self.postbox = Postbox(
-            core, address.host, self._pace, self.link.send, self.link.request, self.sync.fetch_rosters
-        )
+            core, address.host, self._pace, self.link.send, self.link.request, self.sync.fetch_rosters,
+            self.sync.unseen,
+        )  # fmt: skip
         self.membership = Membership(core, address.host, self.request, lambda: self.link.nonce, self.sync)
         self._noted_drained = False
         self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -33,7 +33,10 @@ _LONGEST_PAUSE: Final = 300.0
 class Postbox:
     """Sends to channels what the store holds while there is a connection.
 
-    `behind(channels)` is called for channels whose roster must be fetched first.
+    `behind(channels)` is called for channels whose roster must be fetched first. `unseen()` gives the
+    channels that were not seen to their end since the login, or None while nobody knows: messages of one's
+    own may stand there of which this store, brought back from a copy, knows nothing, and their numbers must
+    not be used again.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Postbox:
         send: Callable[[ClientMessage], Awaitable[None]],
         request: Callable[[ClientMessage], Awaitable[ServerMessage]],
         behind: Callable[[set[int]], None],
+        unseen: Callable[[], frozenset[int] | None],
     ) -> None:
         self._core = core
         self._host = host
@@ -51,6 +55,7 @@ class Postbox:
         self._send = send
         self._request = request
         self._behind = behind
+        self._unseen = unseen
         self._time = asyncio.get_running_loop().time
         self._lanes = Lanes()
         self._wake = asyncio.Event()
@@ -143,8 +148,11 @@ class Postbox:
 
     async def _fill(self, group: asyncio.TaskGroup) -> bool:
         core, connection = self._core, self._connection
+        unseen = self._unseen()
+        if unseen is None:
+            return False
         sender = Sender(core.identity, self._host, self._message_size, core.now_ms(), core.entropy)
-        busy = self._lanes.busy(self._time()) | self._lanes.flying()
+        busy = self._lanes.busy(self._time()) | self._lanes.flying() | unseen
         prepared, self._next_handout = await core.store.run(_prepare, sender, busy)
         if connection != self._connection:
             return True

@@ -46,6 +46,7 @@ PASSING: Final = frozenset(
 )
 _REST: Final = 512  # bytes of a batch that are no payloads
 _BEGINNINGS: Final = 64  # sessions that are begun at once for one channel
+_WAITING: Final = 4_000  # sender keys that are looked at; there are not many more than members
 _HANDOUT_PAUSE: Final = 60  # seconds after which a member whose mailbox is full is tried again
 
 
@@ -105,12 +106,12 @@ def _next_frame(
     if post.payload is not None and post.delivery is not None:
         return post.id, row.id, ChannelPost(post.delivery, row.key, post.index, post.payload)
     chain = making.own_chain(tx, sender.identity.public, row, roster, sender.now)
-    missing = [peers.by_id(tx, peer) for peer in chains.unhanded(tx, row.id, sender.now)]
+    missing = chains.unhanded(tx, row.id, sender.now)
     batch = _distribute(tx, sender, row, chain, missing)
     if batch is not None:
         return batch
     if missing:  # nobody is left with a session: the others get the chain when they have one, or are left out
-        prepared.without_session += missing[:_BEGINNINGS]
+        prepared.without_session += [peers.by_id(tx, peer) for peer in missing[:_BEGINNINGS]]
         return None
     return _seal(tx, sender, row, roster, chain, post)
 
@@ -156,7 +157,7 @@ def _seal(
 
 
 def _distribute(
-    tx: Tx, sender: Sender, row: ChannelRow, chain: SenderKey, missing: list[Peer]
+    tx: Tx, sender: Sender, row: ChannelRow, chain: SenderKey, missing: list[int]
 ) -> tuple[int, int, Distribute] | None:
     """Hand the chain to as many members as one frame holds, of those with whom there is a session."""
     if not missing:
@@ -164,8 +165,11 @@ def _distribute(
     data = chain.distribution(meta.get(tx, "name", ""))
     chosen: list[Peer] = []
     room = _room(sender)
-    for peer in missing:
-        if direct.active(tx, peer, sender.now) is not None and len(chosen) < room:
+    met = {peer for (peer,) in tx.all("SELECT DISTINCT peer FROM session")}  # so that few rows are looked at
+    for peer in (peers.by_id(tx, number) for number in missing if number in met):
+        if len(chosen) == room:
+            break
+        if direct.active(tx, peer, sender.now) is not None:
             chosen.append(peer)
     if not chosen:
         return None
@@ -173,7 +177,10 @@ def _distribute(
         given = DistributionContent(sender.entropy(16), sender.now_ms, data)
         posts.add_handout(tx, row.id, peer.id, content.encode(given), sender.now)
     chains.hand(tx, row.id, [peer.id for peer in chosen])
-    return _seal_handouts(tx, sender, row, posts.open_handouts(tx, row.id, sender.now, room))
+    # Others may wait who have no session yet, because they have asked.
+    waiting = posts.open_handouts(tx, row.id, sender.now, _WAITING)
+    meant = {peer.id for peer in chosen}
+    return _seal_handouts(tx, sender, row, [handout for handout in waiting if handout.peer in meant][:room])
 
 
 def _hand_out(

@@ -77,6 +77,7 @@ class Sync:
         self._lost: set[bytes] = set()
         self._behind: set[int] = set()
         self._rosters: set[int] = set()
+        self._unseen: set[int] = set()
         self._listing = False
         self._online = False
         self._wake = asyncio.Event()
@@ -93,8 +94,15 @@ class Sync:
         """The connection is gone, and with it what it was about to bring."""
         self._online = self._listing = False
         self.listed.clear()
+        self._unseen.clear()
         self._pushes.clear()
         self._lost.clear()
+
+    def unseen(self) -> frozenset[int] | None:
+        """The channels whose history since the login was not seen to its end; None before the server has said
+        how far each has come.
+        """
+        return frozenset(self._unseen) if self.listed.is_set() else None
 
     def put(self, push: Push) -> None:
         """Take what the server pushes."""
@@ -134,16 +142,15 @@ class Sync:
             try:
                 await self._once()
                 delay = self._requests_in
-            except NotConnected:
-                continue
-            except (ServerRefused, ProtocolError):
-                delay = _RETRY
+            except (NotConnected, ServerRefused, ProtocolError):
+                delay = _RETRY  # an answer that did not come in time ends no connection
 
     async def _once(self) -> None:
         await self._take_pushes()
         if self._listing:
             await self._list()
             self._listing = False
+            self._unseen |= self._behind
             self.listed.set()
             self._changed()
         rounds: Counter[int] = Counter()
@@ -152,7 +159,7 @@ class Sync:
                 channel = self._behind.pop()
                 rounds[channel] += 1
                 if rounds[channel] <= _ROUNDS:
-                    await self._fetch(channel)
+                    await self._catch_up(channel)
             elif self._rosters:
                 channel = self._rosters.pop()
                 if rounds[channel] <= _ROUNDS:
@@ -198,6 +205,16 @@ class Sync:
             after = answer.channels[-1].channel_id
         await self._core.store.run(_note_unlisted, self._host, listed)
 
+    async def _catch_up(self, channel: int) -> None:
+        try:
+            await self._fetch(channel)
+        except (NotConnected, ServerRefused, ProtocolError):
+            self._behind.add(channel)
+            raise
+        if channel in self._unseen:
+            self._unseen.discard(channel)
+            self._changed()
+
     async def _fetch(self, channel: int) -> None:
         while True:
             row = await self._core.store.run(channels.find, channel)
@@ -208,7 +225,6 @@ class Sync:
             except ServerRefused as error:
                 if error.retry_after is None:
                     return
-                self._behind.add(channel)
                 raise
             _check(answer, row)
             assert isinstance(answer, History)
@@ -222,8 +238,11 @@ class Sync:
     async def _fetch_roster(self, channel: int) -> None:
         before = -1
         while True:
-            row, index = await self._core.store.run(_newest, channel)
+            row, index, behind = await self._core.store.run(_newest, channel)
             if row is None or row.host != self._host or row.state not in ("member", "broken"):
+                return
+            if not behind:  # the statement has come meanwhile; or the server says that we are no member
+                self._behind.add(channel)
                 return
             if index == before:  # the page held nothing new, and the next one would not either
                 self._held(channel)
@@ -242,7 +261,7 @@ class Sync:
             done = await self._core.store.run(_take_roster, self._setting(), channel, answer)
             if row.cursor < answer.number:
                 self._behind.add(channel)
-            if not answer.statements:
+            if not answer.statements and not done:
                 self._held(channel)
             if done or not answer.statements:
                 return
@@ -366,10 +385,11 @@ def _take_page(tx: Tx, setting: Setting, channel: int, page: History) -> tuple[C
     return row, _is_behind(tx, row)
 
 
-def _newest(tx: Tx, channel: int) -> tuple[ChannelRow | None, int]:
+def _newest(tx: Tx, channel: int) -> tuple[ChannelRow | None, int, bool]:
+    """The row of a channel, the index of its newest statement, and whether there is word of a newer one."""
     row = channels.find(tx, channel)
     roster = None if row is None else tx.rosters.of(tx, row.id)
-    return (None, 0) if roster is None else (row, roster.index)
+    return (None, 0, False) if row is None or roster is None else (row, roster.index, _is_behind(tx, row))
 
 
 def _take_roster(tx: Tx, setting: Setting, channel: int, page: RosterPage) -> bool:

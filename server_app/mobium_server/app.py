@@ -224,7 +224,10 @@ def _figures(hub: Hub, health: Health, counters: Counters, places: Callable[[], 
         Figure("connections", "Connections that are open.", False, places),
         Figure("sessions", "Devices that are logged in.", False, lambda: len(hub.sessions)),
         Figure(
-            "answers_remembered", "Delivery ids whose answer is remembered.", False, lambda: office.remembered
+            "answers_remembered",
+            "Delivery ids whose answer is remembered.",
+            False,
+            lambda: office.remembered + board.remembered,
         ),
         Figure("messages_stored", "Messages that were committed to disk.", True, lambda: office.stored),
         Figure(

@@ -102,6 +102,11 @@ class Board:
         self.shown = 0
         self.behinds = 0
 
+    @property
+    def remembered(self) -> int:
+        """How many delivery ids are answered from memory."""
+        return len(self._recent)
+
     # ------------------------------------------------------------ readers
 
     def sit_down(self, desk: Desk, channels: Iterable[bytes]) -> Seat:

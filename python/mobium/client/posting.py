@@ -104,7 +104,13 @@ def _next_frame(
     if post is None:
         return None
     if post.payload is not None and post.delivery is not None:
-        return post.id, row.id, ChannelPost(post.delivery, row.key, post.index, post.payload)
+        if post.index >= roster.last_departure:
+            return post.id, row.id, ChannelPost(post.delivery, row.key, post.index, post.payload)
+        if row.cursor_index < roster.last_departure:
+            return None  # whether the server took it before that stands in the entries that are to come
+        # It did not. Whoever has left could read this if a server kept it for him.
+        posts.unseal(tx, post.id)
+        chains.move_own(tx, row.id, None)
     chain = making.own_chain(tx, sender.identity.public, row, roster, sender.now)
     missing = chains.unhanded(tx, row.id, sender.now)
     batch = _distribute(tx, sender, row, chain, missing)

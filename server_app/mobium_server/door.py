@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from mobium_server.limits import site_key
 from mobium_server.stats import Counters
 
 __all__ = ["Door", "Guest"]
@@ -33,10 +34,12 @@ class Door:
     def __init__(self, most: int, most_of_one: int, counters: Counters) -> None:
         self._most = most
         self._most_of_one = most_of_one
+        # One /48 may take a quarter of the house, so that whoever holds one keeps nobody out.
+        self._most_of_site = max(most_of_one, most // 4) if most_of_one else 0
         self._counters = counters
         self._places: dict[Guest, None] = {}
         self._strangers: dict[Guest, None] = {}  # those that have not logged in, oldest first
-        self._counted: dict[Guest, str] = {}
+        self._counted: dict[Guest, tuple[str, ...]] = {}
         self._by_address: dict[str, int] = {}
         self._courtesies: dict[Guest, None] = {}
 
@@ -73,12 +76,16 @@ class Door:
         return guest in self._places
 
     def count(self, guest: Guest) -> bool:
-        """Count a connection for its address; False if that has enough."""
-        number = self._by_address.get(guest.address, 0)
-        if self._most_of_one and number >= self._most_of_one:
+        """Count a connection for its address and that one's /48; False if either has enough."""
+        site = site_key(guest.address)
+        keys = (guest.address,) if site is None else (guest.address, site)
+        numbers = [self._by_address.get(key, 0) for key in keys]
+        most = (self._most_of_one, self._most_of_site)
+        if any(limit and number >= limit for number, limit in zip(numbers, most, strict=False)):
             return False
-        self._by_address[guest.address] = number + 1
-        self._counted[guest] = guest.address
+        for key, number in zip(keys, numbers, strict=True):
+            self._by_address[key] = number + 1
+        self._counted[guest] = keys
         return True
 
     def known(self, guest: Guest) -> None:
@@ -90,10 +97,9 @@ class Door:
         self._places.pop(guest, None)
         self._strangers.pop(guest, None)
         self._courtesies.pop(guest, None)
-        address = self._counted.pop(guest, None)
-        if address is not None:
-            left = self._by_address[address] - 1
+        for key in self._counted.pop(guest, ()):
+            left = self._by_address[key] - 1
             if left:
-                self._by_address[address] = left
+                self._by_address[key] = left
             else:
-                del self._by_address[address]
+                del self._by_address[key]

@@ -28,7 +28,7 @@ from mobium.protocol.limits import PREAUTH_FRAME
 from mobium_server.frames import PING, cut, header
 from mobium_server.http import Asked, Reply, plain
 from mobium_server.hub import INTERNAL_ERROR, Session
-from mobium_server.limits import Address, address_key, in_networks, parse_address
+from mobium_server.limits import Address, address_key, in_networks, parse_address, spend
 from mobium_server.listener import Listener
 from mobium_server.reception import Entry
 from mobium_server.tls import ALERT, CLIENT_HELLO, TlsLayer
@@ -88,6 +88,7 @@ class Wire(asyncio.BufferedProtocol):
     __slots__ = (
         "_buffer",
         "_connection",
+        "_flooding",
         "_fragments",
         "_held",
         "_listener",
@@ -102,6 +103,7 @@ class Wire(asyncio.BufferedProtocol):
         "_tls",
         "_transport",
         "_unanswered",
+        "_unpaid",
         "_unsent",
         "_websocket",
         "address",
@@ -125,10 +127,12 @@ class Wire(asyncio.BufferedProtocol):
         self._fragments: list[bytes] | None = None
         self._taken = 0
         self._unanswered = 0
+        self._unpaid = 0.0
         self._unsent = 0
         self._paused = False
         self._relayed = 0
         self._held = False
+        self._flooding = False
         self.address = ""
         self.behind_proxy = False
         self.peer: Address | None = None
@@ -207,7 +211,7 @@ class Wire(asyncio.BufferedProtocol):
         transport = self._transport
         # Whoever does not read its answers may not ask for more, lest they fill the memory. So nothing shows
         # that it is alive meanwhile but what it takes (`_keep_alive`).
-        if (self._paused or self._held) and self._stage is not Stage.CLOSING:
+        if self._flooding or ((self._paused or self._held) and self._stage is not Stage.CLOSING):
             transport.pause_reading()
         else:
             transport.resume_reading()
@@ -253,8 +257,11 @@ class Wire(asyncio.BufferedProtocol):
             if not rest:
                 self._rest = None
         for whole, content in frames:
+            if self._flooding:
+                return
             if not whole:
-                self._feed(websocket, content)
+                if self._stage is Stage.CLOSING or self.tolerate():
+                    self._feed(websocket, content)
             elif websocket.current_size is None:
                 self._message(content)
             else:
@@ -483,6 +490,17 @@ class Wire(asyncio.BufferedProtocol):
     def writable(self) -> bool:
         """Whether the socket takes more."""
         return not self._paused
+
+    def tolerate(self) -> bool:
+        """Count a frame that no rate counts. False: there were far too many, and the connection ends."""
+        listener = self._listener
+        self._unpaid, lacking = spend(self._unpaid, listener.tolerance, listener.loop.time(), 1)
+        if lacking and not self._flooding:
+            self._flooding = True  # nothing more is read
+            listener.hub.penalize(self.address)
+            listener.counters.limited += 1
+            self.close(CloseCode.TOO_MANY_CONNECTIONS)
+        return not lacking
 
     def hold(self) -> None:
         """Stop reading."""

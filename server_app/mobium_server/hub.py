@@ -11,6 +11,7 @@ from typing import Protocol
 from mobium.protocol import codec
 from mobium.protocol.codes import CloseCode, ErrorCode, sentence
 from mobium.protocol.connection import LoggedIn, Refusal, ServerConnection
+from mobium.protocol.cost import request_cost
 from mobium.protocol.messages import (
     AckDeliveries,
     Auth,
@@ -31,7 +32,7 @@ from mobium_server.config import Settings
 from mobium_server.delivery import RETRY_AFTER, Desk, Outlet, PostOffice
 from mobium_server.handlers import HANDLERS
 from mobium_server.invites import Invites
-from mobium_server.limits import HandOuts, Rates
+from mobium_server.limits import HOUR, HandOuts, Rate, Rates, site_key
 from mobium_server.pages import Pages
 from mobium_server.rooms import Rooms
 from mobium_server.stats import Counters
@@ -40,8 +41,12 @@ from mobium_server.storage.worker import Jobs
 
 __all__ = ["Hub", "Line", "Session"]
 
-_FREE = (AckDeliveries, Ping, Pong)  # what keeps a connection going is never limited
+_FREE = (AckDeliveries, Ping, Pong)  # what keeps a connection going is no request
 _DELIVERED = (SendMessage, ChannelPost, Distribute)  # an answer names their delivery id
+# First publications, a second and at once, for each identity that an address stands for (by default ten):
+# each costs the disk for months.
+NEWCOMERS = Rate(6 / HOUR, 2)
+OF_SITE = 4  # an IPv6 /48 may have so many times as many as a /64
 INTERNAL_ERROR = 1011  # the WebSocket's own code for a fault of the server
 
 
@@ -58,6 +63,9 @@ class Line(Outlet, Protocol):
 
     def admit(self, session: Session) -> None:
         """The login succeeded: `session` gets this connection's requests and its end."""
+
+    def tolerate(self) -> bool:
+        """Count a frame that no rate counts. False: there were far too many, and the connection ends."""
 
     def close(self, code: int) -> None:
         """Close with a WebSocket close code."""
@@ -137,8 +145,11 @@ class Hub:
         self.invites = Invites(storage, rooms, clock.wall)
         self.hand_outs = HandOuts(clock.steady)
         self.sessions: dict[bytes, Session] = {}
+        of_address = settings.rate_general.times(settings.rate_address_factor)
         self._by_identity = Rates(settings.rate_general, clock.steady)
-        self._by_address = Rates(settings.rate_general.times(settings.rate_address_factor), clock.steady)
+        self._by_address = Rates(of_address, clock.steady)
+        newcomers = NEWCOMERS.times(settings.rate_address_factor if of_address.per_second else 0)
+        self._newcomers = Rates(newcomers, clock.steady)
         self.limits = Limits(
             message_size=settings.max_message_size,
             offline_messages=settings.max_offline_messages,
@@ -197,18 +208,36 @@ class Hub:
         if isinstance(message, Auth):
             session.malformed()  # the connection refuses a second login already
             return
-        if not isinstance(message, _FREE):
-            cost = len(message.distributions) if isinstance(message, Distribute) else 1
+        if isinstance(message, _FREE):
+            # An acknowledgement that says something was earned by a delivery.
+            earned = isinstance(message, AckDeliveries) and message.tag > session.desk.acknowledged
+            if not earned and not session.line.tolerate():
+                return
+        else:
+            cost = request_cost(message)
             wait = self.admission(session.line.address, cost) or self._by_identity.take(
                 session.identity, cost
             )
             if wait:
                 self.counters.limited += 1
-                delivery = message.id if isinstance(message, _DELIVERED) else None
-                session.refuse(ErrorCode.RATE_LIMITED, rid=message.rid, delivery=delivery, retry_after=wait)
+                if session.line.tolerate():
+                    delivery = message.id if isinstance(message, _DELIVERED) else None
+                    session.refuse(
+                        ErrorCode.RATE_LIMITED, rid=message.rid, delivery=delivery, retry_after=wait
+                    )
                 return
         HANDLERS[type(message)](self, session, message)
 
     def admission(self, address: str, cost: float = 1.0) -> float:
         """Count a request of an address, or as many as it costs: 0.0, or the seconds until it may have it."""
         return self._by_address.take(address, cost)
+
+    def penalize(self, address: str) -> None:
+        """A connection of this address was closed as a flood: the next ones have to wait."""
+        self._by_address.charge(address, self.settings.rate_general.burst)
+
+    def newcomer(self, address: str) -> float:
+        """Count an identity that publishes for the first time: 0.0, or the seconds until it may."""
+        site = site_key(address)
+        wait = self._newcomers.take(address)
+        return wait or (self._newcomers.take(site, 1 / OF_SITE) if site is not None else 0.0)

@@ -25,6 +25,8 @@ __all__ = [
     "address_key",
     "in_networks",
     "parse_address",
+    "site_key",
+    "spend",
 ]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -57,6 +59,13 @@ def address_key(address: Address) -> str:
     return str(address)
 
 
+def site_key(key: str) -> str | None:
+    """What the key of an address counts as beside itself: for IPv6 its /48, which is easily had as a whole;
+    for others nothing.
+    """
+    return str(ipaddress.IPv6Network(key).supernet(new_prefix=48)) if ":" in key else None
+
+
 def in_networks(address: Address | None, networks: Sequence[Network]) -> bool:
     """Whether the address lies in one of the networks."""
     return address is not None and any(
@@ -76,6 +85,18 @@ class Rate:
         return Rate(self.per_second * factor, int(self.burst * factor))
 
 
+def spend(full_at: float, rate: Rate, now: float, cost: float) -> tuple[float, float]:
+    """Take `cost` from a bucket that is kept as the moment at which it is full again.
+
+    That moment, and 0.0 if it was there; else the seconds until it will be, and nothing was taken.
+    """
+    if not rate.per_second:
+        return full_at, 0.0
+    after = max(full_at, now) + cost / rate.per_second
+    excess = after - now - max(rate.burst, cost) / rate.per_second
+    return (full_at, excess) if excess > 1e-9 else (after, 0.0)
+
+
 class Rates:
     """One token bucket for each key, kept as the moment at which it is full again."""
 
@@ -92,18 +113,24 @@ class Rates:
         """Take `cost` from the bucket: 0.0 if it was there, else the seconds until it will be; then nothing
         was taken.
         """
-        rate = self._rate.per_second
-        if not rate:
+        if not self._rate.per_second:
             return 0.0
         now = self._steady()
-        full_at = max(self._full_at.get(key, now), now) + cost / rate
-        excess = full_at - now - max(self._rate.burst, cost) / rate
-        if excess > 1e-9:
+        full_at, excess = spend(self._full_at.get(key, now), self._rate, now, cost)
+        if excess:
             return excess
         self._full_at[key] = full_at
         if len(self._full_at) > self._sweep_at:
             self._sweep(now)
         return 0.0
+
+    def charge(self, key: Hashable, cost: float) -> None:
+        """Take `cost` whether it is there or not; a debt is never more than a whole burst."""
+        rate = self._rate.per_second
+        if rate:
+            now = self._steady()
+            full_at = max(self._full_at.get(key, now), now)
+            self._full_at[key] = max(full_at, min(full_at + cost / rate, now + 2 * self._rate.burst / rate))
 
     def _sweep(self, now: float) -> None:
         self._full_at = {key: moment for key, moment in self._full_at.items() if moment > now}

@@ -22,6 +22,9 @@ from mobium_server.tls import Certificates
 
 __all__ = ["Listener", "Wired"]
 
+# Frames that no rate counts, such as pings and requests that were refused: a connection may have so many
+# times as many of them as requests. No client comes near it.
+TOLERANCE = 20
 READ_SIZE = 65_536  # bytes taken from a socket at once, into one buffer for all
 BACKLOG = 1_024
 
@@ -60,6 +63,7 @@ class Listener:
         self.loop = asyncio.get_running_loop()
         self.lines: set[Wired] = set()
         self.door = reception.door
+        self.tolerance = settings.rate_general.times(TOLERANCE)
         self.stopping = False
         self._faults = Faults(self.loop.time)
         self._buffer = memoryview(bytearray(READ_SIZE))

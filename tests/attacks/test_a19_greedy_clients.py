@@ -15,6 +15,8 @@ from typing import Any
 import msgpack
 import psutil
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 
 from mobium.errors import ProtocolError, ServerRefused
 from mobium.protocol import codec, limits
@@ -23,6 +25,7 @@ from mobium_server import door, gateway
 from mobium_server.delivery import PostOffice
 from mobium_server.door import Door, Guest
 from mobium_server.gateway import Wire
+from mobium_server.limits import Rate
 from mobium_server.listener import Listener
 from tests.support.server import Client, ServerProcess, client, log_in, server
 
@@ -369,3 +372,39 @@ async def test_without_the_window_he_fills_memory(tmp_path: Path, monkeypatch: p
     async with server(tmp_path, max_offline_messages=5_000) as running:
         unsent, _, _ = await flood(running, 65_536, 400)
         assert unsent > 8 * MIB
+
+
+# ---------------------------------------------------------------- frames that cost nothing
+
+
+async def chatter(folder: Path) -> int:
+    """How many of twenty thousand pings the server answers to one connection."""
+    pings = Frame(Opcode.BINARY, codec.encode(m.Ping())).serialize(mask=True) * 1_000
+    async with server(folder, rate_general=Rate(30, 60)) as running, client(running.url) as greedy:
+        answers = 0
+
+        async def count() -> None:
+            nonlocal answers
+            with contextlib.suppress(ConnectionClosed):
+                while answers < 20_000:
+                    await greedy.receive()
+                    answers += 1
+
+        counting = asyncio.create_task(count())
+        for _ in range(20):
+            greedy.socket.transport.write(pings)
+            await asyncio.sleep(0)
+        await asyncio.wait_for(counting, 20)
+        await others_are_fine(running.url)
+        return answers
+
+
+async def test_pings_are_free_but_not_without_end(tmp_path: Path) -> None:
+    assert await chatter(tmp_path) < 1_200 + 600  # twenty times a burst, and what came in a second
+
+
+async def test_without_the_bound_pings_keep_the_server_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Wire, "tolerate", lambda _: True)  # the defence, off
+    assert await chatter(tmp_path) == 20_000

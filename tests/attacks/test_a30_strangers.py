@@ -1,10 +1,13 @@
-"""A30: a stranger fills a mailbox, floods requests, or probes by receipts whether somebody is there: bounded,
-and friends still get through. (Ringing and candidates come with calls.)
+"""A30: a stranger fills a mailbox or the disk, floods requests, or probes by receipts whether somebody is
+there: bounded, and friends still get through. (Ringing and candidates come with calls.)
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -14,13 +17,16 @@ from mobium.client.store import peers
 from mobium.client.store.database import Tx
 from mobium.client.store.peers import Peer, Relation
 from mobium.crypto import Identity, Session
-from mobium.protocol import content
+from mobium.protocol import content, limits
 from mobium.protocol import messages as m
+from mobium_server import hub
+from mobium_server.limits import Rate
 from mobium_server.storage import sqlite
 from tests.attacks.forge import first_message
 from tests.attacks.people import Person, Scene, bundle_of, state
-from tests.support.server import Client, client, server
+from tests.support.server import Client, client, publication, server
 
+ELSEWHERE = {"X-Forwarded-For": "203.0.113.77"}  # as a proxy that is trusted says
 SIZE = 40  # of a mailbox
 SHARE = 4
 
@@ -28,9 +34,9 @@ SHARE = 4
 # ---------------------------------------------------------------- the mailbox
 
 
-async def fill(sender: Client, recipient: bytes, count: int) -> list[m.Accepted | m.Error]:
+async def fill(sender: Client, recipient: bytes, count: int, bucket: int = 512) -> list[m.Accepted | m.Error]:
     """The server's answers to so many messages."""
-    ids = [await sender.post(recipient) for _ in range(count)]
+    ids = [await sender.post(recipient, bucket=bucket) for _ in range(count)]
     answers: dict[bytes | None, m.Accepted | m.Error] = {}
     while len(answers) < count:
         answer = await sender.receive()
@@ -77,6 +83,98 @@ async def test_without_the_share_one_stranger_locks_all_out(
 ) -> None:
     monkeypatch.setattr(sqlite, "sender_share", lambda most: most)  # the defence, off
     assert await besiege(tmp_path, 1) == (SIZE, False)
+
+
+# ---------------------------------------------------------------- the disk
+
+PER_SECOND, BURST = 30, 60  # the default rates
+
+
+def size_of(folder: Path) -> float:
+    """The MiB of a server's files."""
+    return sum(file.stat().st_size for file in folder.iterdir()) / 2**20
+
+
+async def pour(folder: Path, seconds: float) -> tuple[float, set[str], bool]:
+    """A stranger writes as much as the server takes, to recipients of his own making, from one address.
+
+    Returns the MiB that the server's files have grown by, how he was refused, and whether a friend elsewhere
+    gets through.
+    """
+    body = 1 << 20
+    async with server(folder, rate_general=Rate(PER_SECOND, BURST)) as running:
+        size = size_of(folder)
+        async with contextlib.AsyncExitStack() as stack:
+            recipients = [await stack.enter_async_context(client(running.url)) for _ in range(4)]
+            for one in recipients:
+                await one.close()
+            strangers = [
+                await stack.enter_async_context(client(running.url, publish=False)) for _ in recipients
+            ]
+            refused: set[str] = set()
+            end = time.monotonic() + seconds
+
+            async def write(stranger: Client, recipient: bytes) -> None:
+                while time.monotonic() < end:
+                    [answer] = await fill(stranger, recipient, 1, body)
+                    if isinstance(answer, m.Error):
+                        refused.add(answer.code)
+                        await asyncio.sleep(0.05)
+
+            async with asyncio.TaskGroup() as group:
+                for stranger, one in zip(strangers, recipients, strict=True):
+                    group.create_task(write(stranger, one.public))
+            friend = await stack.enter_async_context(client(running.url, additional_headers=ELSEWHERE))
+            [answer] = await fill(friend, recipients[0].public, 1)
+        return size_of(folder) - size, refused, isinstance(answer, m.Accepted)
+
+
+async def test_a_stranger_fills_the_disk_slowly_and_not_for_ever(tmp_path: Path) -> None:
+    seconds = 3.0
+    grown, refused, through = await pour(tmp_path, seconds)
+    assert through
+    # Four identities with a burst of 60 times 64 KiB each and 30 a second, at most the tenth of a mailbox
+    # each (6 messages of 1 MiB), and as much once more in the log.
+    assert grown < 2 * 4 * 7
+    assert refused <= {"rate_limited", "queue_full"}
+    assert "rate_limited" in refused
+
+
+async def test_without_weights_and_bytes_a_stranger_fills_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "COST_BYTES", 2**40)  # the defences, off
+    monkeypatch.setattr(sqlite, "mailbox_bytes", lambda most: most << 40)
+    grown, _, through = await pour(tmp_path, 3.0)
+    assert through
+    assert grown > 2 * 4 * 7
+
+
+async def crowd(folder: Path, count: int) -> tuple[int, bool]:
+    """Somebody makes identities at one address that only publish prekeys; then a friend comes from elsewhere.
+
+    Returns how many the server keeps, and whether the friend may publish.
+    """
+    async with server(folder, rate_general=Rate(PER_SECOND, BURST)) as running:
+        kept = 0
+        for _ in range(count):
+            async with client(running.url, publish=False) as one:
+                await one.send(publication())
+                kept += isinstance(await one.receive(), m.PrekeyCount)
+        async with client(running.url, publish=False, additional_headers=ELSEWHERE) as friend:
+            await friend.send(publication())
+            return kept, isinstance(await friend.receive(), m.PrekeyCount)
+
+
+async def test_a_stranger_makes_twenty_identities(tmp_path: Path) -> None:
+    assert await crowd(tmp_path, 40) == (20, True)
+
+
+async def test_without_the_limit_he_makes_as_many_as_he_likes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "NEWCOMERS", Rate(0, 0))  # the defence, off
+    assert await crowd(tmp_path, 40) == (40, True)
 
 
 # ---------------------------------------------------------------- requests

@@ -3,6 +3,8 @@
 import pytest
 
 from mobium.protocol import limits
+from mobium.protocol import messages as m
+from mobium.protocol.cost import request_cost
 
 
 def test_buckets_are_the_kernel_s() -> None:
@@ -29,3 +31,26 @@ def test_the_largest_content_fills_its_bucket() -> None:
         assert len(pad(bytes(limits.largest_content(size)))) + 16 == size
     assert limits.largest_content(511) == 0
     assert limits.largest_content(1_000_000) == limits.largest_content(1 << 19)
+
+
+@pytest.mark.parametrize(
+    ("size", "cost"),
+    [(0, 1), (512 + 57, 1), ((64 << 10) + 1_799, 1), ((128 << 10) + 57, 2), ((1 << 20) + 121, 16)],
+)
+def test_what_a_message_costs(size: int, cost: int) -> None:
+    key, delivery, payload = bytes(32), bytes(16), bytes(size)
+    assert limits.message_cost(size) == cost
+    assert request_cost(m.SendMessage(delivery, key, payload)) == cost
+    assert request_cost(m.ChannelPost(delivery, key, 0, payload)) == cost
+    parts = [m.Distribution(key, payload), m.Distribution(key, bytes(569))]
+    assert request_cost(m.Distribute(delivery, key, parts)) == cost + 1
+
+
+def test_a_full_stock_of_prekeys_is_one_request_and_larger_ones_are_more() -> None:
+    def stock(x_size: int) -> m.PublishPrekeys:
+        x, kem = m.WirePrekey(1, 2, bytes(x_size), bytes(64)), m.WirePrekey(1, 2, bytes(1_568), bytes(64))
+        return m.PublishPrekeys(x, kem, [x] * limits.ONE_TIME_STOCK, [kem] * limits.KEM_ONE_TIME_STOCK)
+
+    assert request_cost(stock(32)) == 1
+    assert request_cost(stock(4_096)) == 6
+    assert request_cost(m.GetPrekeyCount()) == 1

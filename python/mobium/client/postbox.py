@@ -22,7 +22,8 @@ from mobium.client.store.database import Tx
 from mobium.client.store.peers import Peer
 from mobium.errors import CryptoError, NotConnected, ProtocolError, ServerRefused
 from mobium.protocol.codes import ErrorCode
-from mobium.protocol.messages import Accepted, ClientMessage, Distribute, Error, ServerMessage
+from mobium.protocol.cost import request_cost
+from mobium.protocol.messages import Accepted, ClientMessage, Error, ServerMessage
 
 __all__ = ["Postbox"]
 
@@ -139,7 +140,7 @@ class Postbox:
     async def _send_ready(self) -> None:
         connection = self._connection
         while (ready := self._lanes.next(self._time())) is not None:
-            await self._pace.take(_cost(ready))
+            await self._pace.take(request_cost(ready.message))
             again = self._lanes.next(self._time())  # much may have changed while that took
             if again is not ready or connection != self._connection:
                 return
@@ -202,11 +203,6 @@ class Postbox:
                 for delivery, _ in answers:
                     self._lanes.settled(delivery)
                 self._wake.set()
-
-
-def _cost(ready: Ready) -> int:
-    message = ready.message
-    return len(message.distributions) if isinstance(message, Distribute) else 1
 
 
 def _prepare(tx: Tx, sender: Sender, busy: set[int]) -> tuple[Prepared, float | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "BUCKET_SIZES",
     "CHANNELS_PAGE",
+    "COST_BYTES",
     "DELIVERY_ID_SIZE",
     "DISTRIBUTION_BATCH",
     "FRAME_OVERHEAD",
@@ -36,6 +37,7 @@ __all__ = [
     "channel_payload_ok",
     "direct_payload_ok",
     "largest_content",
+    "message_cost",
 ]
 
 KEY_SIZE = 32
@@ -79,6 +81,8 @@ ROSTER_PAGE = 512  # statements of one answer
 CHANNELS_PAGE = 1_000  # channels of one answer
 PAGE_BYTES = 512 << 10  # and the payload bytes of a page, of which there is always one entry
 
+COST_BYTES = 64 << 10  # of a payload count as one request: what makes a flood dear is bytes, too
+
 _CHANNEL_BUCKETS = {bucket + SENDER_KEY_OVERHEAD: bucket for bucket in BUCKET_SIZES}
 _DIRECT_BUCKETS = {
     bucket + overhead: bucket for bucket in BUCKET_SIZES for overhead in (RATCHET_OVERHEAD, PREKEY_OVERHEAD)
@@ -99,6 +103,11 @@ def channel_payload_ok(size: int, message_size: int) -> bool:
     bytes.
     """
     return _CHANNEL_BUCKETS.get(size, message_size + 1) <= message_size
+
+
+def message_cost(size: int) -> int:
+    """How many requests a payload of `size` bytes counts as: one, and one for every further 64 KiB."""
+    return max(1, size // COST_BYTES)
 
 
 def largest_content(message_size: int) -> int:

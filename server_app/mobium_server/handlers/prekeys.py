@@ -36,6 +36,12 @@ def publish(hub: Hub, session: Session, message: PublishPrekeys) -> None:
     ):
         session.refuse(ErrorCode.BAD_PREKEYS, rid=message.rid)
         return
+    if not session.desk.known:
+        wait = hub.newcomer(session.line.address)
+        if wait:
+            hub.counters.limited += 1
+            session.refuse(ErrorCode.RATE_LIMITED, rid=message.rid, retry_after=wait)
+            return
     publication = Publication(
         x_public=session.login.x_public,
         binding=session.login.binding,

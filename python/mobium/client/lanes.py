@@ -23,11 +23,15 @@ _LONGEST_HOLD: Final = 300.0
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """An encrypted message, its row in the store, and the peer (or channel) in whose lane it is."""
+    """An encrypted message, its row in the store, and the peer (or channel) in whose lane it is.
+
+    `later`: nobody waits for it, so what a person wrote to others goes first.
+    """
 
     row: int
     peer: int
     message: SendMessage | ChannelPost | Distribute
+    later: bool = False
 
 
 class _Flight(msgspec.Struct):
@@ -64,14 +68,16 @@ class Lanes:
         self._ready.setdefault(ready.peer, deque()).append(ready)
 
     def next(self, now: float) -> Ready | None:
-        """The message that may go out now and was queued first."""
+        """The message that may go out now and was queued first, of those that somebody waits for if there are
+        some.
+        """
         flying = {flight.peer for flight in self._flights.values() if not flight.answered}
         if len(flying) >= _UNDER_WAY:
             return None
         heads = [
             lane[0] for peer, lane in self._ready.items() if peer not in flying and not self._held(peer, now)
         ]
-        return min(heads, key=lambda ready: ready.row, default=None)
+        return min(heads, key=lambda ready: (ready.later, ready.row), default=None)
 
     def take_off(self, ready: Ready, now: float) -> None:
         """`ready`, which `next` has given, goes out."""

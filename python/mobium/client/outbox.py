@@ -270,7 +270,8 @@ def _prepare(
             kept = None if row.message is not None else row.plaintext
             sent = Sent(peer.id, session.id, row.message, kept)
             outgoing.note_sent(tx, hashlib.sha256(payload).digest(), sent, now)
-        prepared.ready.append(Ready(row.id, row.peer, SendMessage(delivery, peer.ed, payload)))
+        later = row.message is None
+        prepared.ready.append(Ready(row.id, row.peer, SendMessage(delivery, peer.ed, payload), later))
     return prepared
 
 

@@ -25,6 +25,7 @@ class Pace:
         self._held = 0.0
         self._at = clock()
         self._not_before = 0.0
+        self._turn = asyncio.Lock()
 
     def limit(self, rate: float, burst: float) -> None:
         """Keep to a server's limits; a rate of 0 is none."""
@@ -40,10 +41,11 @@ class Pace:
 
     async def take(self, cost: int = 1) -> None:
         """Wait for permission for a message that counts as `cost`; one beyond the burst waits for a full
-        bucket.
+        bucket. Whoever came first goes first, or many small ones would keep a large one out.
         """
-        while (delay := self._wait(cost)) > 0:  # noqa: ASYNC110 - time passes, nothing happens
-            await asyncio.sleep(delay)
+        async with self._turn:
+            while (delay := self._wait(cost)) > 0:  # noqa: ASYNC110 - time passes, nothing happens
+                await asyncio.sleep(delay)
 
     def _wait(self, cost: int = 1) -> float:
         now = self._clock()

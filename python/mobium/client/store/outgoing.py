@@ -97,7 +97,8 @@ def waiting(tx: Tx, without_peers: Collection[int], limit: int) -> list[Queued]:
         f"SELECT outbox.{_COLUMNS.replace(', ', ', outbox.')} FROM outbox JOIN peer ON peer.id = outbox.peer"  # noqa: S608
         " WHERE NOT blocked AND trust != 'changed'"
         f" AND outbox.peer NOT IN ({','.join(map(str, without_peers))})"
-        " ORDER BY outbox.id LIMIT ?",
+        # What a person wrote goes before receipts and what channels bring along, which may be hundreds.
+        " ORDER BY message IS NULL, outbox.id LIMIT ?",
         limit,
     )
     return [Queued(*row) for row in rows]

@@ -197,11 +197,12 @@ class Engine:
         return links.contact_link(self._core.identity.public, None if server is None else server.url)
 
     async def server(self) -> ServerInfo | None:
-        """The server that was last connected to, if there was one."""
+        """The server of the last login; before the first one, the first that was named, if there was one."""
         server = await self._core.store.run(meta.current_server)
         if server is None:
             return None
-        offered = self._online.offered_key if self._online is not None else None
+        online = self._online
+        offered = online.offered_key if online is not None and online.address.host == server.host else None
         return ServerInfo(
             server.url,
             server.host,
@@ -215,7 +216,7 @@ class Engine:
         return "offline" if self._online is None else self._online.state
 
     async def connect(self, url: str | None = None, *, wait: bool = True) -> None:
-        """Be connected to a server from now on: to `url`, else to the last one.
+        """Be connected to a server from now on: to `url`, else to the one of the last login.
 
         The connection is made again whenever it breaks, until `disconnect`. With `wait`, returns once logged
         in, and raises what the first try ended with; unless only a person can help, further tries go on all
@@ -240,7 +241,7 @@ class Engine:
                 self._online.link.retry_now()
                 return self._online
             await self._stop()
-        known = await self._core.store.run(meta.remember_server, address.host, address.url)
+        known = await self._core.store.run(meta.meet_server, address.host, address.url)
         self._online = Online(
             self._core, address, known.key, self._hub.tell, self._connector, self._receipt_delay
         )

@@ -162,7 +162,7 @@ class Online:
 
     async def _on_open(self, welcome: Welcome) -> None:
         self.inbox.expect(welcome.offline_count)
-        await self._core.store.run(_note_login, self.address.host, welcome)
+        await self._core.store.run(_note_login, self.address, welcome)
         self._pace.limit(welcome.limits.rate, welcome.limits.burst)
         self.outbox.go_online(welcome.limits)
         self.sync.go_online()
@@ -219,9 +219,15 @@ def _leaf(group: BaseExceptionGroup[MobiumError]) -> MobiumError:
     return _leaf(error) if isinstance(error, BaseExceptionGroup) else error
 
 
-def _note_login(tx: Tx, host: str, welcome: Welcome) -> None:
+def _leaf(group: ExceptionGroup[MobiumError]) -> MobiumError:
+    error = group.exceptions[0]
+    return _leaf(error) if isinstance(error, ExceptionGroup) else error
+
+
+def _note_login(tx: Tx, address: Address, welcome: Welcome) -> None:
     limits = welcome.limits
-    meta.set_server_key(tx, host, welcome.server_key, limits.message_size, limits.message_ttl)
+    meta.choose_server(tx, address.host, address.url)
+    meta.set_server_key(tx, address.host, welcome.server_key, limits.message_size, limits.message_ttl)
 
 
 def _drained(tx: Tx, host: str, now: int) -> None:

@@ -18,13 +18,14 @@ __all__ = [
     "MESSAGE_SIZE",
     "MESSAGE_TTL",
     "Server",
+    "choose_server",
     "current_server",
     "get",
     "largest_content",
+    "meet_server",
     "note_drained",
     "pin_server_key",
     "put",
-    "remember_server",
     "server",
     "set_server_key",
 ]
@@ -72,7 +73,7 @@ def server(tx: Tx, host: str) -> Server | None:
 
 
 def current_server(tx: Tx) -> Server | None:
-    """The server that was last chosen."""
+    """The server of the last login; before the first one, the first that was named."""
     host = get(tx, "server")
     return None if host is None else server(tx, host)
 
@@ -83,17 +84,24 @@ def largest_content(tx: Tx) -> int:
     return limits.largest_content(MESSAGE_SIZE if current is None else current.message_size)
 
 
-def remember_server(tx: Tx, host: str, url: str) -> Server:
-    """Make a server the current one."""
-    tx.execute(
-        "INSERT INTO server (host, url) VALUES (?, ?) ON CONFLICT (host) DO UPDATE SET url = excluded.url",
-        host,
-        url,
-    )
-    put(tx, "server", host)
+def meet_server(tx: Tx, host: str, url: str) -> Server:
+    """Note a server that somebody named.
+
+    It becomes the current one at a login (`choose_server`), since a name may be mistyped; only where there
+    is none yet, at once.
+    """
+    tx.execute("INSERT OR IGNORE INTO server (host, url) VALUES (?, ?)", host, url)
+    if get(tx, "server") is None:
+        put(tx, "server", host)
     found = server(tx, host)
     assert found is not None
     return found
+
+
+def choose_server(tx: Tx, host: str, url: str) -> None:
+    """Make a server the current one, under the address where it was reached."""
+    tx.execute("UPDATE server SET url = ? WHERE host = ?", url, host)
+    put(tx, "server", host)
 
 
 def set_server_key(tx: Tx, host: str, key: bytes, message_size: int, message_ttl: int) -> None:

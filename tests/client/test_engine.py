@@ -7,11 +7,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mobium.client import ConnectionChanged, Engine, MessageReceived
+from mobium.client import receive as receiving
 from mobium.client.address import Address
+from mobium.client.online import Online
 from mobium.client.store.database import Tx
 from mobium.client.transport import Transport
 from mobium.errors import (
@@ -178,6 +181,107 @@ async def test_a_server_that_is_not_there_is_tried_again(world: World, server: H
     await ear.connection("online")
 
 
+async def test_a_mistyped_server_is_not_remembered(world: World, server: HostileServer) -> None:
+    async def connector(address: Address) -> Transport:
+        if address.url != server.url:
+            raise NotConnected("Nobody answers.")
+        return await server.connect(address)
+
+    async with world.opened("alice", connect=False, connector=connector) as alice:
+        with pytest.raises(NotConnected):
+            await alice.connect("ws://sever.test")
+        assert (info := await alice.server()) is not None
+        assert info.url == "ws://sever.test/ws", "there is no other yet"
+        await alice.connect("ws://server.test")
+        with pytest.raises(NotConnected):
+            await alice.connect("ws://serve.test")
+        assert (info := await alice.server()) is not None
+        assert (info.url, info.key) == ("ws://server.test/ws", server.key.public.hex())
+        with pytest.raises(NotConnected):
+            await alice.connect("wss://server.test:80")  # the same host, and no TLS there
+    async with world.opened("alice", connect=False, connector=connector) as alice:
+        assert (info := await alice.server()) is not None
+        assert info.url == "ws://server.test/ws"
+        await alice.connect()
+
+
+async def test_a_connection_that_is_given_up_before_it_began_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await world.engine("alice", connect=False)
+    start = alice._start
+
+    async def started(url: str | None) -> Online:
+        begun = await start(url)
+        await alice._stop()  # before its task has had its first turn
+        return begun
+
+    monkeypatch.setattr(alice, "_start", started)
+    async with asyncio.timeout(10):
+        with pytest.raises(NotConnected, match="given up"):
+            await alice.connect(world.url)
+    assert alice.connection == "offline"
+
+
+async def test_a_disk_that_is_full_for_a_while_ends_no_connection(
+    world: World, server: HostileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mobium.client.online._FIRST_PAUSE", 0.05)
+    alice, bob = await world.pair()
+    ear, real, full = Ear(bob), receiving.receive, [True, True]
+
+    def receive(*args: Any) -> bool:
+        if full:
+            full.pop()
+            raise StoreError("The disk is full, so nothing was changed; make room and try again.")
+        return real(*args)
+
+    monkeypatch.setattr("mobium.client.inbox.receive", receive)
+    sent = [await alice.send("Bob", f"{number}") for number in range(3)]
+    waits = []
+    for _ in range(2):
+        told = await ear.connection("waiting")
+        assert "disk is full" in told.reason
+        waits.append(told.retry_in)
+    assert waits == [0.05, 0.1]
+    assert await ear.texts(3) == ["0", "1", "2"]
+    assert bob.connection == "online"
+    for each in sent:
+        await alice.wait(each, "delivered", 5)
+
+
+async def test_a_full_disk_can_be_given_up_and_tried_again(
+    world: World, server: HostileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mobium.client.online._FIRST_PAUSE", 600.0)
+    alice, bob = await world.pair()
+    ear, real = Ear(bob), receiving.receive
+
+    def receive(*_: Any) -> bool:
+        raise StoreError("The disk is full, so nothing was changed; make room and try again.")
+
+    monkeypatch.setattr("mobium.client.inbox.receive", receive)
+    await alice.send("Bob", "hello")
+    await ear.connection("waiting")
+    await bob.disconnect()
+    assert (await ear.connection("offline")).reason == ""
+    await bob.connect(wait=False)
+    await ear.connection("waiting")
+    monkeypatch.setattr("mobium.client.inbox.receive", real)
+    await bob.connect(wait=False)  # tries at once
+    await ear.text("hello")
+
+
+async def test_a_message_may_be_named_in_capitals(world: World) -> None:
+    alice, bob = await world.pair()
+    await alice.disconnect()
+    sent = await alice.send(bob.me, "hello")
+    waiting = asyncio.create_task(alice.wait(f" {sent.upper()} ", "sent", 10))
+    await asyncio.sleep(0.05)
+    await alice.connect()
+    assert await waiting in {"sent", "delivered"}
+
+
 async def test_another_server_key_is_refused_until_it_is_accepted(
     world: World, server: HostileServer
 ) -> None:
@@ -268,7 +372,7 @@ async def test_two_profiles_of_one_process_share_nothing(world: World) -> None:
     assert await alice.contacts.list() != await bob.contacts.list()
 
 
-async def test_a_full_disk_is_one_sentence_and_the_connection_ends(
+async def test_a_full_disk_is_one_sentence_and_nothing_is_acknowledged(
     world: World, server: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice, bob = await world.pair()
@@ -280,7 +384,7 @@ async def test_a_full_disk_is_one_sentence_and_the_connection_ends(
     with monkeypatch.context() as patch:
         patch.setattr("mobium.client.store.database.Store._commit", full)
         await server.forge(bytes.fromhex(bob.me), bytes.fromhex(alice.me), b"\x01" * 569)
-        assert "disk is full" in (await ear.connection("offline")).reason
+        assert "disk is full" in (await ear.connection("waiting")).reason
     assert server.accounts[bytes.fromhex(alice.me)].mailbox, "nothing was acknowledged"
     await alice.connect()
     await server.drained(bytes.fromhex(alice.me))

@@ -238,7 +238,7 @@ class Engine:
         address = parse(url if url is not None else server.url if server is not None else "")
         if self._online is not None and self._task is not None and not self._task.done():
             if self._online.address == address:
-                self._online.link.retry_now()
+                self._online.retry_now()
                 return self._online
             await self._stop()
         known = await self._core.store.run(meta.meet_server, address.host, address.url)
@@ -254,10 +254,11 @@ class Engine:
             await self._stop()
 
     async def _stop(self) -> None:
-        task, self._task = self._task, None
-        if task is not None and not task.done():
+        online, task, self._task = self._online, self._task, None
+        if online is not None and task is not None and not task.done():
             task.cancel()
             await asyncio.wait((task,))
+            online.end()  # which a task that was cancelled before its first step has not done
 
     async def accept_server_key(self, key: str | None = None) -> None:
         """Believe another key of the server from now on: `key` in hex, or the one that it has just shown.
@@ -301,7 +302,7 @@ class Engine:
         Raises TimeoutError after `timeout` seconds, InvalidInput if there is no such message or, in a
         channel, for another state than "sent", ServerRefused or MobiumError with the reason if it failed.
         """
-        with self._hub.watch(id) as changed:
+        with self._hub.watch(id.strip().lower()) as changed:
             async with asyncio.timeout(timeout):
                 while True:
                     changed.clear()

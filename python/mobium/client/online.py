@@ -7,7 +7,8 @@ Not its concern: what each of them does, and which server was chosen (`mobium.cl
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from mobium.client.address import Address
@@ -32,6 +33,7 @@ from mobium.errors import (
     ProtocolError,
     ServerKeyChanged,
     ServerRefused,
+    StoreError,
 )
 from mobium.protocol.connection import Welcome
 from mobium.protocol.messages import (
@@ -49,6 +51,8 @@ __all__ = ["Online"]
 
 _UPKEEP_INTERVAL: Final = 3_600.0
 _UPKEEP_RETRY: Final = 30.0
+_FIRST_PAUSE: Final = 1.0  # seconds after an error of the store; doubled up to
+_LONGEST_PAUSE: Final = 30.0
 
 
 class Online:
@@ -76,7 +80,9 @@ class Online:
             connector=connector,
             uniform=core.uniform,
         )
-        self._pace = Pace(asyncio.get_running_loop().time)
+        self._time = asyncio.get_running_loop().time
+        self._retry_now = asyncio.Event()
+        self._pace = Pace(self._time)
         self.outbox = Outbox(core, self._pace, self.link.send, self.link.request)
         self.inbox = Inbox(core, self.link.send, self._stored)
         self.receipts = Receipts(core, receipt_delay, self.outbox.wake)
@@ -99,20 +105,54 @@ class Online:
         return self.inbox.drained
 
     async def run(self) -> None:
-        """Be connected until cancelled; ends by itself, having told why, where trying again cannot help."""
+        """Be connected until cancelled; ends by itself, having told why, where trying again cannot help.
+
+        What the store refuses, as on a full disk, passes: it was not acknowledged, so it comes again.
+        """
         failure: MobiumError | None = None
+        pause, began = _FIRST_PAUSE, self._time()
         try:
-            async with asyncio.TaskGroup() as group:
-                for part in (
-                    self.link, self.inbox, self.outbox, self.receipts, self.repair, self.sync, self.postbox
-                ):  # fmt: skip
-                    group.create_task(part.run())
-        except* MobiumError as errors:
-            failure = _leaf(errors)
+            while isinstance(failure := await self._run_parts(), StoreError):
+                if self._time() - began > _LONGEST_PAUSE:
+                    pause = _FIRST_PAUSE  # it went well for a while
+                self._retry_now.clear()
+                self._change("waiting", failure, pause)
+                failure = None  # nor is it the reason if the user ends the wait
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._retry_now.wait()
+                pause, began = min(2 * pause, _LONGEST_PAUSE), self._time()
         finally:
             if isinstance(failure, ServerKeyChanged):
                 self.offered_key = failure.offered
+            self.end(failure)
+
+    async def _run_parts(self) -> MobiumError | None:
+        """Run every part until one ends with an error, and return it."""
+        # No TaskGroup: one that fails forgets that it was cancelled at the same moment (before Python 3.13).
+        parts = [
+            asyncio.create_task(part.run())
+            for part in (
+                self.link, self.inbox, self.outbox, self.receipts, self.repair, self.sync, self.postbox
+            )
+        ]  # fmt: skip
+        try:
+            await asyncio.wait(parts, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for part in parts:
+                part.cancel()
+            ends = await asyncio.gather(*parts, return_exceptions=True)
+        return _first_of(ends)
+
+    def end(self, failure: MobiumError | None = None) -> None:
+        """Tell that it is over, once."""
+        if self.state != "offline":
             self._change("offline", failure, None)
+
+    def retry_now(self) -> None:
+        """End the present wait between two tries."""
+        self._retry_now.set()
+        self.link.retry_now()
 
     async def first(self) -> None:
         """Wait for the outcome of the first try. Raises what it ended with."""
@@ -214,9 +254,16 @@ class Online:
             await self._note_drained()
 
 
-def _leaf(group: BaseExceptionGroup[MobiumError]) -> MobiumError:
-    error = group.exceptions[0]
-    return _leaf(error) if isinstance(error, BaseExceptionGroup) else error
+def _first_of(ends: Sequence[BaseException | None]) -> MobiumError | None:
+    """The first error of ours with which a part ended. Raises what is none of ours."""
+    errors = [end for end in ends if isinstance(end, Exception)]
+    if not errors:
+        return None
+    ours, others = ExceptionGroup("", errors).split(MobiumError)
+    if others is not None:
+        raise others
+    assert ours is not None
+    return _leaf(ours)
 
 
 def _leaf(group: ExceptionGroup[MobiumError]) -> MobiumError:

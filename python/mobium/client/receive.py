@@ -27,10 +27,12 @@ from mobium.crypto.identity import Identity
 from mobium.errors import CryptoError, IdentityChanged, ProtocolError
 from mobium.protocol import content
 from mobium.protocol.content import Distribution, Receipt, Retry, Text, Unknown
+from mobium.protocol.limits import KEY_SIZE
 
 __all__ = ["RECOVERY_TIME", "Arrival", "receive"]
 
 RECOVERY_TIME: Final = 30 * 86_400  # seconds after a recovery in which old peers are asked to send again
+_CLASSES: Final = ("message", "sender_key_distribution")
 _MAX_OF_REQUEST: Final = 200  # messages of one stranger before the user has answered
 _MAX_BYTES_OF_REQUEST: Final = 4 << 20  # and their text, lest fifty strangers fill a disk
 # Fewer retries of one peer than this are honoured in an hour. An honest one asks once; another one could have
@@ -84,7 +86,9 @@ def _receive_one(tx: Tx, setting: Setting, arrival: Arrival) -> None:
         incoming.note_unopened(tx, digest, None if known is None else known.id, str(error), now)
     else:
         incoming.note_opened(tx, digest, now)
-        _dispatch(tx, setting, opened, arrival.channel)
+        if not _dispatch(tx, setting, opened, arrival.channel):
+            # By an honest server this cannot be. Opened as it is, it would be gone without a trace.
+            incoming.note_unopened(tx, digest, opened.peer.id, "it came in another frame than it was sent in", now)
     if peer is None:
         forget_strangers(tx)
 
@@ -131,16 +135,19 @@ def _recovering(tx: Tx, identity: Identity, sender: bytes, peer: Peer | None, no
     return peers.add(tx, sender, "unknown", now)
 
 
-def _dispatch(tx: Tx, setting: Setting, opened: Opened, channel: bytes | None) -> None:
+def _dispatch(tx: Tx, setting: Setting, opened: Opened, channel: bytes | None) -> bool:
+    """Act on a content; False if it is a good one, but in the frame of another kind or channel."""
     peer, now_ms = opened.peer, setting.now_ms
+    here, elsewhere = _CLASSES if channel is None else _CLASSES[::-1]
     try:
-        received = content.decode(
-            opened.plaintext, "message" if channel is None else "sender_key_distribution"
-        )
+        received = content.decode(opened.plaintext, here)
     except ProtocolError:
-        return  # this peer encrypted it, but it is no content: nothing to show, nothing to ask for
+        # This peer encrypted it. If it is no content, there is nothing to show, and nothing to ask for.
+        return not _is_content(opened.plaintext, elsewhere)
     if channel is not None:
         if isinstance(received, Distribution):
+            if received.data[1 : 1 + KEY_SIZE] != channel:
+                return False  # it names its channel itself
             channel_contents.take_distribution(tx, setting, peer, channel, received)
     elif isinstance(received, Text):
         _show(tx, peer, received.id, "text", received.text, received.sent, now_ms)
@@ -152,6 +159,15 @@ def _dispatch(tx: Tx, setting: Setting, opened: Opened, channel: bytes | None) -
         _send_again(tx, peer, received, opened, now_ms // 1000)
     elif isinstance(received, channel_contents.About):
         channel_contents.take(tx, setting, peer, received)
+    return True
+
+
+def _is_content(plaintext: bytes, delivery_class: str) -> bool:
+    try:
+        content.decode(plaintext, delivery_class)
+    except ProtocolError:
+        return False
+    return True
 
 
 def _show(tx: Tx, peer: Peer, content_id: bytes, kind: str, text: str, sent_ms: int, now_ms: int) -> None:

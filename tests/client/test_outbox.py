@@ -227,6 +227,25 @@ async def test_the_pace_keeps_to_a_rate_and_to_pauses() -> None:
     assert pace._wait() == 0
 
 
+async def test_who_waits_longest_for_the_pace_goes_first() -> None:
+    pace = Pace(asyncio.get_running_loop().time)
+    pace.limit(1_000, 20)
+    order: list[str] = []
+
+    async def take(name: str, cost: int) -> None:
+        await pace.take(cost)
+        order.append(name)
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(take("first", 16))
+        await asyncio.sleep(0)
+        group.create_task(take("large", 16))
+        await asyncio.sleep(0)
+        for number in range(3):
+            group.create_task(take(f"small {number}", 1))
+    assert order == ["first", "large", "small 0", "small 1", "small 2"]
+
+
 async def test_an_answer_that_never_comes_is_asked_for_again(
     world: World, server: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

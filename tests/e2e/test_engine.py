@@ -72,6 +72,18 @@ async def test_a_sender_keeps_to_the_servers_pace(folder: Path) -> None:
         await alice.wait(sent[-1], "sent", 10)  # or delivered: a receipt may overtake the server's answer
 
 
+async def test_large_messages_keep_to_the_pace_as_well(folder: Path) -> None:
+    # As fast as with the default limits, a quarter of the patience.
+    async with server(folder, rate_general=Rate(60, 30)) as one, World(folder, dial, one.url) as world:
+        alice, bob = await world.pair()
+        ear = Ear(bob)
+        for number in range(12):
+            await alice.send("Bob", f"{number}" + "x" * (400_000 if number % 2 else 10))
+        texts = await ear.texts(12)
+        assert [(text or "").rstrip("x") for text in texts] == [f"{number}" for number in range(12)]
+        assert one.listener.counters.limited == 0
+
+
 async def test_what_is_too_large_for_this_server_is_refused_before_it_is_queued(folder: Path) -> None:
     async with server(folder, max_message_size=2048) as one, World(folder, dial, one.url) as world:
         alice, bob = await world.pair()

@@ -140,8 +140,12 @@ async def test_large_messages_count_by_their_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("frame", [Ping(), Pong(), AckDeliveries(1), GetInfo()])
-async def test_what_no_rate_counts_has_a_bound_too(tmp_path: Path, frame: ClientMessage) -> None:
+async def test_what_no_rate_counts_has_a_bound_too(
+    tmp_path: Path, frame: ClientMessage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with server(tmp_path, rate_general=Rate(5, 10)) as one, client(one.url) as friend:
+        penalized: list[str] = []
+        monkeypatch.setattr(one.hub, "penalize", penalized.append)
         flood = await log_in(one.url)
         await flood.publish()
         await flood.post(flood.public)
@@ -152,8 +156,15 @@ async def test_what_no_rate_counts_has_a_bound_too(tmp_path: Path, frame: Client
             flood.send_late(frame)
         assert await flood.closed() == 4429
         await friend.post_and_wait(friend.public)
-        # Whoever comes back at once has to wait: the flood counts against its address.
-        assert one.hub.admission("127.0.0.1", 100) > 0
+        assert penalized == ["127.0.0.1"]
+
+
+async def test_who_comes_back_from_a_flood_at_once_has_to_wait(tmp_path: Path) -> None:
+    async with server(tmp_path, rate_general=Rate(0.01, 10), rate_address_factor=1) as one:
+        one.hub.penalize("127.0.0.1")
+        with pytest.raises(InvalidStatus) as refused:
+            await log_in(one.url)
+        assert refused.value.response.status_code == 429
 
 
 async def test_control_frames_count_as_well(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from mobium.errors import (
 )
 from mobium.protocol import limits as sizes
 from mobium.protocol.codes import ErrorCode, explain
+from mobium.protocol.cost import request_cost
 from mobium.protocol.messages import ClientMessage, Error, Limits, SendMessage, ServerMessage
 
 __all__ = ["Outbox", "begin_session"]
@@ -155,11 +156,14 @@ class Outbox:
     async def _send_ready(self) -> None:
         """Send what may go now."""
         connection = self._connection
-        while self._lanes.next(self._time()) is not None:
-            await self._pace.take()
+        while (first := self._lanes.next(self._time())) is not None:
+            cost = request_cost(first.message)
+            await self._pace.take(cost)
             ready = self._lanes.next(self._time())  # much may have changed while that took
             if ready is None or connection != self._connection:
                 return
+            if request_cost(ready.message) > cost:
+                continue
             self._lanes.take_off(ready, self._time())
             await self._send(ready.message)
 

@@ -634,7 +634,7 @@ async def test_waiting_knows_no_receipts_in_channels(town: ChannelWorld) -> None
     sent = await alice.send("#garden", "hello")
     for wrong in ("delivered", "read"):
         with pytest.raises(InvalidInput, match="no receipts"):
-            await alice.wait(sent, wrong, 5)  # type: ignore[arg-type]
+            await alice.wait(sent, wrong, 5)
     assert await alice.wait(sent, "sent", 5) == "sent"
     await shows(bob, ["hello"])
     message = await alice.message(sent)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from mobium.client.core import Core
@@ -45,6 +45,7 @@ _BEHIND: Final = (
     "There is word of a newer list of members than the server shows; nothing is sent before it was seen."
 )
 _ROUNDS: Final = 20  # fetches of one channel in a row; a server that always names something newer is left
+_UNLISTED: Final = "The server does not list this channel any more."
 _LISTS: Final = 100  # pages of channels that are asked for; more than any member can have
 
 Push = ChannelMessage | RosterPage | ChannelHead
@@ -121,6 +122,12 @@ class Sync:
         self._behind.add(channel)
         self._wake.set()
 
+    async def reach(self, channel: int) -> None:
+        """Fetch what is behind the cursor of a channel now. Raises NotConnected, ServerRefused,
+        ProtocolError.
+        """
+        await self._catch_up(channel)
+
     def fetch_rosters(self, behind: set[int]) -> None:
         """The rosters of these channels are not the newest."""
         self._rosters |= behind
@@ -188,22 +195,33 @@ class Sync:
         """Ask how far every channel has come; those that have gone further are fetched."""
         after: bytes | None = None
         listed: set[int] = set()
+        # What happens after the question may be missing in the answer.
+        before = await self._core.store.run(_standing, self._host)
         for _ in range(_LISTS):
             answer = await self._request(GetChannels(after))
             if not isinstance(answer, Channels):
                 raise ProtocolError("The server answered a question about channels with something else.")
             known, behind, rosters, strange = await self._core.store.run(
-                _compare, self._host, answer.channels, self._core.now_ms()
+                _compare, self._host, answer.channels, before, self._core.now_ms()
             )
-            for key in strange:
-                await self._adopt(key)
             listed |= known
             self._behind |= behind
             self._rosters |= rosters
+            for key in strange:
+                await self._enter(key)
             if len(answer.channels) < limits.CHANNELS_PAGE:
                 break
             after = answer.channels[-1].channel_id
-        await self._core.store.run(_note_unlisted, self._host, listed)
+        await self._core.store.run(_note_unlisted, before.keys() - listed, listed)
+
+    async def _enter(self, key: bytes) -> None:
+        try:
+            await self._adopt(key)
+        except ServerRefused as error:
+            if error.retry_after is not None:
+                raise
+        except ProtocolError:
+            pass  # one channel that cannot be entered is in no other one's way; the next login tries again
 
     async def _catch_up(self, channel: int) -> None:
         try:
@@ -324,11 +342,21 @@ def _is_behind(tx: Tx, row: ChannelRow) -> bool:
     return roster_of(tx, row).index < row.server_index or bool(channels.claims(tx, row.id))
 
 
+def _standing(tx: Tx, host: str) -> dict[int, tuple[int, int]]:
+    """Roster index and cursor of every channel in which this profile is."""
+    rows = channels.of_host(tx, host, "member", "broken")
+    return {row.id: (roster_of(tx, row).index, row.cursor) for row in rows}
+
+
 def _compare(
-    tx: Tx, host: str, states: Sequence[ChannelState], now_ms: int
+    tx: Tx,
+    host: str,
+    states: Sequence[ChannelState],
+    before: Mapping[int, tuple[int, int]],
+    now_ms: int,
 ) -> tuple[set[int], set[int], set[int], list[bytes]]:
     """The listed channels that are known, those with entries to fetch, those with statements to fetch, and
-    the keys of those that this profile has not entered yet.
+    the keys of those that this profile has not entered yet. `before` is what was known when it was asked.
     """
     strange: list[bytes] = []
     known: set[int] = set()
@@ -345,8 +373,8 @@ def _compare(
         known.add(row.id)
         if row.state not in ("member", "broken"):
             continue
-        roster = roster_of(tx, row)
-        if state.index < roster.index or state.number < row.cursor:
+        index, cursor = before.get(row.id, (0, 0))
+        if state.index < index or state.number < cursor:
             rolled_back(tx, row, now_ms)
             continue
         row = mend(tx, row)
@@ -365,12 +393,13 @@ def _compare(
     return known, behind, rosters, strange
 
 
-def _note_unlisted(tx: Tx, host: str, listed: set[int]) -> None:
+def _note_unlisted(tx: Tx, missing: set[int], listed: set[int]) -> None:
     """A server that knows nothing of a channel of which this profile is a member: say so."""
-    for row in channels.of_host(tx, host, "member"):
-        reason = "" if row.id in listed else "The server does not list this channel any more."
-        if row.reason != reason:
-            channels.update(tx, row.id, reason=reason)
+    for channel in missing | listed:
+        row = channels.find(tx, channel)
+        reason = _UNLISTED if channel in missing else ""
+        if row is not None and row.state == "member" and row.reason != reason:
+            channels.update(tx, channel, reason=reason)
 
 
 def _take_page(tx: Tx, setting: Setting, channel: int, page: History) -> tuple[ChannelRow, bool]:

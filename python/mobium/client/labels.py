@@ -18,6 +18,7 @@ from mobium.errors import InvalidInput
 __all__ = ["is_channel", "label", "name_key", "resolve"]
 
 _HEX_ID: Final = re.compile(r"[0-9a-f]{64}")
+_MARKS: Final = re.compile("[~\u02dc\u2053\u223c\u223d\u301c\u3030\uff5e]")  # all look like "~"
 _SHORTEST: Final = 4  # digits of an id
 _GONE: Final = frozenset(("left", "removed", "banned"))
 
@@ -37,7 +38,8 @@ def label(tx: Tx, row: ChannelRow) -> str:
     if not row.name:
         return f"#{row.hex}"
     same = [other.hex for other in channels.by_name(tx, name_key(row.name)) if other.id != row.id]
-    if not same and "~" not in row.name and not _HEX_ID.fullmatch(row.name.lower()):
+    alike = name_key(row.name)  # what a program, or a person, may take it for
+    if not same and not _MARKS.search(row.name) and "~" not in alike and not _HEX_ID.fullmatch(alike):
         return f"#{row.name}"  # whoever names a channel could else name it like another one's label
     digits = next(
         (n for n in range(_SHORTEST, 64) if not any(other.startswith(row.hex[:n]) for other in same)), 64

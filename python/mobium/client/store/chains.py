@@ -5,6 +5,7 @@ Not its concern: opening and encrypting (`mobium.client.chains`).
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -44,6 +45,7 @@ _MAX_CHAINS: Final = 5  # of one sender in one channel
 _MAX_CLOSED: Final = 2_000  # ciphertexts kept in one channel
 _PATIENCE: Final = 10  # seconds that a chain may be on its way before its sender is asked for it
 _ASK_PAUSE: Final = 86_400  # seconds between two requests for one chain
+_ASKS: Final = 8  # requests to one member of a channel in that time, as many as are answered
 _LEFT_OUT: Final = 600  # seconds after which a member who could not be reached is tried again
 
 
@@ -269,14 +271,21 @@ def due_requests(tx: Tx, now: int) -> tuple[list[tuple[int, int, int]], float | 
         " LEFT JOIN asked ON asked.channel = closed.channel AND asked.peer = closed.peer"
         " AND asked.key_id = closed.key_id GROUP BY closed.channel, closed.peer, closed.key_id"
     )
+    asked = Counter(
+        (row[0], row[1])
+        for row in tx.all("SELECT channel, peer FROM asked WHERE at BETWEEN ? AND ?", now - _ASK_PAUSE, now)
+    )
     due, soonest = [], None
     for channel, peer, key_id, since, asked_at in rows:
         # A moment in the future comes from a clock that was wrong.
         moment = min(since, now) + _PATIENCE
         if asked_at is not None and asked_at <= now:
             moment = max(moment, asked_at + _ASK_PAUSE)
-        if moment <= now:
+        if moment <= now and asked[channel, peer] < _ASKS:
+            asked[channel, peer] += 1  # a server can invent as many messages of anybody as it likes
             due.append((channel, peer, key_id))
+        elif moment <= now:
+            continue
         else:
             soonest = moment - now if soonest is None else min(soonest, moment - now)
     return due, None if soonest is None else float(soonest)

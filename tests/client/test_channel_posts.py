@@ -593,9 +593,10 @@ async def test_what_waits_when_one_is_removed_fails_and_says_why(town: ChannelWo
     assert await texts(alice) == ["seen"]
     assert await tx(bob, _left_over) == 0
     tap.honest()
+    ear = Ear(bob)
     tap.cut()
-    await state(bob, "removed")
-    await bob.connect()
+    await ear.connection("waiting")
+    await ear.connection("online")
     await bob.join(await alice.invite("#garden"))
     await bob.retry(waiting[1])
     await bob.wait(waiting[1], "sent", 10)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mobium.client import posting
+from mobium.client import chains as making
 from mobium.client.posting import Sender, prepare
 from mobium.client.store import chains, channels
 from mobium.client.store.database import Tx
@@ -121,7 +121,7 @@ async def test_without_a_new_sender_key_a_removed_member_reads_on(
         room = await three(scene)
         alice, bob, mallory = room.people
         ring = await removed(room, mallory)
-        monkeypatch.setattr(posting.making, "own_chain", old_chain)  # the defence, off
+        monkeypatch.setattr(making, "own_chain", old_chain)  # the defence, off
         await room.told(alice, "without Mallory", bob)
         assert ring.opens(since(room)) == ["without Mallory"]
 

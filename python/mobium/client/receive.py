@@ -88,7 +88,8 @@ def _receive_one(tx: Tx, setting: Setting, arrival: Arrival) -> None:
         incoming.note_opened(tx, digest, now)
         if not _dispatch(tx, setting, opened, arrival.channel):
             # By an honest server this cannot be. Opened as it is, it would be gone without a trace.
-            incoming.note_unopened(tx, digest, opened.peer.id, "it came in another frame than it was sent in", now)
+            reason = "it came in another frame than it was sent in"
+            incoming.note_unopened(tx, digest, opened.peer.id, reason, now)
     if peer is None:
         forget_strangers(tx)
 

@@ -219,8 +219,8 @@ def note_claim(tx: Tx, channel: int, peer: int, index: int, head: bytes) -> None
 
 
 def claims(tx: Tx, channel: int) -> list[tuple[int, bytes, int]]:
-    """(index, head, peer) of every claim of a member, the lowest index first. Anybody may claim anything: what
-    one who is no member says neither holds a channel up nor breaks it.
+    """(index, head, peer) of every claim of a member, the lowest index first. Anybody may claim anything:
+    what one who is no member says neither holds a channel up nor breaks it.
     """
     rows = tx.all(
         "SELECT idx, head, peer FROM claim JOIN member USING (channel, peer) WHERE channel = ? ORDER BY idx",

@@ -30,7 +30,7 @@ from tests.support.engines import PASSWORD, fast_vault, inside, until
 from tests.support.hostile import HostileServer
 from tests.support.nursery import Nursery, nurse
 
-__all__ = ["Run", "listening", "live"]
+__all__ = ["Run", "Steps", "listening", "live"]
 
 _NEVER = 1 << 30
 _PATCH = pytest.MonkeyPatch()  # of a client's process, which ends with it
@@ -107,7 +107,7 @@ async def listening(server: HostileServer, socket: Path) -> AsyncIterator[None]:
 # ------------------------------------------------------------ in the client
 
 
-class _Steps:
+class Steps:
     """Counts steps, from both of the client's threads, and dies at one of them."""
 
     def __init__(self, last: int) -> None:
@@ -160,7 +160,7 @@ def _nothing_left(tx: Tx) -> bool:
     return tx.one("SELECT 1 FROM outbox UNION SELECT 1 FROM receipt") is None
 
 
-async def _live(run: Run, steps: _Steps) -> None:
+async def _live(run: Run, steps: Steps) -> None:
     """The script: log in, publish, write first, answer and be answered, send receipts."""
     connector = steps.around_writes(run.socket)
     async with Engine.open(run.profile, PASSWORD, connector=connector, receipt_delay=0) as engine:
@@ -226,7 +226,7 @@ def _client(run: Run) -> None:
     if run.fault:
         _FAULTS[run.fault]()
     fast_vault(_PATCH)
-    steps = _Steps(run.step)
+    steps = Steps(run.step)
     steps.around_commits()
     asyncio.run(_live(run, steps))
 

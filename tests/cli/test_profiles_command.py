@@ -278,14 +278,20 @@ def _foreign(path: Path) -> None:
         database.execute("CREATE TABLE bookmarks (url TEXT)")
 
 
-def _empty_vault(path: Path) -> None:
+def _emptied(path: Path) -> None:
     path.write_bytes(b"")
 
 
 @pytest.mark.parametrize(
     ("file", "damage"),
-    [("mobium.db", _noise), ("mobium.db", _foreign), ("vault", _noise), ("vault", _empty_vault)],
-    ids=["database of noise", "foreign database", "vault of noise", "empty vault"],
+    [
+        ("mobium.db", _noise),
+        ("mobium.db", _foreign),
+        ("mobium.db", _emptied),
+        ("vault", _noise),
+        ("vault", _emptied),
+    ],
+    ids=["database of noise", "foreign database", "empty database", "vault of noise", "empty vault"],
 )
 def test_an_unreadable_file_is_told_and_left_alone(
     anna: Desk, file: str, damage: Callable[[Path], None]
@@ -295,6 +301,14 @@ def test_an_unreadable_file_is_told_and_left_alone(
     assert file in anna.run("whoami", code=5).sentence
     after = _files(anna)
     assert {path: after[path] for path in before} == before
+
+
+def test_a_database_that_is_missing_begins_anew_and_says_so_once(anna: Desk, made: dict[str, Made]) -> None:
+    (anna.profile("anna") / "mobium.db").unlink()
+    done = anna.run("whoami")
+    assert made["anna"].key in done.out
+    assert "database was missing" in done.sentence
+    assert anna.run("whoami").err == ""
 
 
 def test_a_database_of_another_profile_is_refused(anna: Desk, bob: Desk) -> None:

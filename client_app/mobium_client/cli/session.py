@@ -41,6 +41,10 @@ class Run:
         """The chosen profile, opened with its password; locked at the end."""
         folder = self.chosen().folder
         async with Engine.open(folder, self.secrets.password()) as engine:
+            if engine.began_anew:
+                self.screen.remark(
+                    "The database was missing: contacts and messages begin anew, as after a recovery."
+                )
             yield engine
 
     async def check_server(self, engine: Engine) -> None:

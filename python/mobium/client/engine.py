@@ -78,6 +78,9 @@ class Engine:
         self._receipt_delay = receipt_delay
         self._release = release
         self._me = core.identity.public.hex()
+        self.began_anew = False
+        """Whether the database was missing: contacts and history are gone, and this identity goes on as if
+        it had just been recovered on an empty machine."""
         self._upkeep: asyncio.Task[None] | None = None
         self._group: asyncio.TaskGroup | None = None
         self._online: Online | None = None
@@ -130,6 +133,7 @@ class Engine:
         opened = await profile_files.open_profile(Path(dir), password, hub.tell, int(clock()))
         core = Core(opened.identity, opened.store, clock, entropy, uniform)
         engine = cls(Path(dir), core, hub, connector, receipt_delay, opened.lock.release)
+        engine.began_anew = opened.began_anew
         failure: Exception | None = None
         try:
             async with asyncio.TaskGroup() as group:

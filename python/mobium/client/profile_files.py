@@ -16,7 +16,6 @@ import msgspec
 
 from mobium.client.events import Event
 from mobium.client.profile_lock import ProfileLock
-from mobium.client.store import meta
 from mobium.client.store.database import Store
 from mobium.crypto import vault
 from mobium.crypto.identity import Identity
@@ -31,11 +30,15 @@ DATABASE: Final = "mobium.db"
 
 
 class OpenProfile(msgspec.Struct, frozen=True):
-    """What `open_profile` gives: close the store first, then release the lock."""
+    """What `open_profile` gives: close the store first, then release the lock.
+
+    `began_anew`: the database was missing, so there is a new one.
+    """
 
     identity: Identity
     store: Store
     lock: ProfileLock
+    began_anew: bool
 
 
 async def create(directory: Path, password: str) -> str:
@@ -56,7 +59,13 @@ async def recover(directory: Path, password: str, words: str, passphrase: str, n
     await _make(directory, password, identity, now)
 
 
-async def _make(directory: Path, password: str, identity: Identity, recovered_at: int | None) -> None:
+async def _make(
+    directory: Path,
+    password: str,
+    identity: Identity,
+    recovered_at: int,
+    last: Callable[[], object] | None = None,
+) -> None:
     _make_folder(directory)
     lock = ProfileLock(directory)
     try:
@@ -96,12 +105,9 @@ async def _to_its_end(work: Awaitable[T]) -> T:
     return future.result()
 
 
-async def _new_database(path: Path, data_key: bytes, recovered_at: int | None) -> None:
-    store = await Store.open(path, vault.database_key(data_key), _nobody)
-    try:
-        await store.run(meta.put, "recovered_at", recovered_at or 0)
-    finally:
-        await store.close()
+async def _new_database(path: Path, data_key: bytes, recovered_at: int) -> None:
+    store = await Store.open(path, vault.database_key(data_key), _nobody, recovered_at=recovered_at)
+    await store.close()
 
 
 def _unmake(directory: Path, before: Collection[Path]) -> None:
@@ -148,11 +154,9 @@ async def open_profile(
     lock = ProfileLock(directory)
     try:
         identity, data_key = await asyncio.to_thread(vault.open, directory / VAULT, password)
-        fresh = not _exists(directory / DATABASE)
-        store = await Store.open(directory / DATABASE, vault.database_key(data_key), on_events)
-        if fresh:
-            await store.run(meta.put, "recovered_at", now)
+        key = vault.database_key(data_key)
+        store = await Store.open(directory / DATABASE, key, on_events, recovered_at=now)
     except BaseException:
         lock.release()
         raise
-    return OpenProfile(identity, store, lock)
+    return OpenProfile(identity, store, lock, store.made)

@@ -93,6 +93,8 @@ class Store:
     def __init__(self, path: Path, on_events: Callable[[list[Event]], None]) -> None:
         self._path = path
         self._on_events = on_events
+        self.made = False
+        """Whether there was no database here before."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mobium-store")
         self._connection: Any = None
         self._sessions = SessionCache()
@@ -100,16 +102,19 @@ class Store:
         self._loop = asyncio.get_running_loop()
 
     @classmethod
-    async def open(cls, path: Path, key: bytes, on_events: Callable[[list[Event]], None]) -> Store:
+    async def open(
+        cls, path: Path, key: bytes, on_events: Callable[[list[Event]], None], *, recovered_at: int = 0
+    ) -> Store:
         """Open the database at `path` under the 32-byte `key`, or make it; brings older versions up to date,
         a copy of the file first.
 
-        `on_events` is called on the running loop with what each commit released. Raises StoreError with a
-        sentence, having changed nothing.
+        `on_events` is called on the running loop with what each commit released. A database that is made here
+        belongs to an identity that was recovered at the unix second `recovered_at`; 0 for a new one. Raises
+        StoreError with a sentence, having changed nothing.
         """
         store = cls(path, on_events)
         try:
-            await store._on_thread(store._open, key)
+            await store._on_thread(store._open, key, recovered_at)
         except BaseException:
             await store.close()
             raise
@@ -149,7 +154,8 @@ class Store:
 
     # ------------------------------------------------------------ on the store's thread
 
-    def _open(self, key: bytes) -> None:
+    def _open(self, key: bytes, recovered_at: int) -> None:
+        _refuse_empty(self._path)
         connection = _connect(self._path, key)
         try:
             version = _check(connection, self._path)
@@ -157,13 +163,14 @@ class Store:
                 connection.execute(f"PRAGMA {pragma}")
             self._connection = connection
             for number in range(version, len(MIGRATIONS)):
-                self._migrate(number, key, copy=version > 0)
+                self._migrate(number, key, copy=version > 0, recovered_at=recovered_at)
+            self.made = version == 0
         except BaseException:
             self._connection = None
             connection.close()
             raise
 
-    def _migrate(self, number: int, key: bytes, *, copy: bool) -> None:
+    def _migrate(self, number: int, key: bytes, *, copy: bool, recovered_at: int) -> None:
         if copy:
             kept = self._path.with_name(f"{self._path.name}.version-{number}")
             kept.unlink(missing_ok=True)
@@ -173,6 +180,8 @@ class Store:
         try:
             for statement in _statements(MIGRATIONS[number]):
                 self._connection.execute(statement)
+            if not number:
+                self._connection.execute("INSERT INTO meta VALUES ('recovered_at', ?)", (recovered_at,))
             self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self._connection.execute(f"PRAGMA user_version = {number + 1}")
             self._commit()
@@ -231,6 +240,19 @@ def _connect(path: Path, key: bytes) -> Any:
     connection.execute("PRAGMA cipher_log_level = NONE")
     connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
     return connection
+
+
+def _refuse_empty(path: Path) -> None:
+    """SQLite would take an empty file for a new database, and what once was in it for never written."""
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return  # there is none, or it will be told below
+    if not size:
+        raise StoreError(
+            f"The database {path} is empty, so it is damaged; put a copy in its place, or remove it to go on"
+            " without contacts and history."
+        )
 
 
 def _check(connection: Any, path: Path) -> int:

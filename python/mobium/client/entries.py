@@ -18,7 +18,7 @@ from mobium.client import chains as opening
 from mobium.client.chains import NoChain, Opened
 from mobium.client.events import ChannelChanged, MessageReceived, from_ms
 from mobium.client.labels import label
-from mobium.client.rosters import Entropy, extend, heard_head, roster_of
+from mobium.client.rosters import Entropy, extend, heard_head, leave, roster_of
 from mobium.client.store import chains, channels, incoming, lines, meta, outgoing, peers, posts
 from mobium.client.store.channels import ChannelRow
 from mobium.client.store.database import Tx
@@ -30,7 +30,7 @@ from mobium.protocol.content import ChannelText, RosterHead
 from mobium.protocol.messages import Entry
 from mobium.protocol.roster import LEAVES, Kind, RosterError, Statement, parse
 
-__all__ = ["open_waiting", "own_taken", "take_entries"]
+__all__ = ["Setting", "open_waiting", "own_taken", "take_entries"]
 
 _IN: Final = frozenset(("member", "joining", "broken"))
 _WHAT: Final[dict[Kind, str]] = {
@@ -86,7 +86,9 @@ def _take_statement(tx: Tx, setting: Setting, row: ChannelRow, entry: Entry) -> 
     if statement is None or index > roster_of(tx, row).index or index != before.cursor_index + 1:
         return None  # it was not taken, or stands in another place than the chain has it
     row = channels.update(tx, row.id, cursor_index=index)
-    if statement.kind in LEAVES and statement.subject != setting.identity.public:
+    if statement.kind in LEAVES and statement.subject == setting.identity.public:
+        row = leave(tx, row, statement.kind)
+    elif statement.kind in LEAVES:
         gone = peers.by_key(tx, statement.subject)
         if gone is not None:
             chains.drop_receivers(tx, row.id, gone.id, index)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -24,7 +25,7 @@ from mobium.client.store.channels import ChannelRow
 from mobium.client.store.database import Tx
 from mobium.client.sync import Sync
 from mobium.crypto.invite import invite_key, new_secret, seal_names
-from mobium.errors import InvalidInput, ProtocolError, ServerRefused
+from mobium.errors import InvalidInput, NotConnected, ProtocolError, ServerRefused
 from mobium.protocol.codes import ErrorCode, sentence
 from mobium.protocol.messages import (
     Appended,
@@ -263,6 +264,9 @@ class Membership:
                 continue
             await core.store.run(_appended, self._setting(), row.id, raw, appended)
             self._sync.fetch(row.id)
+            if change.kind is Kind.LEAVE:  # what was written before is still to be read
+                with suppress(NotConnected, ServerRefused, ProtocolError):
+                    await self._sync.reach(row.id)
             return
 
     def _sign(self, tx: Tx, channel: int, change: Change) -> tuple[bytes, int, bytes | None]:

@@ -150,7 +150,9 @@ class Online:
             self._change("offline", failure, None)
 
     def retry_now(self) -> None:
-        """End the present wait between two tries."""
+        """End the present wait between two tries; `first` waits for the outcome of the next one."""
+        if self.state != "online" and self._first.done():
+            self._first = asyncio.get_running_loop().create_future()
         self._retry_now.set()
         self.link.retry_now()
 

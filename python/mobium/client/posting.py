@@ -81,6 +81,8 @@ def prepare(tx: Tx, sender: Sender, busy: Collection[int]) -> Prepared:
     for channel in posts.with_work(tx, sender.host, busy, sender.now):
         row = channels.by_id(tx, channel)
         roster = roster_of(tx, row)
+        if roster.role(sender.identity.public) is None:
+            continue  # what waits is told when the entries up to the departure were read
         if row.server_index > roster.index or channels.claims(tx, channel):
             prepared.behind.append(channel)  # nothing leaves before the newest known head is verified
             continue

@@ -200,8 +200,8 @@ def _take(
     me, now = identity.public, now_ms // 1000
     if statement.kind is Kind.JOIN and statement.actor != me:
         channels.add_member(tx, row.id, _peer(tx, statement.actor, now))
-    elif statement.kind in LEAVES:
-        row = _depart(tx, me, row, statement)
+    elif statement.kind in LEAVES and statement.subject != me:
+        _depart(tx, row, statement.subject)
     if statement.key is not None:
         row = _change_key(tx, identity, row, roster, now_ms, entropy)
     elif statement.sealed is not None:
@@ -209,26 +209,23 @@ def _take(
     return row
 
 
-def _depart(tx: Tx, me: bytes, row: ChannelRow, statement: Statement) -> ChannelRow:
-    if statement.subject != me:
-        peer = peers.by_key(tx, statement.subject)
-        if peer is not None:
-            channels.remove_member(tx, row.id, peer.id)
-            tx.execute("DELETE FROM claim WHERE channel = ? AND peer = ?", row.id, peer.id)
-        return row
-    if row.state not in ("member", "joining"):
-        return row
-    state = {Kind.LEAVE: "left", Kind.REMOVE: "removed"}.get(statement.kind, "banned")
-    return leave(tx, row, state)
+def _depart(tx: Tx, row: ChannelRow, ed: bytes) -> None:
+    peer = peers.by_key(tx, ed)
+    if peer is not None:
+        channels.remove_member(tx, row.id, peer.id)
+        tx.execute("DELETE FROM claim WHERE channel = ? AND peer = ?", row.id, peer.id)
 
 
-def leave(tx: Tx, row: ChannelRow, state: str) -> ChannelRow:
-    """This profile is no member any more: nothing goes out, and what waited says so."""
-    reason = {
-        "left": "You have left this channel.",
-        "removed": "You were removed from this channel.",
-        "banned": "You were banned from this channel.",
-    }[state]
+def leave(tx: Tx, row: ChannelRow, kind: Kind) -> ChannelRow:
+    """This profile has read up to the statement by which it is no member any more: what waited to go out says
+    so. (Nothing goes out from the moment on at which the roster has the statement.)
+    """
+    if row.state != "member":
+        return row
+    state, reason = {
+        Kind.LEAVE: ("left", "You have left this channel."),
+        Kind.REMOVE: ("removed", "You were removed from this channel."),
+    }.get(kind, ("banned", "You were banned from this channel."))
     for post in posts.of_channel(tx, row.id):
         posts.drop(tx, post.id)
         messages.set_state(tx, post.message, "failed", ErrorCode.NOT_A_MEMBER, reason)

@@ -6,6 +6,7 @@ import os
 import re
 import sqlite3
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,34 @@ def test_at_a_terminal_words_are_shown_in_columns_and_three_are_asked_back(empty
     again.run("profile", "recover", "--words-fd", str(descriptor), descriptors=[descriptor])
     os.close(descriptor)
     assert again.run("whoami").out == empty.run("whoami").out
+
+
+@pytest.mark.parametrize("where", ["full", "nobody"])
+def test_no_profile_is_kept_whose_words_nobody_saw(empty: Desk, where: str) -> None:
+    if where == "full":
+        if not Path("/dev/full").exists():
+            pytest.skip("this system has no /dev/full")
+        out = os.open("/dev/full", os.O_WRONLY)
+    else:
+        read, out = os.pipe()
+        os.close(read)
+    done = subprocess.run(
+        [*empty.command, "profile", "create"],
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=subprocess.PIPE,
+        env=empty.environment,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    os.close(out)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert re.fullmatch(r"mobium: The words could not be shown \(.+\), so no profile was made\.", last)
+    assert {path.name for path in _files(empty)} <= {"lock"}
+    assert "no profile yet" in empty.run("whoami", code=2).sentence
+    check_words(empty.run("profile", "create").out)
 
 
 def test_a_weak_password_makes_nothing(empty: Desk) -> None:

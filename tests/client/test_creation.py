@@ -7,14 +7,16 @@ import random
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mobium.client import Engine
+from mobium.client.store import meta
 from mobium.client.store.database import Store
 from mobium.crypto import Identity
 from mobium.errors import StoreError
-from tests.support.engines import PASSWORD, World
+from tests.support.engines import PASSWORD, World, inside, tx
 from tests.support.server import schedules
 
 
@@ -78,3 +80,55 @@ async def test_a_creation_without_a_database_leaves_no_identity(
             await world.create("alice")
     assert left(world.path("alice")) == set()
     assert await world.create("alice")
+
+
+async def test_an_identity_whose_words_nobody_saw_is_not_kept(world: World) -> None:
+    def fails(words: str) -> None:
+        assert len(words.split()) == 24
+        raise OSError("nobody reads")
+
+    with pytest.raises(OSError, match="nobody reads"):
+        await Engine.create(world.path("alice"), PASSWORD, fails)
+    assert left(world.path("alice")) == set()
+    shown: list[str] = []
+    words = await Engine.create(world.path("alice"), PASSWORD, shown.append)
+    assert shown == [words]
+
+
+async def test_a_database_that_is_missing_is_a_recovery_whenever_the_machine_stops(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.create("alice")
+    for file in world.path("alice").glob("mobium.db*"):
+        file.unlink()
+    migrate = Store._migrate
+
+    def stops(self: Store, number: int, *args: Any, **fields: Any) -> None:
+        if number:
+            raise StoreError("The machine stops.")
+        migrate(self, number, *args, **fields)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "_migrate", stops)
+        with pytest.raises(StoreError, match="stops"):
+            async with world.opened("alice", connect=False):
+                pass
+    async with world.opened("alice", connect=False) as alice:
+        recovered = int(await tx(alice, meta.get, "recovered_at"))
+        assert abs(recovered - inside(alice).now()) < 60
+    for file in world.path("alice").glob("mobium.db*"):
+        file.unlink()
+    for anew in (True, False):
+        async with world.opened("alice", connect=False) as alice:
+            assert alice.began_anew is anew
+
+
+async def test_an_empty_database_is_damaged_and_not_a_new_one(world: World) -> None:
+    await world.create("alice")
+    database = world.path("alice") / "mobium.db"
+    database.write_bytes(b"")
+    for _ in range(2):
+        with pytest.raises(StoreError, match="empty, so it is damaged"):
+            async with world.opened("alice", connect=False):
+                pass
+        assert database.read_bytes() == b""

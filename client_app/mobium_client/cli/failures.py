@@ -98,6 +98,7 @@ def _ended_by(error: BaseException) -> int:
             _say("")
             return ExitCode.INTERRUPTED
         case MobiumError():
+            _forget_output()  # where it cannot be written, which may be why
             _say(f"mobium: {sentence(error)}")
             return exit_code(error)
         case TyperException():
@@ -137,7 +138,7 @@ def _say(text: str) -> None:
 
 
 def _forget_output() -> None:
-    """Nobody reads any more: let the interpreter's own flush at the end go nowhere."""
+    """If nobody reads any more: let the interpreter's own flush at the end go nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -5,6 +5,8 @@ Not its concern: options and their help (`mobium_client.cli.app`).
 
 from __future__ import annotations
 
+import sys
+
 from rich.text import Text
 
 from mobium.client import Engine
@@ -23,14 +25,21 @@ _KEY_GROUP = 8
 def create(run: Run, name: str | None, *, ask_back: bool) -> None:
     """Make a profile and show its recovery words."""
     profiles, profile = _new(run, name)
+
+    def show(words: str) -> None:
+        try:
+            run.secrets.show_words(words, ask_back=ask_back)
+            sys.stdout.flush()
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise MobiumError(f"The words could not be shown ({reason}), so no profile was made.") from error
+
     try:
-        words = run_async(Engine.create(profile.folder, run.secrets.new_password()))
+        run_async(Engine.create(profile.folder, run.secrets.new_password(), show))
     except BaseException:
         profiles.discard(profile)
         raise
-    run.screen.remark(f"The profile {profile.name} was made.")
-    run.secrets.show_words(words, ask_back=ask_back)
-    run.screen.remark("Next: mobium whoami")
+    run.screen.remark(f"The profile {profile.name} was made. Next: mobium whoami")
 
 
 def recover(run: Run, name: str | None, words_fd: int | None) -> None:

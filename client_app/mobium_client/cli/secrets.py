@@ -103,7 +103,7 @@ class Secrets:
     def _print_words(self, listed: list[str]) -> None:
         self.screen.remark(_WARNING, style="bold")
         if not self.screen.is_terminal:
-            self.screen.line(" ".join(listed))
+            self.screen.write(" ".join(listed) + "\n")
             return
         rows = -(-len(listed) // _COLUMNS)
         table = Table.grid(padding=(0, 2))

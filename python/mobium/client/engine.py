@@ -93,14 +93,17 @@ class Engine:
     # ------------------------------------------------------------ profiles
 
     @staticmethod
-    async def create(dir: str | os.PathLike[str], password: str) -> str:
+    async def create(
+        dir: str | os.PathLike[str], password: str, show: Callable[[str], object] | None = None
+    ) -> str:
         """Make a new identity in `dir` and return its 24 recovery words: show them once, they are
         stored nowhere.
 
-        Raises InvalidInput for a weak password, StoreError if there is a profile already or the folder cannot
-        be written.
+        `show(words)` is called before the identity is kept: if it raises, nothing is left, since nobody has
+        seen the words. Raises InvalidInput for a weak password, StoreError if there is a profile already or
+        the folder cannot be written, and what `show` raises.
         """
-        return await profile_files.create(Path(dir), password)
+        return await profile_files.create(Path(dir), password, show)
 
     @staticmethod
     async def recover(dir: str | os.PathLike[str], password: str, words: str, passphrase: str = "") -> None:

@@ -41,14 +41,15 @@ class OpenProfile(msgspec.Struct, frozen=True):
     began_anew: bool
 
 
-async def create(directory: Path, password: str) -> str:
-    """A new identity in `directory`; returns its recovery words.
+async def create(directory: Path, password: str, show: Callable[[str], object] | None = None) -> str:
+    """A new identity in `directory`; returns its recovery words, which `show` has got before.
 
-    Whoever is cancelled, or gets an error, leaves no identity behind. Raises InvalidInput, StoreError.
+    Whoever is cancelled, or gets an error, also from `show`, leaves no identity behind. Raises InvalidInput,
+    StoreError, and what `show` raises.
     """
     vault.check_password(password)
     identity, words = await asyncio.to_thread(Identity.generate)
-    await _make(directory, password, identity, None)
+    await _make(directory, password, identity, 0, (lambda: show(words)) if show is not None else None)
     return words
 
 
@@ -79,6 +80,8 @@ async def _make(
         try:
             data_key = await _to_its_end(sealing)
             await _to_its_end(_new_database(directory / DATABASE, data_key, recovered_at))
+            if last is not None:
+                last()
         except BaseException:
             if sealing.done() and not sealing.cancelled() and sealing.exception() is None:
                 _unmake(directory, before)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from mobium.client import ChannelChanged, Engine, MessageReceived
@@ -365,6 +366,41 @@ async def test_what_is_damaged_stays_closed_and_stops_nothing(town: ChannelWorld
     tap.honest()
     await said(alice, "two")
     await shows(bob, ["one", "(closed)", "two"])
+
+
+async def test_a_sender_key_in_a_session_that_was_lost_is_sent_again(town: ChannelWorld) -> None:
+    alice, bob = await town.gather("alice", "bob")
+    await said(alice, "one")
+    await said(bob, "two")
+    await shows(bob, ["one", "two"])
+    await shows(alice, ["one", "two"])
+
+    def lose(tx: Tx) -> None:
+        peer = peers.by_key(tx, bytes.fromhex(alice.me))
+        assert peer is not None
+        for held in list(tx.sessions.of(tx, peer.id).values()):
+            tx.sessions.remove(tx, held)
+
+    await tx(bob, lose)
+    await tx(alice, chains.drop_own, await channel_of(alice))
+    await said(alice, "three")
+    await shows(bob, ["one", "two", "three"])
+
+
+async def test_what_only_a_newer_version_can_show_is_kept_as_such(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await town.gather("alice", "bob")
+    ear = Ear(bob)
+    poll = msgspec.msgpack.encode({"kind": "poll", "id": b"p" * 16, "sent": 5, "question": "beans?"})
+    with monkeypatch.context() as patch:
+        patch.setattr("mobium.client.posting._plaintext", lambda *_: poll)
+        await said(alice, "asks")
+    event = await ear.next(MessageReceived)
+    assert (event.text, event.channel, event.peer) == (None, "#garden", alice.me)
+    await said(alice, "writes")
+    await shows(bob, ["(unknown)", "writes"])
+    assert (await bob.channels.get("#garden")).unread == 2
 
 
 # ---------------------------------------------------------------- gaps

@@ -253,6 +253,8 @@ def test_a_full_mailbox_keeps_the_message(
         said = anna.run("send", "bob", "waits", code=1).sentence
         assert "mailbox is full" in said
         assert "queued" in said
+        said = anna.run("send", "bob", "waits behind it", code=1).sentence
+        assert "mailbox is full" in said, "the reason of the first is the second's too"
         bob.run("listen", "--count", "1")
         with listening(bob) as ear:
             anna.run("send", "bob", "goes on", "--timeout", "60", code=None)

@@ -119,6 +119,28 @@ async def test_a_full_mailbox_does_not_hold_up_another_contact(world: World, ser
     assert (await alice.message(waiting)).state == "queued"
 
 
+async def test_what_waits_behind_a_refused_message_says_why(world: World, server: HostileServer) -> None:
+    """Also after a restart, when the first one's reason is no news."""
+    async with world.opened("bob") as bob:
+        await settle(bob)
+        key = bob.me
+    honest = server.cheat.answer, server.cheat.forward
+    Refusing(server, ErrorCode.QUEUE_FULL)
+    async with world.opened("alice") as alice:
+        eyes = Ear(alice)
+        first = await alice.send(key, "first")
+        assert "mailbox is full" in (await eyes.state(first, "queued")).reason
+    async with world.opened("alice", connect=False) as alice:
+        eyes = Ear(alice)
+        second = await alice.send(key, "second")
+        await alice.connect()
+        assert "mailbox is full" in (await eyes.state(second, "queued")).reason
+        server.cheat.answer, server.cheat.forward = honest
+    async with world.opened("alice") as alice:
+        await alice.wait(second, "sent", 5)
+        assert [(line.state, line.reason) for line in await alice.history(key)] == [("sent", "")] * 2
+
+
 async def test_nobody_there_is_told_and_can_be_retried(world: World) -> None:
     alice = await world.engine("alice")
     async with world.opened("bob", connect=False) as bob:

@@ -295,12 +295,11 @@ def _settle(tx: Tx, answers: list[tuple[bytes, Error | None]]) -> None:
             continue
         if error is None:
             outgoing.drop(tx, row.id)
-        if row.message is None:
-            continue
-        if error is None:
-            messages.set_state(tx, row.message, "sent")
+            if row.message is not None:
+                messages.set_state(tx, row.message, "sent")
         elif error.code == ErrorCode.QUEUE_FULL:
-            messages.set_state(tx, row.message, "queued", error.code, explain(error.code))
+            for message in messages.queued(tx, row.peer):  # what waits behind it waits for the same reason
+                messages.set_state(tx, message, "queued", error.code, explain(error.code))
 
 
 def _fail_waiting(tx: Tx, peer_id: int, code: str, reason: str) -> None:

@@ -458,3 +458,37 @@ async def test_a_roster_without_end_is_given_up(folder: Path) -> None:
         await other.told(alice, "and on", bob)
         assert asked <= 50
         assert (await room.at(bob)).state == "member"
+
+
+async def test_a_broken_channel_can_be_left(folder: Path) -> None:
+    """Its sentence says "leave the channel", and `leave` refuses with that very sentence."""
+    async with Scene(folder) as scene:
+        room = await gather(scene, "alice", "bob")
+        _, bob = room.people
+        said = content.RosterHead(os.urandom(16), 0, room.id, 1, bytes(32))
+        await says_pairwise(room.people[0], bob, said)
+        await room.becomes("broken", bob)
+        await bob.engine.leave(room.name)
+
+
+async def test_a_newcomer_verifies_page_by_page(folder: Path) -> None:
+    """The server sends pages of garbage of 512 statements without end: up to 10,000 are held before one is
+    looked at.
+    """
+    async with Scene(folder) as scene:
+        room = await gather(scene, "alice")
+        newcomer = await scene.person("newcomer")
+        link = await room.people[0].engine.invite(room.name, 0)
+        asked = 0
+
+        def more(_: bytes, page: m.RosterPage) -> m.ServerMessage:
+            nonlocal asked
+            asked += 1
+            if asked > 50:
+                return m.RosterPage(page.channel_id, page.start, [], page.start, 0, page.rid)
+            return m.RosterPage(page.channel_id, page.start, [b"x" * 1000] * 500, 2**31, 1, page.rid)
+
+        scene.server.channels.cheat.members = more
+        with pytest.raises(MobiumError):
+            await newcomer.engine.join(link)
+        assert asked <= 2

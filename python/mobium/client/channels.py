@@ -129,7 +129,11 @@ class Channels:
         """Leave a channel; its history stays until it is forgotten. Raises InvalidInput, ServerRefused,
         NotConnected.
         """
-        await self._change(channel, Change(Kind.LEAVE, self._core.identity.public))
+        row = await self._core.store.run(labels.resolve, channel)
+        if row.state == "broken":
+            await self._connected().membership.abandon(row)
+        else:
+            await self._change(channel, Change(Kind.LEAVE, self._core.identity.public))
 
     async def forget(self, channel: str) -> None:
         """Delete a channel that was left, with everything that is kept of it. Raises InvalidInput."""

@@ -72,7 +72,15 @@ def take_entries(tx: Tx, setting: Setting, row: ChannelRow, entries: Iterable[En
         elif entry.sender is not None:
             row = _take_message(tx, setting, row, entry.number, entry.sender, entry.payload)
         row = channels.update(tx, row.id, cursor=entry.number, head=max(row.head, entry.number))
-    return row
+    return pass_own(tx, row)
+
+
+def pass_own(tx: Tx, row: ChannelRow) -> ChannelRow:
+    """Move the cursor past messages of one's own, which the server answers and does not send back."""
+    cursor = row.cursor
+    while lines.own_at(tx, row.id, cursor + 1):
+        cursor += 1
+    return row if cursor == row.cursor else channels.update(tx, row.id, cursor=cursor)
 
 
 def _take_statement(tx: Tx, setting: Setting, row: ChannelRow, entry: Entry) -> ChannelRow | None:

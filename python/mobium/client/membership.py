@@ -19,11 +19,12 @@ from mobium.client.chains import sift_early
 from mobium.client.core import Core
 from mobium.client.entries import Setting, take_entries
 from mobium.client.join_links import JoinLink
-from mobium.client.rosters import adopt, compare_claims, extend, roster_of
+from mobium.client.rosters import adopt, compare_claims, extend, leave, roster_of
 from mobium.client.store import channels
 from mobium.client.store.channels import ChannelRow
 from mobium.client.store.database import Tx
 from mobium.client.sync import Sync
+from mobium.crypto.identity import Identity
 from mobium.crypto.invite import invite_key, new_secret, seal_names
 from mobium.errors import InvalidInput, NotConnected, ProtocolError, ServerRefused
 from mobium.protocol.codes import ErrorCode, sentence
@@ -57,7 +58,6 @@ __all__ = ["Change", "Membership"]
 
 _TRIES: Final = 5
 _NONCE: Final = 12
-_PAGES: Final = 10_000
 
 Request = Callable[[ClientMessage], Awaitable[ServerMessage]]
 
@@ -155,9 +155,7 @@ class Membership:
                 attempt += 1
                 if error.code != ErrorCode.STALE_ROSTER or attempt == _TRIES:
                     raise
-            more = await self._statements(link, roster.index + 1)
-            roster = await asyncio.to_thread(_longer, roster, more)
-            raws = raws + more
+            raws, roster = await self._statements(link, raws, roster)
             _check_link(link, roster)
 
     def _join_statement(self, link: JoinLink, roster: Roster) -> bytes:
@@ -173,32 +171,29 @@ class Membership:
 
     async def _peek(self, link: JoinLink) -> tuple[list[bytes], Roster]:
         """The roster of a channel, from its beginning, verified."""
-        raws = await self._statements(link, 0)
-        try:
-            roster = await asyncio.to_thread(Roster.load, raws)
-        except RosterError as error:
-            raise ProtocolError(
-                f"The server shows a list of members that does not verify: {error}"
-            ) from error
-        if roster.channel_id != link.channel_id:
-            raise ProtocolError("The server shows another channel than the one that the link names.")
-        return raws, roster
+        return await self._statements(link, [], None)
 
-    async def _statements(self, link: JoinLink, start: int) -> list[bytes]:
+    async def _statements(
+        self, link: JoinLink, raws: list[bytes], roster: Roster | None
+    ) -> tuple[list[bytes], Roster]:
+        """A chain with everything that the server has beyond it. Each page is verified before the next one is
+        asked for, and only members of the channel can have made it.
+        """
         proof = None
         if link.secret is not None:
             signed = peek_input(link.channel_id, self._core.identity.public, self._nonce())
             proof = invite_key(link.secret).sign(signed)
-        raws: list[bytes] = []
-        for _ in range(_PAGES):
-            asked = GetMembers(link.channel_id, start + len(raws), proof, link.invite)
+        while True:
+            asked = GetMembers(link.channel_id, len(raws), proof, link.invite)
             answer = await self._request(asked)
-            if not isinstance(answer, RosterPage) or answer.start != start + len(raws):
+            if not isinstance(answer, RosterPage) or answer.start != len(raws):
                 raise ProtocolError("The server answered a question about members with something else.")
-            raws += answer.statements
-            if not answer.statements or start + len(raws) > answer.newest:
-                break
-        return raws
+            roster = await asyncio.to_thread(_longer, roster, answer.statements)
+            if roster.channel_id != link.channel_id:
+                raise ProtocolError("The server shows another channel than the one that the link names.")
+            raws = raws + answer.statements
+            if not answer.statements or len(raws) > answer.newest:
+                return raws, roster
 
     async def adopt(self, key: bytes) -> None:
         """Enter a channel (32 bytes) of which the server says that this identity is a member: the answer to a
@@ -290,6 +285,14 @@ class Membership:
             channels.add_secret(tx, row.id, secret, mine=True, now=core.now())
         return raw, roster.index + 1, secret if change.fresh_secret else None
 
+    async def abandon(self, row: ChannelRow) -> None:
+        """Leave a channel that is broken: here in any case, and on the server if it still takes the word."""
+        core = self._core
+        raw = await core.store.run(_last_word, core.identity, row.id, core.now_ms())
+        with suppress(NotConnected, ServerRefused, ProtocolError):
+            await self._request(LeaveChannel(raw))
+        await core.store.run(_abandoned, row.id)
+
     async def _catch_up(self, row: ChannelRow) -> None:
         """Fetch and verify the statements that came in between."""
         start = (await self._core.store.run(_index, row.id)) + 1
@@ -334,12 +337,14 @@ def _check_state(row: ChannelRow) -> None:
         raise InvalidInput(row.reason or "You are not in this channel.")
 
 
-def _longer(roster: Roster, raws: list[bytes]) -> Roster:
+def _longer(roster: Roster | None, raws: list[bytes]) -> Roster:
     try:
         for raw in raws:
-            roster = roster.append(raw)
+            roster = Roster.begin(raw) if roster is None else roster.append(raw)
     except RosterError as error:
         raise ProtocolError(f"The server shows a list of members that does not verify: {error}") from error
+    if roster is None:
+        raise ProtocolError("The server shows no list of members for this channel.")
     return roster
 
 
@@ -392,6 +397,18 @@ def _appended(tx: Tx, setting: Setting, channel: int, raw: bytes, appended: Appe
     else:  # others stand before it: the line follows in its place
         channels.update(tx, channel, head=max(row.head, appended.number))
         extend(tx, setting.identity, row, appended.index, [raw], setting.now_ms, setting.entropy)
+
+
+def _last_word(tx: Tx, identity: Identity, channel: int, now_ms: int) -> bytes:
+    """One's leaving, on the last head that verified."""
+    roster = roster_of(tx, channels.by_id(tx, channel))
+    return build(
+        identity, Kind.LEAVE, roster.channel_id, roster.index + 1, roster.head, identity.public, now_ms
+    )
+
+
+def _abandoned(tx: Tx, channel: int) -> None:
+    leave(tx, channels.by_id(tx, channel), Kind.LEAVE)
 
 
 def _index(tx: Tx, channel: int) -> int:

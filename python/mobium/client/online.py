@@ -88,7 +88,7 @@ class Online:
         self.receipts = Receipts(core, receipt_delay, self.outbox.wake)
         self.repair = Repair(core, self.link.request, self.outbox.wake, lambda: self.inbox.drained)
         self.upkeep = Upkeep(core, self.link.request, address.host)
-        self.sync = Sync(core, address.host, self.request, self.wake, self._hold_posts, self._adopt)
+        self.sync = Sync(core, address.host, self.request, self._synced, self._hold_posts, self._adopt)
         self.postbox = Postbox(
             core, address.host, self._pace, self.link.send, self.link.request, self.sync.fetch_rosters,
             self.sync.unseen,
@@ -168,8 +168,12 @@ class Online:
     async def _adopt(self, key: bytes) -> None:
         await self.membership.adopt(key)
 
-    def _hold_posts(self, channel: int) -> None:
-        self.postbox.hold(channel)
+    def _hold_posts(self, channel: int, yes: bool) -> None:
+        self.postbox.hold(channel, yes)
+
+    def _synced(self) -> None:
+        self.postbox.recall()  # what waits for its turn may not go out to whom it was for
+        self.wake()
 
     def wake(self) -> None:
         """Something was queued."""

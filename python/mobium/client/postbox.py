@@ -110,9 +110,13 @@ class Postbox:
         self._answered.set()
         self._wake.set()
 
-    def hold(self, channel: int) -> None:
-        """The server calls a roster stale and shows no newer one: ask again later."""
-        self._lanes.hold(channel, self._time(), None)
+    def hold(self, channel: int, yes: bool) -> None:
+        """Whether there is word of a newer roster, which the server does not show: then ask again later."""
+        if yes:
+            self._lanes.hold(channel, self._time(), None)
+        else:
+            self._lanes.release(channel)
+            self._wake.set()
 
     async def run(self) -> None:
         """Send and settle until cancelled. Raises StoreError."""

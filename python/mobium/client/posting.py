@@ -15,7 +15,7 @@ import msgspec
 
 from mobium.client import chains as making
 from mobium.client import direct
-from mobium.client.entries import own_taken
+from mobium.client.entries import own_taken, pass_own
 from mobium.client.rosters import Entropy, roster_of
 from mobium.client.store import chains, channels, messages, meta, outgoing, peers, posts
 from mobium.client.store.channels import ChannelRow
@@ -262,10 +262,7 @@ def _settle_post(tx: Tx, post: Post, answer: Accepted | Error, stale: set[int], 
         row = channels.by_id(tx, post.channel)
         if number is None:
             return  # it was taken so long ago that its entry has expired
-        if number == row.cursor + 1:
-            channels.update(tx, row.id, cursor=number, head=max(row.head, number))
-        else:
-            channels.update(tx, row.id, head=max(row.head, number))
+        pass_own(tx, channels.update(tx, row.id, head=max(row.head, number)))
         return
     code = answer.code
     if code in (ErrorCode.STALE_ROSTER, ErrorCode.NOT_A_MEMBER):

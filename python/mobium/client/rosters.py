@@ -220,7 +220,7 @@ def leave(tx: Tx, row: ChannelRow, kind: Kind) -> ChannelRow:
     """This profile has read up to the statement by which it is no member any more: what waited to go out says
     so. (Nothing goes out from the moment on at which the roster has the statement.)
     """
-    if row.state != "member":
+    if row.state not in ("member", "broken"):
         return row
     state, reason = {
         Kind.LEAVE: ("left", "You have left this channel."),
@@ -245,7 +245,7 @@ def _change_key(
     for secret, mine in channels.secrets(tx, row.id):
         if invite_key(secret).public == roster.key:
             row = channels.update(tx, row.id, secret=secret)
-            channels.drop_secrets(tx, row.id)
+            channels.drop_secret(tx, row.id, secret)
             if mine:
                 _hand_on(tx, identity.public, row, roster, secret, now_ms, entropy)
             return _read_names(tx, row, roster)
@@ -272,7 +272,7 @@ def take_secret(tx: Tx, row: ChannelRow, secret: bytes, now_ms: int) -> ChannelR
         channels.add_secret(tx, row.id, secret, mine=False, now=now_ms // 1000)
         return row
     row = channels.update(tx, row.id, secret=secret)
-    channels.drop_secrets(tx, row.id)
+    channels.drop_secret(tx, row.id, secret)
     before = row
     row = _read_names(tx, row, roster)
     if row.name != before.name:

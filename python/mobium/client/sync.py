@@ -14,6 +14,8 @@ from typing import Final
 
 from mobium.client.core import Core
 from mobium.client.entries import Setting, take_entries
+from mobium.client.events import ChannelChanged
+from mobium.client.labels import label
 from mobium.client.rosters import extend, mend, rolled_back, roster_of
 from mobium.client.store import chains, channels, lines, messages, outgoing
 from mobium.client.store.channels import ChannelRow
@@ -41,6 +43,9 @@ __all__ = ["Push", "Sync"]
 _WAITING: Final = 256  # pushes that are held; what comes beyond is fetched by number instead
 _BATCH: Final = 64  # pushes in one transaction
 _RETRY: Final = 5.0  # seconds until a fetch that failed is tried again
+_WITHHELD: Final = (
+    "The server leaves something out of this channel's history, so what follows on it cannot be shown."
+)
 _BEHIND: Final = (
     "There is word of a newer list of members than the server shows; nothing is sent before it was seen."
 )
@@ -55,8 +60,8 @@ Request = Callable[[ClientMessage], Awaitable[ServerMessage]]
 class Sync:
     """Keeps the channels of one server at their heads while there is a connection.
 
-    `changed()` is called when something may go out; `held(channel)` when a roster stays behind; `adopt(key)`
-    for a channel that the server lists and that this profile has not entered yet.
+    `changed()` is called when something may go out; `held(channel, yes)` when a roster stays behind, and when
+    it does no more; `adopt(key)` for a channel that the server lists and that this profile has not entered.
     """
 
     def __init__(
@@ -65,14 +70,15 @@ class Sync:
         host: str,
         request: Request,
         changed: Callable[[], None],
-        held: Callable[[int], None],
+        held: Callable[[int, bool], None],
         adopt: Callable[[bytes], Awaitable[None]],
     ) -> None:
         self._core = core
         self._host = host
         self._request = request
         self._changed = changed
-        self._held = held
+        self._tell_held = held
+        self._waiting_for: set[int] = set()
         self._adopt = adopt
         self._pushes: deque[Push] = deque()
         self._lost: set[bytes] = set()
@@ -172,6 +178,11 @@ class Sync:
                 if rounds[channel] <= _ROUNDS:
                     await self._fetch_roster(channel)
             await self._take_pushes()
+        for waiting in list(self._waiting_for):
+            _, _, behind = await self._core.store.run(_newest, waiting)
+            if not behind:
+                self._waiting_for.discard(waiting)
+                self._tell_held(waiting, False)
         self._requests_in = await self._core.store.run(
             _ask_for_chains, self._core.now_ms(), self._core.entropy
         )
@@ -283,6 +294,10 @@ class Sync:
                 self._held(channel)
             if done or not answer.statements:
                 return
+
+    def _held(self, channel: int) -> None:
+        self._waiting_for.add(channel)
+        self._tell_held(channel, True)
 
     def _setting(self) -> Setting:
         core = self._core
@@ -406,6 +421,12 @@ def _take_page(tx: Tx, setting: Setting, channel: int, page: History) -> tuple[C
     row = channels.by_id(tx, channel)
     row = take_entries(tx, setting, row, page.entries)
     last = page.entries[-1].number if page.entries else row.cursor
+    if row.state == "member":
+        reason = _WITHHELD if row.cursor < last else ""
+        if row.reason != reason:
+            row = channels.update(tx, row.id, reason=reason)
+            if reason:
+                tx.emit(ChannelChanged(row.hex, label(tx, row), "withheld", text=reason))
     if row.state == "member" and row.cursor >= last:
         cursor = max(row.cursor, page.upto)
         head = max(row.head, page.head)

@@ -26,6 +26,7 @@ __all__ = [
     "drop_receiver",
     "drop_receivers",
     "due_requests",
+    "early",
     "every_receiver",
     "forget",
     "hand",
@@ -161,6 +162,17 @@ def add_receiver(
         channel, peer, channel, peer, _MAX_CHAINS,
     )  # fmt: skip
     return added == 1
+
+
+def early(tx: Tx, channel: int) -> int:
+    """How many chains there are of those who are no members."""
+    return int(
+        tx.value(
+            "SELECT count(*) FROM receiver_chain WHERE channel = ? AND peer NOT IN"
+            " (SELECT peer FROM member WHERE channel = ?)",
+            channel, channel,
+        )
+    )  # fmt: skip
 
 
 def update_receiver(tx: Tx, channel: int, peer: int, key_id: int, state: bytes, now: int) -> None:

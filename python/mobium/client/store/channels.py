@@ -24,9 +24,9 @@ __all__ = [
     "claims",
     "drop_claims",
     "drop_secret",
-    "drop_secrets",
     "every",
     "is_fellow",
+    "is_member",
     "member_names",
     "name_member",
     "note_claim",
@@ -201,6 +201,11 @@ def member_names(tx: Tx, channel: int) -> dict[bytes, str]:
     return {row[0]: row[1] for row in rows}
 
 
+def is_member(tx: Tx, channel: int, peer: int) -> bool:
+    """Whether a peer is a member of a channel, as far as its roster is known."""
+    return tx.one("SELECT 1 FROM member WHERE channel = ? AND peer = ?", channel, peer) is not None
+
+
 def is_fellow(tx: Tx, peer: int) -> bool:
     """Whether a peer is a member of any channel of this profile."""
     return tx.one("SELECT 1 FROM member WHERE peer = ?", peer) is not None
@@ -272,8 +277,3 @@ def secrets(tx: Tx, channel: int) -> list[tuple[bytes, bool]]:
 def drop_secret(tx: Tx, channel: int, secret: bytes) -> None:
     """A statement with the key of a kept secret was refused."""
     tx.execute("DELETE FROM spare_secret WHERE channel = ? AND secret = ?", channel, secret)
-
-
-def drop_secrets(tx: Tx, channel: int) -> None:
-    """Another key is in force, and its secret is known: the kept ones are for none."""
-    tx.execute("DELETE FROM spare_secret WHERE channel = ?", channel)

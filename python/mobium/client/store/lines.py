@@ -23,6 +23,7 @@ __all__ = [
     "history",
     "last_place",
     "number_own",
+    "own_at",
     "own_queued",
     "reveal",
     "unread",
@@ -97,6 +98,12 @@ def place(tx: Tx, row: int) -> tuple[int, bytes | None]:
 def at(tx: Tx, channel: int, number: int) -> bool:
     """Whether there is a line at a number."""
     return tx.one("SELECT 1 FROM message WHERE channel = ? AND number = ?", channel, number) is not None
+
+
+def own_at(tx: Tx, channel: int, number: int) -> bool:
+    """Whether a message of one's own stands at a number."""
+    found = tx.one("SELECT outgoing FROM message WHERE channel = ? AND number = ?", channel, number)
+    return found is not None and found[0] == 1
 
 
 def own_queued(tx: Tx, channel: int) -> list[int]:

@@ -204,7 +204,7 @@ async def test_half_logins_that_never_end(tmp_path: Path) -> None:
 
 async def test_a_reader_that_never_reads(tmp_path: Path) -> None:
     async with (
-        attacked(tmp_path, ws_ping_interval="600") as (process, growth),
+        attacked(tmp_path, ws_ping_interval="600", max_offline_messages="10000") as (process, growth),
         client(process.url) as sender,
     ):
         silent = [await log_in(process.url) for _ in range(10)]

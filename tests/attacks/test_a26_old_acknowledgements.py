@@ -92,7 +92,8 @@ async def acknowledge_late(scene: Scene) -> list[str]:
             await slow.begins(2)
             slow.dead = True
             slow.go()
-            await bob.ear.connection("offline")
+            await bob.ear.connection("waiting")
+            await bob.engine.disconnect()  # before the store is tried again
         await scene.server.until(lambda: account.line is None, "the end of Bob's connection")
     async with scene.visitor("bob") as bob:
         await scene.server.drained(bob.key)

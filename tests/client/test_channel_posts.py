@@ -287,7 +287,8 @@ async def test_a_full_mailbox_holds_up_nobody_and_is_tried_again(town: ChannelWo
     assert handed(tap) == [carol.me]
     await shows(carol, ["one", "two"])
     await calm(alice)
-    assert len(handed(tap)) == 1
+    # Carol's clock is as far ahead: she may have asked for the key just before it came.
+    assert handed(tap) in ([carol.me], [carol.me] * 2)
 
 
 async def test_a_sender_key_that_was_asked_for_waits_for_a_session_alone(town: ChannelWorld) -> None:

@@ -1,8 +1,9 @@
-"""`make demo`: a server, two people who talk, a crash and a recovery, in one terminal.
+"""`make demo`: a server, people who talk, a channel, a crash and a recovery, in one terminal.
 
-A real server process and two real engines in folders of their own. It prints what each of them sees and what
+A real server process and real engines in folders of their own. It prints what each of them sees and what
 the server has on its disk, and ends with exit code 0 only if every message arrived once and in order and no
-word of them was found in the server's files. Not its concern: the command line, which people use themselves.
+word of them, nor the channel's name, was found in the server's files. Not its concern: the command line,
+which people use themselves.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mobium import __version__
-from mobium.client import Engine, MessageReceived, MessageStateChanged
+from mobium.client import ChannelChanged, Engine, MessageReceived, MessageStateChanged
 from mobium.client.profile import backend_name
-from mobium.errors import MobiumError
+from mobium.errors import InvalidInput, MobiumError
 from mobium_client.plain import harmless, layout, shorten
 
 PASSWORD = "a password for a demo"
@@ -46,7 +47,17 @@ OFFLINE = (
     "well, then read this when you are back",
     "I have planted the tomatoes, and the beans come tomorrow",
 )
-STYLES = {"anna": "bold magenta", "bert": "bold cyan", "server": "bold yellow", "": ""}
+CHANNEL = "greenhouse committee"
+TOPIC = "who waters when"
+IN_CHANNEL = (
+    ("anna", "the three of us, at last"),
+    ("cora", "hello from the third one; I came by the link"),
+    ("bert", "I water on Mondays, whatever the others say"),
+)
+AFTER_REMOVAL = (("anna", "bert has drowned the cacti again"), ("cora", "then I take his Mondays, too"))
+STYLES = {
+    "anna": "bold magenta", "bert": "bold cyan", "cora": "bold green", "server": "bold yellow", "": "",
+}  # fmt: skip
 
 
 class Stage:
@@ -129,6 +140,15 @@ class Server:
                 " JOIN devices ON devices.id = mailbox ORDER BY seq"
             ).fetchall()
 
+    def channel_counts(self) -> tuple[int, int, int]:
+        """Signed statements, messages and members of channels on the disk."""
+        file = f"file:{self.folder / 'server.db'}?mode=ro"
+        with closing(sqlite3.connect(file, uri=True)) as database:
+            counts = "(SELECT count(*) FROM statements), (SELECT count(*) FROM posts)"
+            members = "(SELECT count(*) FROM members WHERE gone IS NULL)"
+            statements, posts, inside = database.execute(f"SELECT {counts}, {members}").fetchone()
+            return statements, posts, inside
+
     def files(self) -> dict[str, bytes]:
         """Everything that the server has written, its log included."""
         return {path.name: path.read_bytes() for path in sorted(self.folder.iterdir()) if path.is_file()}
@@ -145,6 +165,8 @@ class Person:
     key: str = ""
     wrote: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
+    heard: list[str] = field(default_factory=list)  # in the channel
+    removed: bool = False
     states: dict[str, str] = field(default_factory=dict)
     loud: bool = True
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -165,10 +187,15 @@ class Person:
 
     async def _read(self, engine: Engine) -> None:
         async for event in engine.events():
-            if isinstance(event, MessageReceived) and event.text is not None:
+            if isinstance(event, MessageReceived) and event.channel is not None:
+                self.heard.append(event.text or "")
+                self.stage.say(self.name, f"sees in {event.channel}: {event.text}")
+            elif isinstance(event, MessageReceived) and event.text is not None:
                 self.shown.append(event.text)
                 if self.loud:
                     self.stage.say(self.name, f"sees: {event.text}")
+            elif isinstance(event, ChannelChanged):
+                self.removed = self.removed or (event.what == "removed" and event.subject == engine.me)
             elif isinstance(event, MessageStateChanged):
                 self.states[event.id] = event.state
             self.changed.set()
@@ -186,6 +213,20 @@ class Person:
                 self.changed.clear()
                 await self.changed.wait()
 
+    async def until_heard(self, count: int) -> None:
+        """Wait until `count` messages of others in the channel are shown here."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.heard) < count:
+                self.changed.clear()
+                await self.changed.wait()
+
+    async def until_removed(self) -> None:
+        """Wait until the removal from the channel has come."""
+        async with asyncio.timeout(PATIENCE):
+            while not self.removed:
+                self.changed.clear()
+                await self.changed.wait()
+
     async def until_delivered(self, count: int) -> None:
         """Wait until `count` of the messages written here are known to have arrived."""
         async with asyncio.timeout(PATIENCE):
@@ -196,6 +237,29 @@ class Person:
     @property
     def acknowledged(self) -> int:
         return sum(state in {"sent", "delivered", "read"} for state in self.states.values())
+
+
+@dataclass
+class Talk:
+    """What was said in the channel before and after the removal, and what each one's history shows of it."""
+
+    before: list[str] = field(default_factory=lambda: [text for _, text in IN_CHANNEL])
+    after: list[str] = field(default_factory=lambda: [text for _, text in AFTER_REMOVAL])
+    seen: dict[str, list[str]] = field(default_factory=dict)
+    refused: bool = False  # what the removed one wanted to add
+
+    @property
+    def one_order(self) -> bool:
+        """Whether those who stayed saw everything in one order, and the removed one what came before."""
+        everything = self.before + self.after
+        return self.seen.get("anna") == self.seen.get("cora") == everything and (
+            self.seen.get("bert", [])[: len(self.before)] == self.before
+        )
+
+    @property
+    def closed(self) -> bool:
+        """Whether the removed one saw nothing more and could add nothing."""
+        return self.refused and len(self.seen.get("bert", [])) == len(self.before)
 
 
 def show_disk(stage: Stage, server: Server, people: list[Person]) -> None:
@@ -215,10 +279,13 @@ def show_disk(stage: Stage, server: Server, people: list[Person]) -> None:
     )
 
 
-def plaintext_found(server: Server, people: list[Person]) -> list[str]:
-    """Where the server's files hold anything that somebody wrote, a name, or a recovery word list."""
+def plaintext_found(server: Server, people: list[Person], talk: Talk) -> list[str]:
+    """Where the server's files hold anything that somebody wrote, the channel's names, or a recovery word
+    list.
+    """
     needles = [text for person in people for text in person.wrote if len(text) > 8]
-    needles += [person.words for person in people]
+    needles += [*talk.before, *talk.after, CHANNEL, TOPIC]
+    needles += [person.words for person in people if person.words]
     return [
         f"{name}: {needle[:30]}"
         for name, data in server.files().items()
@@ -230,20 +297,24 @@ def plaintext_found(server: Server, people: list[Person]) -> list[str]:
 async def play(stage: Stage, root: Path) -> bool:
     """The whole demonstration; whether everything was as it should be."""
     stage.console.print(
-        Text(f"mobium {__version__} ({backend_name()} kernels): two people, one server, nothing lost", "bold")
+        Text(f"mobium {__version__} ({backend_name()} kernels): one server, nothing lost", "bold")
     )
     server = Server(root / "server")
-    anna, bert = Person("anna", root / "anna", stage), Person("bert", root / "bert", stage)
+    anna, bert, cora = (Person(name, root / name, stage) for name in ("anna", "bert", "cora"))
     async with AsyncExitStack() as stack:
         stack.push_async_callback(server.kill)
         await server.start()
         stage.say("server", f"runs at {server.url}")
         await meet(stage, server, anna, bert)
         await while_offline(stage, server, anna, bert)
-        await crash(stage, server, anna, bert)
+        async with anna.at(server) as a, bert.at(server) as b:
+            await crash(stage, server, (anna, a), (bert, b))
+            cora.words = await Engine.create(cora.folder, PASSWORD)
+            async with cora.at(server) as c:
+                talk = await channel(stage, server, [(anna, a), (bert, b), (cora, c)])
         again = await recovery(stage, server, anna, bert)
         code = await server.stop()
-        return summary(stage, server, anna, bert, again, code)
+        return summary(stage, server, [anna, bert, cora], again, talk, code)
 
 
 async def meet(stage: Stage, server: Server, anna: Person, bert: Person) -> None:
@@ -285,38 +356,86 @@ async def while_offline(stage: Stage, server: Server, anna: Person, bert: Person
         await bert.until_shown(anna)
 
 
-async def crash(stage: Stage, server: Server, anna: Person, bert: Person) -> None:
+async def crash(
+    stage: Stage, server: Server, first: tuple[Person, Engine], second: tuple[Person, Engine]
+) -> None:
     stage.act(f"kill -9 of the server while both write {TRAFFIC} messages")
-    async with anna.at(server) as a, bert.at(server) as b:
-        anna.loud = bert.loud = False
-        anna.states.clear()
-        bert.states.clear()
+    (anna, a), (bert, b) = first, second
+    anna.loud = bert.loud = False
+    anna.states.clear()
+    bert.states.clear()
 
-        async def write(person: Person, engine: Engine, peer: str) -> None:
-            for number in range(1, TRAFFIC + 1):
-                await person.write(engine, peer, f"{person.name} writes line {number} of {TRAFFIC}")
+    async def write(person: Person, engine: Engine, peer: str) -> None:
+        for number in range(1, TRAFFIC + 1):
+            await person.write(engine, peer, f"{person.name} writes line {number} of {TRAFFIC}")
 
-        async with asyncio.TaskGroup() as group, asyncio.timeout(PATIENCE):
-            group.create_task(write(anna, a, "bert"))
-            group.create_task(write(bert, b, "anna"))
-            while anna.acknowledged < ACKNOWLEDGED:
-                anna.changed.clear()
-                await anna.changed.wait()
-            await server.kill()
-        done = anna.acknowledged + bert.acknowledged
-        stage.say(
-            "server", f"is dead: {done} messages were acknowledged, {2 * TRAFFIC - done} were not", "red"
-        )
-        await server.start()
-        stage.say("server", "runs again")
-        for engine in (a, b):
-            await engine.connect(server.url)
-        await bert.until_shown(anna)
-        await anna.until_shown(bert)
-        for person in (anna, bert):
-            await person.until_delivered(TRAFFIC)
-            stage.say(person.name, f"sees all {TRAFFIC} lines, the last one: {person.shown[-1]}")
-        anna.loud = bert.loud = True
+    async with asyncio.TaskGroup() as group, asyncio.timeout(PATIENCE):
+        group.create_task(write(anna, a, "bert"))
+        group.create_task(write(bert, b, "anna"))
+        while anna.acknowledged < ACKNOWLEDGED:
+            anna.changed.clear()
+            await anna.changed.wait()
+        await server.kill()
+    done = anna.acknowledged + bert.acknowledged
+    stage.say("server", f"is dead: {done} messages were acknowledged, {2 * TRAFFIC - done} were not", "red")
+    await server.start()
+    stage.say("server", "runs again")
+    for engine in (a, b):
+        await engine.connect(server.url)
+    await bert.until_shown(anna)
+    await anna.until_shown(bert)
+    for person in (anna, bert):
+        await person.until_delivered(TRAFFIC)
+        stage.say(person.name, f"sees all {TRAFFIC} lines, the last one: {person.shown[-1]}")
+    anna.loud = bert.loud = True
+
+
+async def channel(stage: Stage, server: Server, three: list[tuple[Person, Engine]]) -> Talk:
+    stage.act("A channel: a third one comes by a link, and one is removed")
+    talk = Talk()
+    people = {person.name: person for person, _ in three}
+    engines = {person.name: engine for person, engine in three}
+    anna, bert, _ = engines.values()
+    made = await anna.create_channel(CHANNEL, topic=TOPIC)
+    link = await anna.invite(made.label, uses=2)
+    stage.say("anna", f"made {made.label}, which only a link leads into: {link[:32]}…")
+    for name in ("bert", "cora"):
+        joined = await engines[name].join(link)
+        stage.say(name, f"is in {joined.label}, as one of {joined.members}")
+    where = f"#{made.id}"
+    for name, text in IN_CHANNEL:
+        await say_in_channel(people[name], engines[name], where, text, list(people.values()))
+    statements, posts, members = server.channel_counts()
+    stage.say(
+        "server",
+        f"I keep {posts} blobs and {statements} signed statements, and know {members} members by "
+        "their keys. What the channel is called I cannot read",
+        "dim",
+    )
+    await anna.remove(where, bert.me)
+    await people["bert"].until_removed()
+    stage.say("bert", "was removed by anna")
+    for name, text in AFTER_REMOVAL:
+        await say_in_channel(people[name], engines[name], where, text, [people["anna"], people["cora"]])
+    try:
+        await bert.send(where, "and what about my cacti?")
+    except InvalidInput as error:
+        talk.refused = True
+        stage.say("bert", f"wants to answer: {error}")
+    for name, engine in engines.items():
+        talk.seen[name] = [line.text or "" for line in await engine.history(where) if line.kind != "notice"]
+    return talk
+
+
+async def say_in_channel(
+    person: Person, engine: Engine, where: str, text: str, present: list[Person]
+) -> None:
+    """Write into the channel and wait until the others who are in it see it."""
+    counts = [(other, len(other.heard) + 1) for other in present if other is not person]
+    person.stage.say(person.name, f"writes: {text}")
+    await engine.wait(await engine.send(where, text), "sent", PATIENCE)
+    for other, count in counts:
+        await other.until_heard(count)
 
 
 async def recovery(stage: Stage, server: Server, anna: Person, bert: Person) -> Person:
@@ -342,11 +461,12 @@ async def recovery(stage: Stage, server: Server, anna: Person, bert: Person) -> 
     return again
 
 
-def summary(stage: Stage, server: Server, anna: Person, bert: Person, again: Person, code: int) -> bool:
+def summary(stage: Stage, server: Server, people: list[Person], again: Person, talk: Talk, code: int) -> bool:
     stage.act("What was promised, and what was seen")
+    anna, bert, _ = people
     anna_in, bert_in = bert.wrote, anna.wrote
     bert_shown = bert.shown + again.shown
-    leaked = plaintext_found(server, [anna, bert])
+    leaked = plaintext_found(server, people, talk)
     checks = [
         (
             "bert saw all that anna wrote, once and in order",
@@ -357,6 +477,16 @@ def summary(stage: Stage, server: Server, anna: Person, bert: Person, again: Per
             "anna saw all that bert wrote, once and in order",
             anna.shown == anna_in,
             f"{len(anna.shown)}/{len(anna_in)}",
+        ),
+        (
+            "the channel was the same for all, in one order",
+            talk.one_order,
+            f"{len(talk.before)} and {len(talk.after)} messages",
+        ),
+        (
+            "bert saw nothing of it after he was removed",
+            talk.closed,
+            f"{len(talk.seen.get('bert', []))} messages",
         ),
         ("bert has the same key after the recovery", again.key == bert.key, bert.key[:16] + "…"),
         ("nothing waits on the server's disk any more", not server.rows(), f"{len(server.rows())} blobs"),
@@ -379,7 +509,7 @@ async def main() -> int:
     stage = Stage()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mobium-demo-", ignore_cleanup_errors=True) as folder:
-        for name in ("server", "anna", "bert"):
+        for name in ("server", "anna", "bert", "cora"):
             (Path(folder) / name).mkdir(mode=0o700)
         try:
             good = await play(stage, Path(folder))

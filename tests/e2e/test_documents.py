@@ -28,9 +28,18 @@ def environment() -> dict[str, str]:
 
 @pytest.mark.parametrize("program", programs("docs/LIBRARY.md"))
 def test_the_library_s_programs_run(program: str, tmp_path: Path) -> None:
+    if '"localhost"' not in program:
+        run(program, tmp_path)
+        return
+    with ServerProcess(tmp_path / "server") as server:
+        assert "hello, all of you" in run(program.replace('"localhost"', repr(server.url)), tmp_path)
+
+
+def run(program: str, folder: Path) -> str:
+    """What a program prints that ends well and complains of nothing."""
     done = subprocess.run(
         [sys.executable, "-c", program],
-        cwd=tmp_path,
+        cwd=folder,
         env=environment(),
         capture_output=True,
         text=True,
@@ -38,6 +47,7 @@ def test_the_library_s_programs_run(program: str, tmp_path: Path) -> None:
         timeout=WAIT,
     )
     assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
 
 
 def start(program: str, folder: Path) -> subprocess.Popen[str]:

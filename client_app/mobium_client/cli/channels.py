@@ -19,10 +19,10 @@ from typing import TypeVar
 from rich.table import Table
 from rich.text import Text
 
-from mobium.client import Channel, ChannelChanged, Engine, Invite, Member
+from mobium.client import Channel, ChannelChanged, Engine, Event, Invite, Member
 from mobium.client.join_links import parse_join
 from mobium.client.links import check_server, qr_code
-from mobium.errors import InvalidInput, ServerRefused
+from mobium.errors import InvalidInput, MobiumError, ServerRefused
 from mobium_client.cli.people import OPEN, People, UnknownName, in_channel, names_of
 from mobium_client.cli.session import Run, run_async
 from mobium_client.plain import one_line, shorten
@@ -56,7 +56,7 @@ _UNITS = {"m": 60, "h": 3_600, "d": _DAY, "w": 7 * _DAY}
 _DURATION = re.compile(r"(\d{1,6})\s*([mhdw])")
 _FOR_EVER = {"ever", "forever", "0"}
 _TTL = 7 * _DAY
-_NEWS = 3.0  # seconds in which what happened while nobody was connected comes in
+_NEWS = 2.0  # seconds in which what happened while nobody was connected comes in
 _OF_OLD = {"not_a_member", "forbidden", "banned", "bad_statement"}  # refused by what is known here
 _TRUST = {"verified": "green", "changed": "bold red", "unverified": ""}
 _ROLE_STYLE = {"owner": "bold", "admin": "bold", "member": ""}
@@ -94,11 +94,21 @@ def create(run: Run, name: str, topic_: str, *, is_open: bool) -> None:
 def join(run: Run, link: str) -> None:
     """Come into the channel of a link and print what it is called."""
     parsed = parse_join(link)
+    if parsed.invite is not None and parsed.secret is None:
+        raise InvalidInput("The end of this link is missing, from the # on: copy the whole of it, in quotes.")
 
     async def work(engine: Engine) -> tuple[Channel, str]:
         there = await _at_home(run, engine, parsed.server)
-        await there.connect(engine)
-        return await engine.join(link), await engine.name()
+        channel_id = parsed.channel_id.hex()
+        inside = [one.id for one in await engine.channels.list() if one.state in {"member", "broken"}]
+
+        def doubted(_: MobiumError) -> bool:  # one was in, and there may be news of a removal
+            return channel_id in inside
+
+        async with _news(engine) as events:
+            await there.connect(engine)
+            joined = await _patiently(events, channel_id, lambda: engine.join(link), doubted)
+        return joined, await engine.name()
 
     channel, own_name = _with_engine(run, work)
     count = _counted(channel.members, "member")
@@ -118,9 +128,10 @@ async def _at_home(run: Run, engine: Engine, server: str | None) -> Run:
         return run if server is None else replace(run, server=server)
     used = check_server(run.server) if run.server is not None else known.url if known is not None else ""
     if used != server:
+        there, here = server.removesuffix("/ws"), used.removesuffix("/ws")
         raise InvalidInput(
-            f"This channel is on the server {server}, and you are using {used}; "
-            f"to join it there, add --server {server}."
+            f"This channel is on the server {there}, and you are using {here}; "
+            f"to join it there, add --server {there}."
         )
     return run
 
@@ -350,7 +361,12 @@ def revoke(run: Run, channel: str, which: str) -> None:
         found = await _private(engine, channel)
         await run.check_home(engine, found)
         await run.connect(engine)
-        left = await engine.channels.revoke(f"#{found.id}", which)
+        try:
+            left = await engine.channels.revoke(f"#{found.id}", which)
+        except ServerRefused as error:
+            if error.code != "bad_invite":
+                raise
+            raise InvalidInput(f"No such invite is in force in {found.label}.") from error
         return (
             f"The invite lets nobody in any more; {_counted(len(left), 'invite')} left. Whoever has its link "
             "still knows the channel's secret, until it is renewed: mobium channel renew"
@@ -508,44 +524,62 @@ def _with_engine(run: Run, work: Callable[[Engine], Awaitable[T]]) -> T:
 
 
 @asynccontextmanager
+async def _news(engine: Engine) -> AsyncIterator[AsyncIterator[Event]]:
+    events = engine.events()
+    try:
+        yield events
+    finally:
+        await events.aclose()
+
+
+async def _patiently(
+    events: AsyncIterator[Event],
+    channel_id: str,
+    act: Callable[[], Awaitable[T]],
+    doubted: Callable[[MobiumError], bool],
+) -> T:
+    """Do something about a channel that is checked against what is known here.
+
+    What happened while nobody was connected comes in only now: a refusal that may be out of date is believed
+    once nothing more does.
+    """
+    end = asyncio.get_running_loop().time() + _NEWS
+    while True:
+        try:
+            return await act()
+        except (ServerRefused, InvalidInput) as error:
+            if not doubted(error) or not await _heard(events, channel_id, end):
+                raise
+
+
+async def _heard(events: AsyncIterator[Event], channel_id: str, end: float) -> bool:
+    """Whether the channel changes before `end`, a time of the loop."""
+    try:
+        async with asyncio.timeout_at(end):
+            async for event in events:
+                if isinstance(event, ChannelChanged) and event.channel == channel_id:
+                    return True
+    except TimeoutError:
+        pass
+    return False
+
+
+@asynccontextmanager
 async def _changing(
     run: Run, engine: Engine, channel: str
 ) -> AsyncIterator[tuple[Channel, Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]]]:
-    """A channel at its server, and what makes a change there.
-
-    The change is checked against what is known here first. What happened while nobody was connected comes
-    in only now, so a refusal is believed once nothing more does.
-    """
+    """A channel at its server, and what makes a change there."""
     found = await engine.channels.get(channel)
     await run.check_home(engine, found)
-    events = engine.events()
-    await run.connect(engine)
 
-    async def news() -> None:
-        async for event in events:
-            if isinstance(event, ChannelChanged) and event.channel == found.id:
-                return
+    def doubted(error: MobiumError) -> bool:
+        if isinstance(error, ServerRefused):
+            return error.code in _OF_OLD and (error.code != "forbidden" or found.role != "owner")
+        return isinstance(error, UnknownName)
 
-    async def change(act: Callable[[], Awaitable[None]]) -> None:
-        end = asyncio.get_running_loop().time() + _NEWS
-        while True:
-            try:
-                return await act()
-            except (ServerRefused, UnknownName) as error:
-                if isinstance(error, ServerRefused) and (
-                    error.code not in _OF_OLD or (error.code == "forbidden" and found.role == "owner")
-                ):
-                    raise
-                try:
-                    async with asyncio.timeout_at(end):
-                        await news()
-                except TimeoutError:
-                    raise error from None
-
-    try:
-        yield found, change
-    finally:
-        await events.aclose()
+    async with _news(engine) as events:
+        await run.connect(engine)
+        yield found, lambda act: _patiently(events, found.id, act, doubted)
 
 
 def _table(*titles: str) -> Table:

@@ -7,11 +7,14 @@ product.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from mobium_server.__main__ import main
 from mobium_server.delivery import Envelope, PostOffice
 from mobium_server.envelope import Asker
+from mobium_server.storage.base import HistoryPage, NewPost, Posted, Refused
+from mobium_server.storage.sqlite import SqliteStorage
 
 Wait = Callable[[PostOffice, Envelope, Asker], None]
 
@@ -47,10 +50,40 @@ def answers_and_never_commits() -> None:
     acknowledge_before_commit()
 
 
+def loses_posts() -> None:
+    """Every tenth message of a channel is acknowledged, shown to whoever is connected, and lost."""
+    post = SqliteStorage.post
+
+    def losing(storage: SqliteStorage, posts: Sequence[NewPost], now: int) -> list[Posted | Refused]:
+        results = post(storage, posts, now)
+        for new, result in zip(posts, results, strict=True):
+            if isinstance(result, Posted) and result.new and result.number % 10 == 0:
+                storage.connection.execute("DELETE FROM posts WHERE delivery = ?", (new.delivery,))
+        return results
+
+    setattr(SqliteStorage, "post", losing)  # noqa: B010
+
+
+def skips_history() -> None:
+    """A page of a channel's history lacks its second message."""
+    history = SqliteStorage.history
+
+    def skipping(storage: SqliteStorage, *arguments: Any) -> HistoryPage | Refused:
+        page = history(storage, *arguments)
+        if isinstance(page, Refused):
+            return page
+        posts = [line for line in page.lines if line.sender is not None]
+        return page._replace(lines=[line for line in page.lines if line not in posts[1:2]])
+
+    setattr(SqliteStorage, "history", skipping)  # noqa: B010
+
+
 PATCHES: dict[str, Callable[[], None]] = {
     "acknowledge_before_commit": acknowledge_before_commit,
     "answers_and_never_commits": answers_and_never_commits,
+    "loses_posts": loses_posts,
     "never_commits": never_commits,
+    "skips_history": skips_history,
 }
 
 if __name__ == "__main__":

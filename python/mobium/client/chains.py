@@ -93,7 +93,7 @@ def accept_distribution(tx: Tx, row: ChannelRow, peer: Peer, data: bytes, now_ms
         channels.note_claim(tx, row.id, peer.id, chain.roster_index, chain.roster_hash)
     else:
         roster = roster_of(tx, row)
-        if not _may_hand_out(roster, peer.ed, chain.roster_index):
+        if not _may_hand_out(row, roster, peer.ed, chain.roster_index):
             return None
         heard_head(tx, row, peer.id, chain.roster_index, chain.roster_hash, now_ms)
         if chain.roster_index <= roster.index and roster.heads[chain.roster_index] != chain.roster_hash:
@@ -112,18 +112,18 @@ def sift_early(tx: Tx, row: ChannelRow, roster: Roster) -> None:
     hand out any.
     """
     for peer_id, key_id, index in chains.every_receiver(tx, row.id):
-        if not _may_hand_out(roster, peers.by_id(tx, peer_id).ed, index):
+        if not _may_hand_out(row, roster, peers.by_id(tx, peer_id).ed, index):
             chains.drop_receiver(tx, row.id, peer_id, key_id)
 
 
-def _may_hand_out(roster: Roster, ed: bytes, index: int) -> bool:
-    """Whether somebody was a member at the index of a chain, and has not left since: what he sends under an
-    earlier one is refused.
+def _may_hand_out(row: ChannelRow, roster: Roster, ed: bytes, index: int) -> bool:
+    """Whether somebody was a member at the index of a chain, and has not left since where this profile reads:
+    what he wrote before he left may be still to come, and what he sends under it afterwards is refused.
     """
     if index <= roster.index and not roster.was_member(ed, index):
         return False
     departed = roster.departed(ed)
-    return departed is None or index >= departed
+    return departed is None or index >= departed or departed > row.cursor_index
 
 
 def own_chain(tx: Tx, me: bytes, row: ChannelRow, roster: Roster, now: int) -> SenderKey:

@@ -319,6 +319,28 @@ async def test_a_sender_key_that_was_asked_for_waits_for_a_session_alone(town: C
     await shows(carol, ["one", "two"])
 
 
+async def test_two_sender_keys_for_one_member_go_in_two_frames(town: ChannelWorld) -> None:
+    """The server takes no frame with a recipient twice, and gives it no answer."""
+    alice, bob = await town.gather("alice", "bob")
+    await said(alice, "one")
+    channel = await garden_of(alice)
+
+    def wait(tx: Tx) -> None:
+        peer = peers.by_key(tx, bytes.fromhex(bob.me))
+        assert peer is not None
+        for _ in range(2):
+            posts.add_handout(tx, channel, peer.id, b"whatever waits", inside(alice).now())
+
+    tap = town.tap("alice")
+    tap.sent.clear()
+    await tx(alice, wait)
+    online(alice).wake()
+    await calm(alice)
+    assert [len(frame.distributions) for frame in tap.all(Distribute)] == [1, 1]
+    await said(alice, "two")
+    await shows(bob, ["one", "two"])
+
+
 # ---------------------------------------------------------------- refusals, breaks, lost answers
 
 

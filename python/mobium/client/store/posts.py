@@ -132,12 +132,15 @@ def seal_handout(tx: Tx, row: int, delivery: bytes, payload: bytes) -> None:
 
 
 def open_handouts(tx: Tx, channel: int, now: int, limit: int) -> list[Handout]:
-    """The sender keys that wait to be encrypted, for members whom they may reach."""
+    """The sender keys that wait to be encrypted, for members whom they may reach; of several for one member
+    the oldest, since no frame holds two.
+    """
     rows = tx.all(
         f"SELECT {', '.join(f'handout.{name}' for name in _HANDOUT.split(', '))} FROM handout"  # noqa: S608
         " JOIN peer ON peer.id = handout.peer WHERE channel = ? AND payload IS NULL AND not_before <= ?"
-        " AND NOT blocked AND trust != 'changed' ORDER BY handout.id LIMIT ?",
-        channel, now, limit,
+        " AND NOT blocked AND trust != 'changed' AND handout.id IN (SELECT min(id) FROM handout"
+        " WHERE channel = ? AND payload IS NULL GROUP BY peer) ORDER BY handout.id LIMIT ?",
+        channel, now, channel, limit,
     )  # fmt: skip
     return [Handout(*row) for row in rows]
 

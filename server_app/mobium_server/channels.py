@@ -31,6 +31,7 @@ from mobium.protocol.roster import (
 )
 from mobium.signing import verify
 from mobium_server.board import Board
+from mobium_server.delivery import FULL_AFTER
 from mobium_server.envelope import Desk
 from mobium_server.limits import DAY, HOUR, Allowance
 from mobium_server.pages import Pages
@@ -41,6 +42,8 @@ __all__ = ["APPENDED", "Channels", "Place", "Proof", "Rows"]
 
 JOINS = 4  # an hour, of one channel by one identity: each join costs every member something
 CREATIONS = 20  # a day, by one identity
+CHANGES = 600  # an hour, in one channel by one identity: every statement stays for ever, with every member
+STATEMENTS = 50_000  # of one channel; after that one can only leave
 
 APPENDED = frozenset({Kind.REMOVE, Kind.ROLE, Kind.SECRET, Kind.NAMES, Kind.BAN, Kind.UNBAN})
 """The statements that have no request of their own."""
@@ -92,6 +95,7 @@ class Channels:
         self._wall = wall
         self._joins = Allowance(JOINS, HOUR, steady)
         self._creations = Allowance(CREATIONS, DAY, steady)
+        self._changes = Allowance(CHANGES, HOUR, steady)
         self.appended = 0
 
     # ------------------------------------------------------------ statements
@@ -208,6 +212,12 @@ class Channels:
             after = roster.append(statement.raw)
         except RosterError as error:
             return Denied(error.code)
+        if statement.kind is not Kind.LEAVE and statement.index >= STATEMENTS:
+            return Denied(ErrorCode.QUEUE_FULL, FULL_AFTER)
+        if statement.kind not in (Kind.JOIN, Kind.LEAVE):
+            wait = self._changes.take((statement.actor, roster.channel_id))
+            if wait:
+                return Denied(ErrorCode.RATE_LIMITED, wait)
         if joins:
             if roster.access is Access.PRIVATE and invite is None:
                 return Denied(ErrorCode.BAD_INVITE)

@@ -16,7 +16,7 @@ from tests.support.server import randomness, schedules
 from tests.support.storm import Storm, Weather, storm
 
 BLOCK = 20  # small storms of the same players; then they would be in too many channels
-LONGEST = 300  # seconds of one storm
+LONGEST = 900  # seconds of one storm
 
 BAD = Weather(channels=3, deeds=40, pause=0.5, burst=6, kills=4)
 
@@ -55,7 +55,7 @@ async def test_everybody_shows_what_was_written_while_he_was_in(
 @pytest.mark.long
 @pytest.mark.serial
 async def test_hundreds_of_small_storms(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    await _small_storms(seed, schedules(), monkeypatch)
+    await _small_storms(seed, max(200, schedules() * 2 // 5), monkeypatch)  # some seconds each
 
 
 @pytest.mark.long

@@ -467,6 +467,7 @@ async def test_anyone_reads_and_joins_an_open_channel(running: app.Server) -> No
 
 async def test_a_long_roster_comes_in_pages(running: app.Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rooms, "SLICE", 7)
+    monkeypatch.setattr(running.hub.channels._changes, "_most", 1_000)
     async with client(running.url) as anna, client(running.url) as ben:
         room = await begin(anna, Access.OPEN)
         other = await begin(anna, Access.OPEN)

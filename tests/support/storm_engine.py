@@ -259,6 +259,9 @@ class There:
                 self._tell(*rest)
 
 
+_KNOWN = (*_ERRORS.values(), ServerRefused)
+
+
 def _error(told: dict[str, Any]) -> MobiumError:
     if told["error"] == "ServerRefused":
         return ServerRefused(told["code"], told["text"], None)
@@ -273,7 +276,8 @@ async def _live(orders: dict[str, str], journal: Callable[..., None]) -> None:
         try:
             told["result"] = await perform(engine, order["method"], order["arguments"])
         except MobiumError as error:
-            told |= {"error": type(error).__name__, "text": str(error), "code": getattr(error, "code", "")}
+            name = next(each.__name__ for each in type(error).__mro__ if each in _KNOWN)
+            told |= {"error": name, "text": str(error), "code": getattr(error, "code", "")}
         writer.write(json.dumps(told).encode() + b"\n")
 
     async def listen(engine: Engine) -> None:

@@ -5,8 +5,10 @@ Not its concern: statements (`mobium.client.membership`), messages (`mobium.clie
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Final, Literal
 
@@ -34,6 +36,7 @@ __all__ = ["Channel", "Channels", "Invite", "Member", "RoleName"]
 
 RoleName = Literal["member", "admin", "owner"]
 _ROLES: Final[dict[RoleName, Role]] = {"member": Role.MEMBER, "admin": Role.ADMIN, "owner": Role.OWNER}
+_PATIENCE: Final = 10.0  # seconds for what was missed; then the newest that is known must do
 _NONCE: Final = 12
 _NOT_YET: Final = "The channel's secret has not reached you yet; try again a little later."
 
@@ -111,7 +114,7 @@ class Channels:
     async def create(self, name: str, private: bool = True, topic: str = "") -> Channel:
         """Make a channel. Raises InvalidInput, ServerRefused, NotConnected."""
         name, topic = check_names(name, topic)
-        online = self._connected()
+        online = await self._connected()
         return await self._shown(await online.membership.create(name, topic, private))
 
     async def join(self, link: str) -> Channel:
@@ -120,7 +123,7 @@ class Channels:
         Raises InvalidInput, ServerRefused with the reason, NotConnected, ProtocolError.
         """
         parsed = parse_join(link)
-        online = self._connected()
+        online = await self._connected()
         if parsed.server is not None and online.address.url != parsed.server:
             raise InvalidInput("This channel is on another server than the one you are connected to.")
         return await self._shown(await online.membership.join(parsed))
@@ -131,7 +134,7 @@ class Channels:
         """
         row = await self._core.store.run(labels.resolve, channel)
         if row.state == "broken":
-            await self._connected().membership.abandon(row)
+            await (await self._connected()).membership.abandon(row)
         else:
             await self._change(channel, Change(Kind.LEAVE, self._core.identity.public))
 
@@ -224,7 +227,7 @@ class Channels:
         _known_secret(row.secret)
         if not 0 <= uses <= 10_000 or not 0 <= ttl <= 2**40:
             raise InvalidInput("An invite is for 0 to 10,000 uses, and for a time of 0 seconds or more.")
-        answer = await self._connected(row).request(CreateInvite(row.key, uses, ttl))
+        answer = await (await self._connected(row)).request(CreateInvite(row.key, uses, ttl))
         if not isinstance(answer, WireInvite) or answer.channel_id != row.key:
             raise ProtocolError("The server answered a question about invites with something else.")
         return format_join(JoinLink(row.key, url, answer.id, row.secret, head))
@@ -234,7 +237,7 @@ class Channels:
         NotConnected.
         """
         row = await self._core.store.run(labels.resolve, channel)
-        return _shown_invites(await self._connected(row).request(ListInvites(row.key)))
+        return _shown_invites(await (await self._connected(row)).request(ListInvites(row.key)))
 
     async def revoke(self, channel: str, invite_id: str) -> builtins.list[Invite]:
         """End an invite, named by its id or its link; returns those that are left. Whoever has the secret of
@@ -242,13 +245,19 @@ class Channels:
         """
         row = await self._core.store.run(labels.resolve, channel)
         asked = RevokeInvite(row.key, _invite_id(invite_id))
-        return _shown_invites(await self._connected(row).request(asked))
+        return _shown_invites(await (await self._connected(row)).request(asked))
 
     # ------------------------------------------------------------ inside
 
-    def _connected(self, row: ChannelRow | None = None) -> Online:
-        """The connection, which is to the server of `row` if one is named."""
+    async def _connected(self, row: ChannelRow | None = None) -> Online:
+        """The connection, which is to the server of `row` if one is named, once what was missed before it is
+        known: a roster of yesterday says too little.
+        """
         online = self._online()
+        if online is not None and online.link.online:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    await online.sync.caught_up.wait()
         if online is None or not online.link.online:
             raise NotConnected("There is no connection to the server, and this needs one.")
         if row is not None and row.host != online.address.host:
@@ -257,7 +266,7 @@ class Channels:
 
     async def _change(self, channel: str, change: Change) -> None:
         row = await self._core.store.run(labels.resolve, channel)
-        await self._connected(row).membership.change(row, change)
+        await (await self._connected(row)).membership.change(row, change)
 
     async def _shown(self, channel: int) -> Channel:
         return await self._core.store.run(_by_id, self._core.identity.public, channel)

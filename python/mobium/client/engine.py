@@ -43,6 +43,7 @@ from mobium.errors import InvalidInput, MobiumError, StoreError
 
 __all__ = ["Engine", "ServerInfo"]
 
+_LONGEST_NAME: Final = 255  # bytes of what a sender key carries
 _RANK: Final[dict[str, int]] = {"queued": 0, "failed": 0, "expired": 0, "sent": 1, "delivered": 2, "read": 3}
 
 
@@ -421,6 +422,8 @@ class Engine:
         InvalidInput.
         """
         chosen = names.check_nickname(name) if name else ""
+        if len(chosen.encode()) > _LONGEST_NAME:
+            raise InvalidInput(f"A name for channels has at most {_LONGEST_NAME} bytes; this one has more.")
         await self._core.store.run(meta.put, "name", chosen)
 
     def events(self) -> EventStream:

@@ -88,7 +88,15 @@ class Online:
         self.receipts = Receipts(core, receipt_delay, self.outbox.wake)
         self.repair = Repair(core, self.link.request, self.outbox.wake, lambda: self.inbox.drained)
         self.upkeep = Upkeep(core, self.link.request, address.host)
-        self.sync = Sync(core, address.host, self.request, self._synced, self._hold_posts, self._adopt)
+        self.sync = Sync(
+            core,
+            address.host,
+            self.request,
+            self._synced,
+            self._hold_posts,
+            self._adopt,
+            lambda: self.inbox.drained,
+        )
         self.postbox = Postbox(
             core, address.host, self._pace, self.link.send, self.link.request, self.sync.fetch_rosters,
             self.sync.unseen,

@@ -49,6 +49,7 @@ _WITHHELD: Final = (
 _BEHIND: Final = (
     "There is word of a newer list of members than the server shows; nothing is sent before it was seen."
 )
+_PATIENCE: Final = 10.0  # seconds after a login that the mailbox may take before history is fetched
 _ROUNDS: Final = 20  # fetches of one channel in a row; a server that always names something newer is left
 _UNLISTED: Final = "The server does not list this channel any more."
 _LISTS: Final = 100  # pages of channels that are asked for; more than any member can have
@@ -62,6 +63,7 @@ class Sync:
 
     `changed()` is called when something may go out; `held(channel, yes)` when a roster stays behind, and when
     it does no more; `adopt(key)` for a channel that the server lists and that this profile has not entered.
+    `drained()` says whether the mailbox is empty.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Sync:
         changed: Callable[[], None],
         held: Callable[[int, bool], None],
         adopt: Callable[[bytes], Awaitable[None]],
+        drained: Callable[[], bool],
     ) -> None:
         self._core = core
         self._host = host
@@ -80,6 +83,9 @@ class Sync:
         self._tell_held = held
         self._waiting_for: set[int] = set()
         self._adopt = adopt
+        self._drained = drained
+        self._time = asyncio.get_running_loop().time
+        self._not_before = 0.0
         self._pushes: deque[Push] = deque()
         self._lost: set[bytes] = set()
         self._behind: set[int] = set()
@@ -91,16 +97,20 @@ class Sync:
         self._requests_in: float | None = None
         self.listed = asyncio.Event()
         """Whether every channel was looked at since the login."""
+        self.caught_up = asyncio.Event()
+        """Whether everything that was missed before the login was fetched."""
 
     def go_online(self) -> None:
         """There is a connection: ask how far every channel has come."""
         self._online = self._listing = True
+        self._not_before = self._time() + _PATIENCE
         self._wake.set()
 
     def go_offline(self) -> None:
         """The connection is gone, and with it what it was about to bring."""
         self._online = self._listing = False
         self.listed.clear()
+        self.caught_up.clear()
         self._unseen.clear()
         self._pushes.clear()
         self._lost.clear()
@@ -166,6 +176,24 @@ class Sync:
             self._unseen |= self._behind
             self.listed.set()
             self._changed()
+        # The keys of what was missed lie in the mailbox; a member who has left is asked for none any more.
+        wait = self._not_before - self._time()
+        if wait <= 0 or self._drained():
+            await self._fetch_all()
+        for waiting in list(self._waiting_for):
+            _, _, behind = await self._core.store.run(_newest, waiting)
+            if not behind:
+                self._waiting_for.discard(waiting)
+                self._tell_held(waiting, False)
+        self._requests_in = await self._core.store.run(
+            _ask_for_chains, self._core.now_ms(), self._core.entropy
+        )
+        if self._behind or self._rosters:
+            later = self._requests_in
+            self._requests_in = max(wait, 0.0) if later is None else min(later, max(wait, 0.0))
+        self._changed()
+
+    async def _fetch_all(self) -> None:
         rounds: Counter[int] = Counter()
         while self._behind or self._rosters or self._pushes:
             if self._behind:
@@ -178,15 +206,8 @@ class Sync:
                 if rounds[channel] <= _ROUNDS:
                     await self._fetch_roster(channel)
             await self._take_pushes()
-        for waiting in list(self._waiting_for):
-            _, _, behind = await self._core.store.run(_newest, waiting)
-            if not behind:
-                self._waiting_for.discard(waiting)
-                self._tell_held(waiting, False)
-        self._requests_in = await self._core.store.run(
-            _ask_for_chains, self._core.now_ms(), self._core.entropy
-        )
-        self._changed()
+        if self.listed.is_set() and not self._unseen:
+            self.caught_up.set()
 
     # ------------------------------------------------------------ pushes
 

@@ -42,7 +42,10 @@ __all__ = [
     "update_receiver",
 ]
 
-_MAX_CHAINS: Final = 5  # of one sender in one channel
+_MAX_REPLACED: Final = 5  # chains of one sender in one channel, of which a newer one was used
+# And in all: whoever was away may have all of them to use still. A new one is made when somebody leaves.
+_MAX_CHAINS: Final = 256
+_MAX_GAPS: Final = 2_000  # missing messages of one sender in one channel that are remembered
 _MAX_CLOSED: Final = 2_000  # ciphertexts kept in one channel
 _PATIENCE: Final = 10  # seconds that a chain may be on its way before its sender is asked for it
 _ASK_PAUSE: Final = 86_400  # seconds between two requests for one chain
@@ -155,12 +158,14 @@ def add_receiver(
         " VALUES (?, ?, ?, ?, ?, ?)",
         channel, peer, key_id, state, roster_index, now,
     )  # fmt: skip
-    tx.execute(
-        "DELETE FROM receiver_chain WHERE channel = ? AND peer = ? AND key_id IN (SELECT key_id FROM"
-        " receiver_chain WHERE channel = ? AND peer = ? ORDER BY made_at DESC, roster_index DESC"
-        " LIMIT -1 OFFSET ?)",
-        channel, peer, channel, peer, _MAX_CHAINS,
-    )  # fmt: skip
+    for which, most in (("AND replaced_at IS NOT NULL", _MAX_REPLACED), ("", _MAX_CHAINS)):
+        beyond = tx.all(
+            f"SELECT key_id FROM receiver_chain WHERE channel = ? AND peer = ? {which}"  # noqa: S608
+            " ORDER BY made_at DESC, roster_index DESC LIMIT -1 OFFSET ?",
+            channel, peer, most,
+        )  # fmt: skip
+        for (old,) in beyond:
+            drop_receiver(tx, channel, peer, old)
     return added == 1
 
 
@@ -181,10 +186,11 @@ def update_receiver(tx: Tx, channel: int, peer: int, key_id: int, state: bytes, 
         "UPDATE receiver_chain SET state = ? WHERE channel = ? AND peer = ? AND key_id = ?",
         state, channel, peer, key_id,
     )  # fmt: skip
+    # Several may have come in one second, and in the order of the rosters under which they were made.
     tx.execute(
         "UPDATE receiver_chain SET replaced_at = ? WHERE channel = ? AND peer = ? AND key_id != ?"
-        " AND replaced_at IS NULL AND made_at <= (SELECT made_at FROM receiver_chain"
-        " WHERE channel = ? AND peer = ? AND key_id = ?)",
+        " AND replaced_at IS NULL AND (made_at, roster_index) < (SELECT made_at, roster_index"
+        " FROM receiver_chain WHERE channel = ? AND peer = ? AND key_id = ?)",
         now, channel, peer, key_id, channel, peer, key_id,
     )  # fmt: skip
 
@@ -196,10 +202,12 @@ def every_receiver(tx: Tx, channel: int) -> list[tuple[int, int, int]]:
 
 
 def drop_receiver(tx: Tx, channel: int, peer: int, key_id: int) -> None:
-    """Delete another's chain."""
-    tx.execute(
-        "DELETE FROM receiver_chain WHERE channel = ? AND peer = ? AND key_id = ?", channel, peer, key_id
-    )
+    """Delete another's chain, and what was missing of it."""
+    for table in ("receiver_chain", "gap"):
+        tx.execute(
+            f"DELETE FROM {table} WHERE channel = ? AND peer = ? AND key_id = ?",  # noqa: S608
+            channel, peer, key_id,
+        )  # fmt: skip
 
 
 def drop_receivers(tx: Tx, channel: int, peer: int, before: int) -> None:
@@ -223,6 +231,11 @@ def note_gaps(
         "INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, ?, ?)",
         [(channel, peer, key_id, iteration, after, now) for iteration in missing],
     )
+    tx.execute(
+        "DELETE FROM gap WHERE (channel, peer, key_id, iteration) IN (SELECT channel, peer, key_id, iteration"
+        " FROM gap WHERE channel = ? AND peer = ? ORDER BY after DESC, iteration DESC LIMIT -1 OFFSET ?)",
+        channel, peer, _MAX_GAPS,
+    )  # fmt: skip
     tx.execute(
         "DELETE FROM gap WHERE channel = ? AND peer = ? AND key_id = ? AND iteration = ?",
         channel, peer, key_id, used,
@@ -310,11 +323,10 @@ def note_asked(tx: Tx, channel: int, peer: int, key_id: int, now: int) -> None:
 
 def forget(tx: Tx, now: int, life: int) -> None:
     """Delete the chains that were replaced `life` seconds ago, and what waits for one in vain for so long."""
-    tx.execute(
-        "DELETE FROM gap WHERE (channel, peer, key_id) IN"
-        " (SELECT channel, peer, key_id FROM receiver_chain WHERE replaced_at < ?)",
-        now - life,
-    )
     tx.execute("DELETE FROM receiver_chain WHERE replaced_at < ?", now - life)
+    tx.execute(
+        "DELETE FROM gap WHERE (channel, peer, key_id) NOT IN"
+        " (SELECT channel, peer, key_id FROM receiver_chain)"
+    )
     tx.execute("DELETE FROM closed WHERE at < ?", now - life)
     tx.execute("DELETE FROM asked WHERE at < ?", now - life)

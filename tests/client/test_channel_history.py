@@ -16,6 +16,7 @@ import pytest
 from mobium.client import Engine
 from mobium.errors import ServerRefused, StoreError
 from mobium.protocol.messages import ClientMessage, GetHistory, History, ServerMessage
+from mobium.signing import SigningKey
 from mobium_server import upkeep
 from mobium_server.limits import Rate
 from mobium_server.storage.memory import MemoryStorage
@@ -155,6 +156,25 @@ async def _many_entries(key: str, anna: Engine, cleo: Engine) -> list[str]:
     ]
     assert len(sent) == LONG + 1
     return [text for _, text in sorted(sent)]
+
+
+async def test_who_was_away_reads_those_who_came_meanwhile_through_every_departure(
+    town: ChannelWorld,
+) -> None:
+    """Their chains come before the roster that knows of them, and each departure makes another one."""
+    async with town.opened("ben") as ben:
+        anna = await town.engine("anna")
+        key = await enter(anna, ben)
+    cleo = await town.engine("cleo")
+    await cleo.join(await anna.invite("#garden"))
+    wanted = []
+    for number in range(20):
+        await anna.channels.ban(f"#{key}", SigningKey.generate().public)
+        await members_seen(f"#{key}", 3, anna, cleo)
+        wanted.append(f"{number}")
+        await said(cleo, wanted[-1], f"#{key}")
+    ben = await town.engine("ben")
+    await shows(ben, wanted, f"#{key}")
 
 
 # ---------------------------------------------------------------- rates

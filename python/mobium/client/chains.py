@@ -35,8 +35,9 @@ __all__ = [
 
 _LONGEST: Final = 1_000  # messages of one chain
 _LIFE: Final = 7 * 86_400  # seconds that one's own chain serves
-_EARLY: Final = 16  # chains of people of whom the roster does not know yet
-_EARLY_JOINING: Final = 1_000  # when it knows of nobody
+# Chains of people of whom the roster does not know yet. Whoever was away reads his mailbox first, and each
+# departure meanwhile has made another one of everybody.
+_EARLY: Final = 1_000
 _LONGEST_NAME: Final = 64  # code points of what a member calls itself
 
 
@@ -86,8 +87,7 @@ def accept_distribution(tx: Tx, row: ChannelRow, peer: Peer, data: bytes, now_ms
         chain = ReceiverKey.from_distribution(data, row.key, sender=peer.ed)
     except CryptoError:
         return None
-    early = _EARLY_JOINING if row.state == "joining" else _EARLY
-    if not channels.is_member(tx, row.id, peer.id) and chains.early(tx, row.id) >= early:
+    if not channels.is_member(tx, row.id, peer.id) and chains.early(tx, row.id) >= _EARLY:
         return None
     if row.state == "joining":
         channels.note_claim(tx, row.id, peer.id, chain.roster_index, chain.roster_hash)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mobium.client import chains as opening
 from mobium.client.store import chains
 from mobium.client.store.database import Tx
 from mobium.crypto.group import SenderKey
@@ -210,8 +211,9 @@ async def test_without_the_bound_a_server_makes_a_client_ask_for_ever(
         await scene.server.until(lambda: len(scene.server.sent_by(bob.key)) - before > 40, "all requests")
 
 
-async def test_strangers_sender_keys_are_bounded(folder: Path) -> None:
-    """A server's own identities hand out chains from beyond the roster: each is kept."""
+async def test_strangers_sender_keys_are_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server's own identities hand out chains from beyond the roster; 1,000 in a channel are kept."""
+    monkeypatch.setattr(opening, "_EARLY", 16)
     async with Scene(folder) as scene:
         room = await gather(scene, "alice", "bob")
         _, bob = room.people

@@ -136,7 +136,7 @@ def _first(tx: Tx, sender: Sender, row: ChannelRow, prepared: Prepared) -> Post 
             return post
         prepared.failed += 1
         posts.drop(tx, post.id)
-        chains.move_own(tx, row.id, None)
+        chains.drop_own(tx, row.id)
         messages.set_state(tx, post.message, "failed", ErrorCode.TOO_LARGE, sentence(ErrorCode.TOO_LARGE))
     return None
 
@@ -277,7 +277,8 @@ def _settle_post(tx: Tx, post: Post, answer: Accepted | Error, stale: set[int], 
         chains.move_own(tx, post.channel, None)
     elif code not in PASSING:
         posts.drop(tx, post.id)
-        chains.move_own(tx, post.channel, None)
+        # The server has the ciphertext all the same: nobody who comes later may get the key of its number.
+        chains.drop_own(tx, post.channel)
         messages.set_state(tx, post.message, "failed", code, explain(code))
     elif code == ErrorCode.QUEUE_FULL:
         messages.set_state(tx, post.message, "queued", code, explain(code))

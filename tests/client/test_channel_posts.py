@@ -674,3 +674,26 @@ async def test_waiting_knows_no_receipts_in_channels(town: ChannelWorld) -> None
         await alice.wait(waiting, "sent", 0.05)
     with pytest.raises(InvalidInput):
         await bob.message(sent)
+
+
+async def test_a_refused_text_gives_up_its_chain(town: ChannelWorld) -> None:
+    """The server may have kept the ciphertext: who comes later must not be handed the key of its number."""
+    alice, bob = await town.gather("alice", "bob")
+    tap = town.tap("alice")
+    await said(alice, "one")
+    await shows(bob, ["one"])
+
+    def refuse(message: ClientMessage) -> ClientMessage | None:
+        if not isinstance(message, ChannelPost):
+            return message
+        tap.say(Error("too_large", "", message.rid, message.id))
+        return None
+
+    tap.up = refuse
+    refused_text = await alice.send("#garden", "only for Bob")
+    with pytest.raises(ServerRefused):
+        await alice.wait(refused_text, "sent", 10)
+    tap.honest()
+    await said(alice, "two")
+    await shows(bob, ["one", "two"])
+    assert len(keys(tap)) == 2

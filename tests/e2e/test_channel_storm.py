@@ -18,7 +18,7 @@ from tests.support.storm import Storm, Weather, storm
 BLOCK = 20  # small storms of the same players; then they would be in too many channels
 LONGEST = 900  # seconds of one storm
 
-BAD = Weather(channels=3, deeds=40, pause=0.5, burst=6, kills=4)
+BAD = Weather(channels=3, deeds=20, pause=0.5, burst=6, kills=4)
 
 
 async def _blow(world: Storm, seed: int, number: int, weather: Weather) -> None:

@@ -135,10 +135,11 @@ class Here:
 
     async def call(self, method: str, *arguments: Any) -> Any:
         """Call a method."""
+        engine = self._engine
         try:
-            return await perform(self._engine, method, list(arguments))
+            return await perform(engine, method, list(arguments))
         except StoreError as error:
-            if self._dead:
+            if self._dead or engine is not self._engine or not self._ready.is_set():
                 raise Died from error
             raise
 

@@ -15,7 +15,7 @@ import pytest
 
 from mobium.client import Engine
 from mobium.errors import ServerRefused, StoreError
-from mobium.protocol.messages import ClientMessage, GetHistory, History, ServerMessage
+from mobium.protocol.messages import ClientMessage, Delivery, GetHistory, History, ServerMessage
 from mobium.signing import SigningKey
 from mobium_server import upkeep
 from mobium_server.limits import Rate
@@ -31,6 +31,7 @@ from tests.support.channel_world import (
     members_seen,
     said,
     shows,
+    state,
     texts,
 )
 from tests.support.channel_world import lines as shown_lines
@@ -175,6 +176,26 @@ async def test_who_was_away_reads_those_who_came_meanwhile_through_every_departu
         await said(cleo, wanted[-1], f"#{key}")
     ben = await town.engine("ben")
     await shows(ben, wanted, f"#{key}")
+
+
+@pytest.mark.parametrize("how", ["left", "removed"])
+async def test_who_has_gone_reads_what_was_written_before_though_the_key_comes_after(
+    town: ChannelWorld, how: str
+) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    tap = town.tap("ben")
+    tap.down = lambda message: None if isinstance(message, Delivery) and message.channel_id else message
+    await said(anna, "before")
+    await shows(ben, ["(closed)"])
+    if how == "left":
+        await ben.leave("#garden")
+    else:
+        await anna.remove("#garden", ben.me)
+    await state(ben, how)
+    tap.honest()
+    tap.cut()
+    await shows(ben, ["before"])
+    assert (await ben.channels.get("#garden")).state == how
 
 
 # ---------------------------------------------------------------- rates

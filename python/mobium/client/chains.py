@@ -95,7 +95,11 @@ def accept_distribution(tx: Tx, row: ChannelRow, peer: Peer, data: bytes, now_ms
         roster = roster_of(tx, row)
         if not _may_hand_out(row, roster, peer.ed, chain.roster_index):
             return None
-        heard_head(tx, row, peer.id, chain.roster_index, chain.roster_hash, now_ms)
+        if row.state in channels.GONE:
+            if chain.roster_index >= row.cursor_index:
+                return None  # it serves for what was written before this profile left
+        else:
+            heard_head(tx, row, peer.id, chain.roster_index, chain.roster_hash, now_ms)
         if chain.roster_index <= roster.index and roster.heads[chain.roster_index] != chain.roster_hash:
             return None
     if not chains.add_receiver(

@@ -44,11 +44,14 @@ def take(tx: Tx, setting: Setting, peer: Peer, received: About) -> None:
 def take_distribution(tx: Tx, setting: Setting, peer: Peer, key: bytes, received: Distribution) -> None:
     """Take a sender key that came for the channel `key` (32 bytes), and open what waited for it."""
     row = channels.by_key(tx, key)
-    if row is None or row.state not in ("joining", "member", "broken"):
+    if row is None:
         return
     key_id = opening.accept_distribution(tx, row, peer, received.data, setting.now_ms)
-    if key_id is not None and row.state != "joining":
-        open_waiting(tx, setting, channels.by_id(tx, row.id), peer, key_id)
+    if key_id is None or row.state == "joining":
+        return
+    open_waiting(tx, setting, channels.by_id(tx, row.id), peer, key_id)
+    if row.state in channels.GONE:
+        chains.drop_receiver(tx, row.id, peer.id, key_id)
 
 
 def _answer(tx: Tx, setting: Setting, row: ChannelRow, peer: Peer) -> None:

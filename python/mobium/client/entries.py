@@ -229,7 +229,7 @@ def _tell(tx: Tx, row: ChannelRow, peer: Peer, opened: Opened) -> None:
 def _cross(tx: Tx, setting: Setting, row: ChannelRow, peer: Peer, opened: Opened) -> ChannelRow:
     """Hold the roster that a message speaks of against ours."""
     received = opened.content
-    if not isinstance(received, ChannelText):
+    if row.state not in _IN or not isinstance(received, ChannelText):
         return row
     index, head = received.roster
     row = heard_head(tx, row, peer.id, index, head, setting.now_ms)

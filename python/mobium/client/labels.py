@@ -20,7 +20,6 @@ __all__ = ["is_channel", "label", "name_key", "resolve"]
 _HEX_ID: Final = re.compile(r"[0-9a-f]{64}")
 _MARKS: Final = re.compile("[~\u02dc\u2053\u223c\u223d\u301c\u3030\uff5e]")  # all look like "~"
 _SHORTEST: Final = 4  # digits of an id
-_GONE: Final = frozenset(("left", "removed", "banned"))
 
 
 def is_channel(name: object) -> bool:
@@ -63,7 +62,7 @@ def resolve(tx: Tx, name: str) -> ChannelRow:
     if not whole and text:
         whole = channels.by_name(tx, name_key(text))
     # One that was left does not stand in the way of one that was not.
-    meant = [row for row in whole if row.state not in _GONE] or whole
+    meant = [row for row in whole if row.state not in channels.GONE] or whole
     if not meant:
         raise InvalidInput(f"There is no channel {_shown(name)} in this profile.")
     if len(meant) > 1:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mobium.client.store.database import Tx
 
 __all__ = [
+    "GONE",
     "ChannelRow",
     "ChannelStatus",
     "add",
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 ChannelStatus = Literal["joining", "member", "left", "removed", "banned", "broken"]
+GONE: Final[frozenset[ChannelStatus]] = frozenset(("left", "removed", "banned"))
 
 _COLUMNS: Final = (
     "id, channel, host, private, state, reason, name, topic, secret, cursor, cursor_index, head,"

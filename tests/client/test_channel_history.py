@@ -14,8 +14,16 @@ from typing import Any
 import pytest
 
 from mobium.client import Engine
-from mobium.errors import ServerRefused, StoreError
-from mobium.protocol.messages import ClientMessage, Delivery, GetHistory, History, ServerMessage
+from mobium.errors import NotConnected, ServerRefused, StoreError
+from mobium.protocol.messages import (
+    Channels,
+    ClientMessage,
+    Delivery,
+    GetChannels,
+    GetHistory,
+    History,
+    ServerMessage,
+)
 from mobium.signing import SigningKey
 from mobium_server import upkeep
 from mobium_server.limits import Rate
@@ -196,6 +204,21 @@ async def test_who_has_gone_reads_what_was_written_before_though_the_key_comes_a
     tap.cut()
     await shows(ben, ["before"])
     assert (await ben.channels.get("#garden")).state == how
+
+
+async def test_a_change_does_not_wait_for_a_connection_that_has_ended(town: ChannelWorld) -> None:
+    anna, _ = await town.gather("anna", "ben")
+    tap = town.tap("anna")
+    tap.down = lambda message: None if isinstance(message, Channels) else message
+    tap.cut()
+    await tap.count(GetChannels, 2)
+    change = asyncio.create_task(anna.rename("#garden", "orchard"))
+    await asyncio.sleep(0.1)
+    assert not change.done(), "it waits for what was missed"
+    tap.refuses = True
+    tap.cut()
+    with pytest.raises(NotConnected):
+        await asyncio.wait_for(change, 3)
 
 
 # ---------------------------------------------------------------- rates

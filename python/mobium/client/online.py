@@ -206,7 +206,7 @@ class Online:
         self.inbox.reset()
         self.outbox.go_offline()
         self.postbox.go_offline()
-        self.sync.go_offline()
+        self.sync.go_offline(coming=state == "online")
         if state == "online":
             return  # told when the login's outcome is stored
         if not self._first.done() and (error is not None or state == "offline"):

@@ -98,7 +98,9 @@ class Sync:
         self.listed = asyncio.Event()
         """Whether every channel was looked at since the login."""
         self.caught_up = asyncio.Event()
-        """Whether everything that was missed before the login was fetched."""
+        """Whether everything that was missed before the login was fetched; or there is no connection, and
+        nobody need wait.
+        """
 
     def go_online(self) -> None:
         """There is a connection: ask how far every channel has come."""
@@ -106,11 +108,16 @@ class Sync:
         self._not_before = self._time() + _PATIENCE
         self._wake.set()
 
-    def go_offline(self) -> None:
-        """The connection is gone, and with it what it was about to bring."""
+    def go_offline(self, *, coming: bool = False) -> None:
+        """The connection is gone, and with it what it was about to bring. `coming`: another one is there, of
+        which `go_online` tells.
+        """
         self._online = self._listing = False
         self.listed.clear()
-        self.caught_up.clear()
+        if coming:
+            self.caught_up.clear()
+        else:
+            self.caught_up.set()
         self._unseen.clear()
         self._pushes.clear()
         self._lost.clear()

@@ -221,6 +221,22 @@ async def test_a_change_does_not_wait_for_a_connection_that_has_ended(town: Chan
         await asyncio.wait_for(change, 3)
 
 
+async def test_who_is_in_reads_what_another_wrote_before_he_left_though_the_key_comes_after(
+    town: ChannelWorld,
+) -> None:
+    anna, ben, _ = await town.gather("anna", "ben", "cleo")
+    tap = town.tap("ben")
+    tap.down = lambda message: None if isinstance(message, Delivery) and message.channel_id else message
+    await anna.set_role("#garden", ben.me, "owner")
+    await said(anna, "before")
+    await shows(ben, ["(closed)"])
+    await anna.leave("#garden")
+    await members_seen("#garden", 2, ben)
+    tap.honest()
+    tap.cut()
+    await shows(ben, ["before"])
+
+
 # ---------------------------------------------------------------- rates
 
 

@@ -7,7 +7,7 @@ Not its concern: where a message stands (`mobium.client.entries`) and when somet
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,7 @@ from mobium.protocol.roster import Roster
 from mobium.text import cleaned
 
 __all__ = [
+    "Kept",
     "NoChain",
     "Opened",
     "accept_distribution",
@@ -77,8 +78,17 @@ def open_message(tx: Tx, row: ChannelRow, peer: Peer, payload: bytes, now: int) 
     return Opened(key_id, iteration, range(chain.iteration, iteration), received)
 
 
-def accept_distribution(tx: Tx, row: ChannelRow, peer: Peer, data: bytes, now_ms: int) -> int | None:
-    """Keep the chain that a member hands out; returns its key id if it is a new one.
+class Kept(NamedTuple):
+    """A chain that was handed out. `spent`: nothing that is yet to come may be opened with it, since its
+    sender or this profile has left; but what waits for it was written before.
+    """
+
+    key_id: int
+    spent: bool
+
+
+def accept_distribution(tx: Tx, row: ChannelRow, peer: Peer, data: bytes, now_ms: int) -> Kept | None:
+    """Keep the chain that a member hands out, if it is a new one.
 
     What is no distribution of this channel, or of somebody who is no member as far as he himself can know, is
     passed over. While this profile comes in, the roster is not known yet: then `sift_early` looks later.
@@ -89,17 +99,18 @@ def accept_distribution(tx: Tx, row: ChannelRow, peer: Peer, data: bytes, now_ms
         return None
     if not channels.is_member(tx, row.id, peer.id) and chains.early(tx, row.id) >= _EARLY:
         return None
+    spent = row.state in channels.GONE
     if row.state == "joining":
         channels.note_claim(tx, row.id, peer.id, chain.roster_index, chain.roster_hash)
     else:
         roster = roster_of(tx, row)
-        if not _may_hand_out(row, roster, peer.ed, chain.roster_index):
+        if not _was_in(roster, peer.ed, chain.roster_index):
             return None
-        if row.state in channels.GONE:
-            if chain.roster_index >= row.cursor_index:
-                return None  # it serves for what was written before this profile left
-        else:
+        if not spent:
+            spent = _is_spent(row, roster, peer.ed, chain.roster_index)
             heard_head(tx, row, peer.id, chain.roster_index, chain.roster_hash, now_ms)
+        elif chain.roster_index >= row.cursor_index:
+            return None  # it was made after this profile left
         if chain.roster_index <= roster.index and roster.heads[chain.roster_index] != chain.roster_hash:
             return None
     if not chains.add_receiver(
@@ -108,7 +119,7 @@ def accept_distribution(tx: Tx, row: ChannelRow, peer: Peer, data: bytes, now_ms
         return None
     if name := cleaned(chain.nickname)[:_LONGEST_NAME]:
         channels.name_member(tx, row.id, peer.id, name)
-    return chain.key_id
+    return Kept(chain.key_id, spent)
 
 
 def sift_early(tx: Tx, row: ChannelRow, roster: Roster) -> None:
@@ -116,18 +127,22 @@ def sift_early(tx: Tx, row: ChannelRow, roster: Roster) -> None:
     hand out any.
     """
     for peer_id, key_id, index in chains.every_receiver(tx, row.id):
-        if not _may_hand_out(row, roster, peers.by_id(tx, peer_id).ed, index):
+        ed = peers.by_id(tx, peer_id).ed
+        if not _was_in(roster, ed, index) or _is_spent(row, roster, ed, index):
             chains.drop_receiver(tx, row.id, peer_id, key_id)
 
 
-def _may_hand_out(row: ChannelRow, roster: Roster, ed: bytes, index: int) -> bool:
-    """Whether somebody was a member at the index of a chain, and has not left since where this profile reads:
-    what he wrote before he left may be still to come, and what he sends under it afterwards is refused.
+def _was_in(roster: Roster, ed: bytes, index: int) -> bool:
+    """Whether somebody was a member at the index of a chain, as far as it is known here."""
+    return index > roster.index or roster.was_member(ed, index)
+
+
+def _is_spent(row: ChannelRow, roster: Roster, ed: bytes, index: int) -> bool:
+    """Whether somebody has left since the index of a chain, where this profile reads: what he sends under it
+    from there on is refused.
     """
-    if index <= roster.index and not roster.was_member(ed, index):
-        return False
     departed = roster.departed(ed)
-    return departed is None or index >= departed or departed > row.cursor_index
+    return departed is not None and index < departed <= row.cursor_index
 
 
 def own_chain(tx: Tx, me: bytes, row: ChannelRow, roster: Roster, now: int) -> SenderKey:

@@ -46,12 +46,12 @@ def take_distribution(tx: Tx, setting: Setting, peer: Peer, key: bytes, received
     row = channels.by_key(tx, key)
     if row is None:
         return
-    key_id = opening.accept_distribution(tx, row, peer, received.data, setting.now_ms)
-    if key_id is None or row.state == "joining":
+    kept = opening.accept_distribution(tx, row, peer, received.data, setting.now_ms)
+    if kept is None or row.state == "joining":
         return
-    open_waiting(tx, setting, channels.by_id(tx, row.id), peer, key_id)
-    if row.state in channels.GONE:
-        chains.drop_receiver(tx, row.id, peer.id, key_id)
+    open_waiting(tx, setting, channels.by_id(tx, row.id), peer, kept.key_id)
+    if kept.spent:
+        chains.drop_receiver(tx, row.id, peer.id, kept.key_id)
 
 
 def _answer(tx: Tx, setting: Setting, row: ChannelRow, peer: Peer) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mobium.client import ChannelChanged
 from mobium.client import chains as opening
 from mobium.client.store import chains
 from mobium.client.store.database import Tx
@@ -128,6 +129,59 @@ async def test_a_member_that_speaks_of_a_statement_that_is_none_holds_up_the_cha
             mallory, bob, room, SenderKey.create(room.id, mallory.key, END, bytes(32)).distribution()
         )
         await room.told(bob, "without Mallory", alice)
+
+
+@pytest.mark.parametrize("ends", ["a removal", "its own word"])
+async def test_a_member_that_lies_about_the_past_holds_up_the_channel_until_it_is_removed_or_takes_it_back(
+    ends: str, folder: Path
+) -> None:
+    """One who lies, or is shown a lie: he cannot break a channel for good."""
+    async with Scene(folder) as scene:
+        room = await gather(scene, "alice", "bob", "mallory")
+        alice, bob, mallory = room.people
+        await room.told(mallory, "hello", alice, bob)
+        for reader in (alice, bob):
+            await says_pairwise(mallory, reader, content.RosterHead(os.urandom(16), 0, room.id, 1, bytes(32)))
+        for reader in (alice, bob):
+            told = await reader.ear.next(ChannelChanged, lambda event: event.what == "disputed")
+            assert told.actor == mallory.key.hex()
+            assert (await room.at(reader)).reason == told.text
+            assert await count(reader, "evidence") == 1
+        waiting = await room.says(bob, "to those who are in", until=None)
+
+        async def explained() -> bool:
+            return "two different lists" in (await bob.engine.message(waiting)).reason
+
+        await until(explained)
+        if ends == "a removal":
+            await alice.engine.remove(room.name, mallory.key)
+            await room.caught_up(alice, bob)
+        else:
+            roster = room.roster
+            said = content.RosterHead(os.urandom(16), 0, room.id, roster.index, roster.head)
+            for reader in (alice, bob):
+                await says_pairwise(mallory, reader, said)
+        for reader in (alice, bob):
+            await reader.ear.next(ChannelChanged, lambda event: event.what == "agreed")
+            assert (await room.at(reader)).reason == ""
+        await reconnected(bob)  # else it waits out the pause between two questions
+        await bob.engine.wait(waiting, "sent", timeout=15)
+        await room.hear("to those who are in", alice)
+
+
+async def test_who_changes_his_word_again_and_again_is_told_of_a_few_times(folder: Path) -> None:
+    async with Scene(folder) as scene:
+        room = await gather(scene, "alice", "mallory")
+        alice, mallory = room.people
+        await room.told(mallory, "hello", alice)
+        roster = room.roster
+        for _ in range(30):
+            for head in (os.urandom(32), roster.head):
+                said = content.RosterHead(os.urandom(16), 0, room.id, roster.index, head)
+                await says_pairwise(mallory, alice, said)
+        await scene.server.drained(alice.key)
+        await room.told(alice, "none the less", mallory)
+        assert await count(alice, "evidence") == 16
 
 
 async def test_without_the_members_in_it_a_claim_of_one_who_left_has_no_end(

@@ -627,6 +627,9 @@ def test_no_two_members_are_called_the_same() -> None:
         ("renamed", "b\x1bc", "~a called this channel b␛c"),
         ("broken", "It does not add up.", "It does not add up."),
         ("mended", "", "The server shows everything again that it had hidden"),
+        ("disputed", "There are two different lists.", "There are two different lists."),
+        ("agreed", "", "Nobody speaks of another list of members any more"),
+        ("withheld", "The server leaves something out.", "The server leaves something out."),
         ("unheard of", "", "~a changed something that needs a newer version of mobium"),
     ],
 )

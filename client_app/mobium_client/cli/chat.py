@@ -114,7 +114,7 @@ async def _show_change(event: ChannelChanged, partner: Partner, view: _View) -> 
     if not isinstance(partner, InChannel) or event.channel != partner.channel.id:
         return
     said = await partner.change(event)
-    if event.what == "broken":
+    if event.what in {"broken", "disputed"}:
         view.remark(said, "bold red")
     else:
         view.notice(said, partner.title)

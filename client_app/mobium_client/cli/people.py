@@ -143,10 +143,12 @@ def change_of(what: str, text: str, actor: str, subject: str) -> str:
             said = f"{actor} set the topic: {text}" if text else f"{actor} took the topic away"
         case "secret":
             said = f"{actor} renewed the secret: invite links made before are worthless"
-        case "broken":
+        case "broken" | "disputed" | "withheld":
             said = text
         case "mended":
             said = "The server shows everything again that it had hidden"
+        case "agreed":
+            said = "Nobody speaks of another list of members any more"
         case _:
             said = f"{actor} changed something that needs a newer version of mobium"
     return one_line(said[:1].upper() + said[1:] if said.startswith("you ") else said)

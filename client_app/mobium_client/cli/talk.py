@@ -321,7 +321,7 @@ async def _tell(run: Run, engine: Engine, channels: _Channels, event: Event, sai
         case ChannelChanged():
             channel = await channels.get(event.channel)
             change = event.what if channel is None else await channel.change(event)
-            style = "bold red" if event.what == "broken" else "dim"
+            style = "bold red" if event.what in {"broken", "disputed"} else "dim"
             for line in notice_line(datetime.now(UTC), change, screen.width, style, channel=event.label):
                 screen.line(line)
         case MessageStateChanged(reason=reason) if reason:

@@ -21,7 +21,7 @@ from mobium.client.events import from_ms
 from mobium.client.join_links import JoinLink, format_join, parse_join
 from mobium.client.membership import Change
 from mobium.client.online import Online
-from mobium.client.rosters import roster_of
+from mobium.client.rosters import disputed, roster_of
 from mobium.client.store import channels, lines, meta, peers
 from mobium.client.store.channels import ChannelRow, ChannelStatus
 from mobium.client.store.database import Tx
@@ -282,7 +282,7 @@ def _channel(tx: Tx, me: bytes, row: ChannelRow) -> Channel:
         row.topic,
         row.private,
         row.state,
-        row.reason,
+        row.reason or (disputed(tx, row) if row.state == "member" else ""),
         None if role is None else _role_name(role),
         0 if roster is None else roster.size,
         lines.unread(tx, row.id, row.read_to),

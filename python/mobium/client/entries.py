@@ -232,7 +232,7 @@ def _cross(tx: Tx, setting: Setting, row: ChannelRow, peer: Peer, opened: Opened
     if row.state not in _IN or not isinstance(received, ChannelText):
         return row
     index, head = received.roster
-    row = heard_head(tx, row, peer.id, index, head, setting.now_ms)
+    heard_head(tx, row, peer.id, index, head, setting.now_ms)
     roster = roster_of(tx, row)
     behind = index < roster.last_departure <= row.cursor_index and row.state == "member"
     if behind and not _was_told(tx, row, peer, roster.last_departure):

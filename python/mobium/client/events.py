@@ -80,9 +80,10 @@ class ChannelChanged(msgspec.Struct, frozen=True):
 
     `what` is "created", "joined", "left", "removed", "banned", "unbanned", "role" (`text` is the new one),
     "renamed" or "topic" (`text` is the new one), "secret" (earlier invite links are worthless), "broken"
-    (`text` is a sentence about what does not add up; nothing is sent there), "mended", or "withheld" (`text`
-    is a sentence: the server leaves something out). `actor` did it, and `subject` is whom it concerns, both
-    in hex and empty where there is none.
+    (`text` is a sentence about what does not add up; nothing is sent there), "mended", "disputed" (`actor`
+    speaks of another list of members than this profile has, and `text` is a sentence; nothing is sent there),
+    "agreed" (nobody does any more), or "withheld" (`text` is a sentence: the server leaves something out).
+    `actor` did it, and `subject` is whom it concerns, both in hex and empty where there is none.
     """
 
     channel: str

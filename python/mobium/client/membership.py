@@ -19,7 +19,7 @@ from mobium.client.chains import sift_early
 from mobium.client.core import Core
 from mobium.client.entries import Setting, take_entries
 from mobium.client.join_links import JoinLink
-from mobium.client.rosters import adopt, compare_claims, extend, leave, roster_of
+from mobium.client.rosters import adopt, compare_claims, disputed, extend, leave, roster_of
 from mobium.client.store import channels
 from mobium.client.store.channels import ChannelRow
 from mobium.client.store.database import Tx
@@ -43,6 +43,7 @@ from mobium.protocol.messages import (
     ServerMessage,
 )
 from mobium.protocol.roster import (
+    LEAVES,
     ZEROS,
     Access,
     Kind,
@@ -269,6 +270,8 @@ class Membership:
         core = self._core
         row = channels.by_id(tx, channel)
         _check_state(row)
+        if change.kind not in LEAVES and (dispute := disputed(tx, row)):
+            raise InvalidInput(dispute)
         roster = roster_of(tx, row)
         secret = new_secret() if change.fresh_secret else row.secret
         data = change.data(row, roster, secret)
@@ -385,7 +388,7 @@ def _enter(
     if index == 0:
         row = channels.update(tx, channel, cursor_index=-1)
     sift_early(tx, row, roster)
-    row = compare_claims(tx, row, roster, setting.now_ms)
+    compare_claims(tx, row, roster, setting.now_ms)
     take_entries(tx, setting, row, [Entry(appended.number, statement=raws[index])])
 
 

@@ -7,7 +7,8 @@ the sequence of messages a statement stands (`mobium.client.entries`), and the n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from mobium.client.events import ChannelChanged
@@ -27,16 +28,30 @@ __all__ = [
     "adopt",
     "break_channel",
     "compare_claims",
+    "disputed",
     "extend",
     "heard_head",
     "mend",
     "roster_of",
     "take_secret",
+    "why_held",
 ]
 
 _FORK: Final = (
     "This channel has two different lists of members: somebody shows you another one than others see."
     " Nothing is sent there any more; compare with the other members, and leave the channel."
+)
+_DISPUTED: Final = (
+    "There are two different lists of members of this channel: {who} speaks of another one than yours, so one of"
+    " you is shown a false one, or it is a lie. Nothing is sent there until {who} speaks of yours, or is removed;"
+    " compare with the other members."
+)
+_AHEAD: Final = (
+    "{who} speaks of a newer list of members than the server shows; nothing is sent before it was seen, or {who}"
+    " was removed."
+)
+_BEHIND: Final = (
+    "There is word of a newer list of members than the server shows; nothing is sent before it was seen."
 )
 _BAD: Final = (
     "The server shows a change of this channel that nobody was allowed to make ({reason})."
@@ -114,7 +129,8 @@ def extend(
         roster = following
     if roster.index > row.server_index:
         row = channels.update(tx, row.id, server_index=roster.index)
-    return compare_claims(tx, row, roster, now_ms)
+    compare_claims(tx, row, roster, now_ms)
+    return row
 
 
 def _refuse(tx: Tx, row: ChannelRow, index: int, raw: bytes, error: RosterError, now_ms: int) -> ChannelRow:
@@ -159,30 +175,73 @@ def mend(tx: Tx, row: ChannelRow) -> ChannelRow:
     return row
 
 
-def heard_head(tx: Tx, row: ChannelRow, peer: int, index: int, head: bytes, now_ms: int) -> ChannelRow:
+def heard_head(tx: Tx, row: ChannelRow, peer: int, index: int, head: bytes, now_ms: int) -> None:
     """A member says, inside the encryption, what the roster's head at an index is.
 
-    Another one than ours is a fork; one beyond ours is compared once we are there, and nothing is sent
-    before.
+    Another one than ours is a fork, or a lie, which nothing but the member's word tells apart: nothing is sent
+    until the member speaks of ours, or is one no more. One beyond ours is compared once we are there, and
+    nothing is sent before either.
     """
     roster = roster_of(tx, row)
     if index > roster.index:
         channels.note_claim(tx, row.id, peer, index, head)
-        return row
-    if roster.heads[index] == head:
-        return row
-    return break_channel(tx, row, _FORK, now_ms, (index, roster.heads[index], head))
+    elif roster.heads[index] != head:
+        channels.note_claim(tx, row.id, peer, index, head)
+        _dispute(tx, row, peer, (index, roster.heads[index], head), now_ms)
+    else:  # a head speaks for all that led to it
+        with _settling(tx, row):
+            channels.drop_claim(tx, row.id, peer, index)
 
 
-def compare_claims(tx: Tx, row: ChannelRow, roster: Roster, now_ms: int) -> ChannelRow:
+def compare_claims(tx: Tx, row: ChannelRow, roster: Roster, now_ms: int) -> None:
     """Hold what members have said of the roster against it, as far as it goes."""
-    for index, head, _ in channels.claims(tx, row.id):
+    for index, head, peer in channels.claims(tx, row.id):
         if index > roster.index:
             break
-        if roster.heads[index] != head:
-            row = break_channel(tx, row, _FORK, now_ms, (index, roster.heads[index], head))
-    channels.drop_claims(tx, row.id, roster.index)
-    return row
+        if roster.heads[index] == head:
+            channels.drop_claim(tx, row.id, peer, index)
+        else:
+            _dispute(tx, row, peer, (index, roster.heads[index], head), now_ms)
+    channels.drop_strange_claims(tx, row.id, roster.index)
+
+
+def _dispute(tx: Tx, row: ChannelRow, peer: int, evidence: tuple[int, bytes, bytes], now_ms: int) -> None:
+    if channels.note_evidence(tx, row.id, *evidence, now_ms // 1000):
+        author = peers.by_id(tx, peer).ed.hex()
+        text = _DISPUTED.format(who=_called(tx, peer))
+        tx.emit(ChannelChanged(row.hex, label(tx, row), "disputed", actor=author, text=text))
+
+
+@contextmanager
+def _settling(tx: Tx, row: ChannelRow) -> Iterator[None]:
+    """Tell if what is done ends the last dispute over a channel."""
+    before = disputed(tx, row)
+    yield
+    if before and not disputed(tx, row):
+        tx.emit(ChannelChanged(row.hex, label(tx, row), "agreed"))
+
+
+def disputed(tx: Tx, row: ChannelRow) -> str:
+    """A sentence naming a member who speaks of another list of members; empty if there is none."""
+    roster = tx.rosters.of(tx, row.id)
+    for index, head, peer in channels.claims(tx, row.id):
+        if roster is not None and index <= roster.index and roster.heads[index] != head:
+            return _DISPUTED.format(who=_called(tx, peer))
+    return ""
+
+
+def why_held(tx: Tx, row: ChannelRow) -> tuple[str, str]:
+    """Why nothing may be sent to a channel before more is known: a code and a sentence."""
+    if text := disputed(tx, row):
+        return "roster_disputed", text
+    for _, _, peer in channels.claims(tx, row.id):
+        return "roster_behind", _AHEAD.format(who=_called(tx, peer))
+    return "roster_behind", _BEHIND
+
+
+def _called(tx: Tx, peer: int) -> str:
+    found = peers.by_id(tx, peer)
+    return found.nickname or found.ed.hex()[:16]
 
 
 # ---------------------------------------------------------------- what a statement changes
@@ -212,8 +271,9 @@ def _take(
 def _depart(tx: Tx, row: ChannelRow, ed: bytes) -> None:
     peer = peers.by_key(tx, ed)
     if peer is not None:
-        channels.remove_member(tx, row.id, peer.id)
-        tx.execute("DELETE FROM claim WHERE channel = ? AND peer = ?", row.id, peer.id)
+        with _settling(tx, row):
+            channels.remove_member(tx, row.id, peer.id)
+            channels.drop_claim(tx, row.id, peer.id)
 
 
 def leave(tx: Tx, row: ChannelRow, kind: Kind) -> ChannelRow:

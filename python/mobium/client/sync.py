@@ -16,7 +16,7 @@ from mobium.client.core import Core
 from mobium.client.entries import Setting, take_entries
 from mobium.client.events import ChannelChanged
 from mobium.client.labels import label
-from mobium.client.rosters import extend, mend, rolled_back, roster_of
+from mobium.client.rosters import extend, mend, rolled_back, roster_of, why_held
 from mobium.client.store import chains, channels, lines, messages, outgoing
 from mobium.client.store.channels import ChannelRow
 from mobium.client.store.database import Tx
@@ -45,9 +45,6 @@ _BATCH: Final = 64  # pushes in one transaction
 _RETRY: Final = 5.0  # seconds until a fetch that failed is tried again
 _WITHHELD: Final = (
     "The server leaves something out of this channel's history, so what follows on it cannot be shown."
-)
-_BEHIND: Final = (
-    "There is word of a newer list of members than the server shows; nothing is sent before it was seen."
 )
 _PATIENCE: Final = 10.0  # seconds after a login that the mailbox may take before history is fetched
 _ROUNDS: Final = 20  # fetches of one channel in a row; a server that always names something newer is left
@@ -477,8 +474,9 @@ def _take_roster(tx: Tx, setting: Setting, channel: int, page: RosterPage) -> bo
     row = extend(tx, setting.identity, row, page.start, page.statements, setting.now_ms, setting.entropy)
     behind = _is_behind(tx, row)
     if behind and not page.statements:
+        why = why_held(tx, row)
         for message in lines.own_queued(tx, row.id):
-            messages.set_state(tx, message, "queued", "roster_behind", _BEHIND)
+            messages.set_state(tx, message, "queued", *why)
     return not behind
 
 

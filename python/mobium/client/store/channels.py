@@ -23,8 +23,9 @@ __all__ = [
     "by_key",
     "by_name",
     "claims",
-    "drop_claims",
+    "drop_claim",
     "drop_secret",
+    "drop_strange_claims",
     "every",
     "is_fellow",
     "is_member",
@@ -54,6 +55,7 @@ _CHANGEABLE: Final = frozenset(
     )
 )  # fmt: skip
 _MAX_EVIDENCE: Final = 16
+_EVERY_INDEX: Final = 1 << 32
 _MAX_SPARE: Final = 8  # secrets of others for a key that is not in force; a hostile member may invent some
 
 
@@ -236,18 +238,36 @@ def claims(tx: Tx, channel: int) -> list[tuple[int, bytes, int]]:
     return [(row[0], row[1], row[2]) for row in rows]
 
 
-def drop_claims(tx: Tx, channel: int, upto: int) -> None:
-    """The claims up to an index were compared."""
-    tx.execute("DELETE FROM claim WHERE channel = ? AND idx <= ?", channel, upto)
-
-
-def note_evidence(tx: Tx, channel: int, index: int, mine: bytes, other: bytes, now: int) -> None:
-    """Keep two statements, or heads, of one index; the first few, since who lies can do so without end."""
+def drop_claim(tx: Tx, channel: int, peer: int, upto: int | None = None) -> None:
+    """What a member has said, up to an index if one is given, is as it is here; or it counts no more."""
     tx.execute(
+        "DELETE FROM claim WHERE channel = ? AND peer = ? AND idx <= ?",
+        channel, peer, _EVERY_INDEX if upto is None else upto,
+    )  # fmt: skip
+
+
+def drop_strange_claims(tx: Tx, channel: int, upto: int) -> None:
+    """Forget what those have said, up to an index, who are no members there."""
+    tx.execute(
+        "DELETE FROM claim WHERE channel = ? AND idx <= ?"
+        " AND peer NOT IN (SELECT peer FROM member WHERE channel = ?)",
+        channel, upto, channel,
+    )  # fmt: skip
+
+
+def note_evidence(tx: Tx, channel: int, index: int, mine: bytes, other: bytes, now: int) -> bool:
+    """Keep two statements, or heads, of one index, and return whether they are new; the first few, since who
+    lies can do so without end.
+    """
+    known = "SELECT 1 FROM evidence WHERE channel = ? AND idx = ? AND other = ?"
+    if tx.one(known, channel, index, other) is not None:
+        return False
+    added = tx.execute(
         "INSERT INTO evidence SELECT ?, ?, ?, ?, ? WHERE"
         " (SELECT count(*) FROM evidence WHERE channel = ?) < ?",
         channel, index, mine, other, now, channel, _MAX_EVIDENCE,
     )  # fmt: skip
+    return bool(added)
 
 
 def note_forgotten(tx: Tx, key: bytes) -> None:

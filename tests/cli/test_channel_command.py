@@ -258,6 +258,33 @@ def test_changes_are_told_in_sentences(garden: tuple[Desk, Desk, Desk]) -> None:
     assert f"-- {owner} removed you" in said(carl, "#orchard")
 
 
+def test_what_waits_goes_out_with_any_command(garden: tuple[Desk, Desk, Desk]) -> None:
+    """A text that was queued without a connection, and the new secret that a removal brings along."""
+    anna, bob, carl = garden
+    inside(anna, lambda engine: engine.send("#garden", "written on a train"), connect=False)
+    anna.run("channel", "remove", "garden", key_of(carl))
+    anna.run("channel", "rename", "garden", "orchard")
+
+    async def comes(engine: Engine) -> tuple[str, list[str | None]]:
+        await engine.settled(10)
+        [channel] = await engine.channels.list()
+        return channel.name, [each.text for each in await engine.history("#orchard") if each.kind == "text"]
+
+    assert inside(bob, comes) == ("orchard", ["written on a train"])
+
+
+def test_a_former_member_keeps_the_name_he_gave_himself(garden: tuple[Desk, Desk, Desk]) -> None:
+    anna, bob, carl = garden
+    carl.run("profile", "name", "Carl")
+    carl.run("send", "#garden", "good bye")
+    carl.run("channel", "leave", "garden")
+    anna.run("channel", "topic", "garden", "peas")
+    bob.run("send", "#garden", "oh")
+    for desk in (anna, bob):
+        assert "~Carl  good bye" in said(desk, "#garden")
+        assert "-- ~Carl left" in said(desk, "#garden")
+
+
 def test_invites(garden: tuple[Desk, Desk, Desk], person: Callable[..., Desk]) -> None:
     anna, bob, _ = garden
     first, second = link_into(anna), link_into(anna, "--uses", "0", "--for", "ever")

@@ -28,6 +28,12 @@ def test_what_was_written_is_read(link: JoinLink) -> None:
     assert parse_join(f"  {text}\n") == link
 
 
+def test_a_link_whose_end_was_cut_off() -> None:
+    """A shell takes what follows an unquoted # for a comment."""
+    with pytest.raises(InvalidInput, match="end of this link is missing"):
+        parse_join(format_join(PRIVATE).partition("#")[0])
+
+
 def test_case_of_the_scheme_and_of_ids_does_not_matter() -> None:
     text = format_join(PRIVATE)
     head, _, secret = text.partition("#")

@@ -7,10 +7,9 @@ messages in channels (`talk`, `chat`, `records`), what people are called (`peopl
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -19,11 +18,11 @@ from typing import TypeVar
 from rich.table import Table
 from rich.text import Text
 
-from mobium.client import Channel, ChannelChanged, Engine, Event, Invite, Member
+from mobium.client import Channel, Engine, Invite, Member
 from mobium.client.join_links import parse_join
 from mobium.client.links import check_server, qr_code
-from mobium.errors import InvalidInput, MobiumError, ServerRefused
-from mobium_client.cli.people import OPEN, People, UnknownName, in_channel, names_of
+from mobium.errors import InvalidInput, NotConnected, ServerRefused
+from mobium_client.cli.people import OPEN, People, in_channel, names_of
 from mobium_client.cli.session import Run, run_async
 from mobium_client.plain import one_line, shorten
 
@@ -56,8 +55,8 @@ _UNITS = {"m": 60, "h": 3_600, "d": _DAY, "w": 7 * _DAY}
 _DURATION = re.compile(r"(\d{1,6})\s*([mhdw])")
 _FOR_EVER = {"ever", "forever", "0"}
 _TTL = 7 * _DAY
-_NEWS = 2.0  # seconds in which what happened while nobody was connected comes in
-_OF_OLD = {"not_a_member", "forbidden", "banned", "bad_statement"}  # refused by what is known here
+_NEWS = 10.0  # seconds for what happened while nobody was connected
+_PATIENCE = 60.0  # and for what is to go out
 _TRUST = {"verified": "green", "changed": "bold red", "unverified": ""}
 _ROLE_STYLE = {"owner": "bold", "admin": "bold", "member": ""}
 
@@ -94,21 +93,10 @@ def create(run: Run, name: str, topic_: str, *, is_open: bool) -> None:
 def join(run: Run, link: str) -> None:
     """Come into the channel of a link and print what it is called."""
     parsed = parse_join(link)
-    if parsed.invite is not None and parsed.secret is None:
-        raise InvalidInput("The end of this link is missing, from the # on: copy the whole of it, in quotes.")
 
     async def work(engine: Engine) -> tuple[Channel, str]:
-        there = await _at_home(run, engine, parsed.server)
-        channel_id = parsed.channel_id.hex()
-        inside = [one.id for one in await engine.channels.list() if one.state in {"member", "broken"}]
-
-        def doubted(_: MobiumError) -> bool:  # one was in, and there may be news of a removal
-            return channel_id in inside
-
-        async with _news(engine) as events:
-            await there.connect(engine)
-            joined = await _patiently(events, channel_id, lambda: engine.join(link), doubted)
-        return joined, await engine.name()
+        await _connect(await _at_home(run, engine, parsed.server), engine)
+        return await engine.join(link), await engine.name()
 
     channel, own_name = _with_engine(run, work)
     count = _counted(channel.members, "member")
@@ -145,11 +133,9 @@ def leave(run: Run, channel: str) -> None:
     """Leave a channel."""
 
     async def work(engine: Engine) -> str:
-        async with _changing(run, engine, channel) as (found, change):
-            await change(lambda: engine.leave(f"#{found.id}"))
-            return (
-                f"You have left {found.label}. Its history stays until: mobium channel forget '{found.label}'"
-            )
+        found = await _to_change(run, engine, channel)
+        await engine.leave(f"#{found.id}")
+        return f"You have left {found.label}. Its history stays until: mobium channel forget '{found.label}'"
 
     run.screen.remark(_with_engine(run, work))
 
@@ -170,14 +156,19 @@ def forget(run: Run, channel: str) -> None:
 
 def list_all(run: Run, as_json: bool) -> None:
     """Print every channel of the profile."""
-    found = _with_engine(run, lambda engine: engine.channels.list())
+
+    async def work(engine: Engine) -> tuple[list[Channel], bool]:
+        return await engine.channels.list(), await engine.server() is None
+
+    found, is_new = _with_engine(run, work)
     screen = run.screen
     if as_json:
         for channel in found:
             screen.json(_channel_fields(channel))
         return
     if not found:
-        screen.remark("There are no channels yet; make one with: mobium channel create NAME")
+        back = "; those of a recovered profile come back with its first connection" if is_new else ""
+        screen.remark(f"There are no channels yet; make one with: mobium channel create NAME{back}")
         return
     if not screen.is_terminal:
         for channel in found:
@@ -205,8 +196,8 @@ def list_all(run: Run, as_json: bool) -> None:
         )
     screen.show(table)
     for channel in found:
-        if channel.state == "broken":
-            screen.remark(f"{channel.label}: {channel.reason}", style="bold red")
+        if channel.reason and channel.state in {"member", "broken"}:
+            screen.remark(f"{one_line(channel.label)}: {one_line(channel.reason)}", style="bold red")
 
 
 def members(run: Run, channel: str, as_json: bool) -> None:
@@ -380,9 +371,9 @@ def renew(run: Run, channel: str) -> None:
 
     async def work(engine: Engine) -> str:
         await _private(engine, channel)
-        async with _changing(run, engine, channel) as (found, change):
-            await change(lambda: engine.channels.renew(f"#{found.id}"))
-            return f"{found.label} has a new secret: every invite link made before is worthless."
+        found = await _to_change(run, engine, channel)
+        await engine.channels.renew(f"#{found.id}")
+        return f"{found.label} has a new secret: every invite link made before is worthless."
 
     run.screen.remark(_with_engine(run, work))
 
@@ -454,21 +445,14 @@ def _to_member(
     said: str,
 ) -> None:
     async def work(engine: Engine) -> str:
-        async with _changing(run, engine, channel) as (found, change):
-            where = f"#{found.id}"
-            people, _ = await in_channel(engine, found)
-
-            key = ""
-
-            async def once() -> None:
-                nonlocal key
-                key = await people.key(peer, await engine.channels.banned(where))
-                await act(engine, where, key)
-
-            await change(once)
-            named = await people.name(await _key_of(engine, key))
-            links = " Invite links made before are worthless." if found.private else ""
-            return said.format(name=one_line(named), label=one_line(found.label), links=links)
+        found = await _to_change(run, engine, channel)
+        where = f"#{found.id}"
+        people, _ = await in_channel(engine, found)
+        key = await people.key(peer, await engine.channels.banned(where))
+        await act(engine, where, key)
+        named = await people.name(await _key_of(engine, key))
+        links = " Invite links made before are worthless." if found.private else ""
+        return said.format(name=one_line(named), label=one_line(found.label), links=links)
 
     run.screen.remark(_with_engine(run, work))
 
@@ -484,10 +468,10 @@ def rename(run: Run, channel: str, name: str) -> None:
     """Give a channel another name."""
 
     async def work(engine: Engine) -> str:
-        async with _changing(run, engine, channel) as (found, change):
-            where = f"#{found.id}"
-            await change(lambda: engine.rename(where, name.removeprefix("#")))
-            return f"{found.label} is called {(await engine.channels.get(where)).label} now."
+        found = await _to_change(run, engine, channel)
+        where = f"#{found.id}"
+        await engine.rename(where, name.removeprefix("#"))
+        return f"{found.label} is called {(await engine.channels.get(where)).label} now."
 
     run.screen.remark(_with_engine(run, work))
 
@@ -498,10 +482,10 @@ def topic(run: Run, channel: str, text: str | None) -> None:
     async def work(engine: Engine) -> Channel:
         if text is None:
             return await engine.channels.get(channel)
-        async with _changing(run, engine, channel) as (found, change):
-            where = f"#{found.id}"
-            await change(lambda: engine.channels.set_topic(where, text))
-            return await engine.channels.get(where)
+        found = await _to_change(run, engine, channel)
+        where = f"#{found.id}"
+        await engine.channels.set_topic(where, text)
+        return await engine.channels.get(where)
 
     found = _with_engine(run, work)
     if text is not None:
@@ -518,68 +502,36 @@ def topic(run: Run, channel: str, text: str | None) -> None:
 def _with_engine(run: Run, work: Callable[[Engine], Awaitable[T]]) -> T:
     async def opened() -> T:
         async with run.engine() as engine:
-            return await work(engine)
+            done = await work(engine)
+            if engine.connection != "offline":
+                await _send_the_rest(run, engine)
+            return done
 
     return run_async(opened())
 
 
-@asynccontextmanager
-async def _news(engine: Engine) -> AsyncIterator[AsyncIterator[Event]]:
-    events = engine.events()
+async def _send_the_rest(run: Run, engine: Engine) -> None:
+    """What was done may bring more along, such as a new secret for every member."""
     try:
-        yield events
-    finally:
-        await events.aclose()
+        await engine.settled(_PATIENCE)
+    except (TimeoutError, NotConnected):
+        run.screen.remark(
+            "Something still waits to be sent, and goes out while mobium is connected next: mobium listen"
+        )
 
 
-async def _patiently(
-    events: AsyncIterator[Event],
-    channel_id: str,
-    act: Callable[[], Awaitable[T]],
-    doubted: Callable[[MobiumError], bool],
-) -> T:
-    """Do something about a channel that is checked against what is known here.
-
-    What happened while nobody was connected comes in only now: a refusal that may be out of date is believed
-    once nothing more does.
-    """
-    end = asyncio.get_running_loop().time() + _NEWS
-    while True:
-        try:
-            return await act()
-        except (ServerRefused, InvalidInput) as error:
-            if not doubted(error) or not await _heard(events, channel_id, end):
-                raise
-
-
-async def _heard(events: AsyncIterator[Event], channel_id: str, end: float) -> bool:
-    """Whether the channel changes before `end`, a time of the loop."""
-    try:
-        async with asyncio.timeout_at(end):
-            async for event in events:
-                if isinstance(event, ChannelChanged) and event.channel == channel_id:
-                    return True
-    except TimeoutError:
-        pass
-    return False
-
-
-@asynccontextmanager
-async def _changing(
-    run: Run, engine: Engine, channel: str
-) -> AsyncIterator[tuple[Channel, Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]]]:
-    """A channel at its server, and what makes a change there."""
+async def _to_change(run: Run, engine: Engine, channel: str) -> Channel:
+    """A channel at its server, once what was missed is known: names and roles are those of now."""
     found = await engine.channels.get(channel)
     await run.check_home(engine, found)
+    await _connect(run, engine)
+    return await engine.channels.get(f"#{found.id}")
 
-    def doubted(error: MobiumError) -> bool:
-        if isinstance(error, ServerRefused):
-            return error.code in _OF_OLD and (error.code != "forbidden" or found.role != "owner")
-        return isinstance(error, UnknownName)
 
-    async with _news(engine) as events:
-        await run.connect(engine)
-        yield found, lambda act: _patiently(events, found.id, act, doubted)
+async def _connect(run: Run, engine: Engine) -> None:
+    await run.connect(engine)
+    with suppress(TimeoutError):
+        await engine.settled(_NEWS)
 
 
 def _table(*titles: str) -> Table:

@@ -17,7 +17,7 @@ from mobium.client.names import nickname_key
 from mobium.errors import InvalidInput
 from mobium_client.plain import one_line
 
-__all__ = ["OPEN", "People", "UnknownName", "change_of", "in_channel", "shown_name"]
+__all__ = ["OPEN", "People", "change_of", "in_channel", "shown_name"]
 
 OPEN = (
     "An open channel keeps no secret from the server: its operator reads its name and topic, and can join "
@@ -30,10 +30,6 @@ _LONGEST_NAME = 14  # characters of a name with such digits behind it, so that a
 _AGAIN = 1.0  # seconds until the names of a large channel are read anew
 _ROLES = {"admin": "an admin", "owner": "the owner", "member": "a member again"}
 _HEX = re.compile(r"[0-9a-f]+")
-
-
-class UnknownName(InvalidInput):
-    """Nobody is called so, as far as is known here."""
 
 
 class People:
@@ -66,8 +62,18 @@ class People:
         if unknown and (not self._read or time.monotonic() - self._read > _AGAIN):
             await self.refresh()
         if key not in self._names:  # a former member
-            self._names[key] = shown_name(await _nickname(self._engine, key), "", key)
+            own = await self._own_names()
+            alike = [name for name in own.values() if nickname_key(name) == nickname_key(own.get(key, ""))]
+            self._names[key] = shown_name(
+                await _nickname(self._engine, key), own.get(key, ""), key, told_apart=len(alike) > 1
+            )
         return self._names[key]
+
+    async def _own_names(self) -> dict[str, str]:
+        try:
+            return await self._engine.channels.names(self._channel)
+        except InvalidInput:  # it was forgotten
+            return {}
 
     async def key(self, text: str, among: Iterable[str] = ()) -> str:
         """Whom somebody means: a contact, a key or link, a name or the digits that are shown here, also of
@@ -83,8 +89,8 @@ class People:
             if len(found) == 1:
                 return found[0]
             if found:
-                raise UnknownName(f"“{one_line(wanted)[:40]}” fits several members; write more of the key.")
-            raise UnknownName(f"Nobody in this channel is called “{one_line(wanted)[:40]}”.")
+                raise InvalidInput(f"“{one_line(wanted)[:40]}” fits several members; write more of the key.")
+            raise InvalidInput(f"Nobody in this channel is called “{one_line(wanted)[:40]}”.")
         return wanted
 
 

@@ -105,6 +105,12 @@ class Channels:
         """Who is in a channel, in the order of joining. Raises InvalidInput."""
         return await self._core.store.run(_members, self._core.identity.public, channel)
 
+    async def names(self, channel: str) -> dict[str, str]:
+        """How everybody calls itself who is or was in a channel and has said so, by key (hex); nobody checks
+        that. Raises InvalidInput.
+        """
+        return await self._core.store.run(_names, channel)
+
     async def banned(self, channel: str) -> builtins.list[str]:
         """Who may not join a channel, in hex. Raises InvalidInput."""
         return await self._core.store.run(_banned, channel)
@@ -319,6 +325,12 @@ def _members(tx: Tx, me: bytes, channel: str) -> list[Member]:
         name = meta.get(tx, "name", "") if ed == me else names.get(ed, "")
         found.append(Member(ed.hex(), nickname, name, _role_name(role), trust, ed == me))
     return found
+
+
+def _names(tx: Tx, channel: str) -> dict[str, str]:
+    row = labels.resolve(tx, channel)
+    known = channels.absent_names(tx, row.id) | channels.member_names(tx, row.id)
+    return {ed.hex(): name for ed, name in known.items() if name}
 
 
 def _banned(tx: Tx, channel: str) -> list[str]:

@@ -39,7 +39,7 @@ from mobium.client.store.messages import Conversation, Message
 from mobium.client.transport import Connector, dial
 from mobium.crypto import vault
 from mobium.crypto.identity import Identity
-from mobium.errors import InvalidInput, MobiumError, StoreError
+from mobium.errors import InvalidInput, MobiumError, NotConnected, StoreError
 
 __all__ = ["Engine", "ServerInfo"]
 
@@ -255,6 +255,19 @@ class Engine:
         )
         self._task = group.create_task(self._online.run())
         return self._online
+
+    async def settled(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - a caller's word for it
+        """Wait until what was missed has come, and nothing waits any more that could go out: a program that
+        only does one thing ends then.
+
+        Raises TimeoutError after `timeout` seconds, NotConnected without a connection, and once none is to be
+        had.
+        """
+        online = self._online
+        if online is None:
+            raise NotConnected("There is no connection to the server, and this needs one.")
+        async with asyncio.timeout(timeout):
+            await online.settled()
 
     async def disconnect(self) -> None:
         """Close the connection and make no other. What is queued waits."""

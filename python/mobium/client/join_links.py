@@ -22,6 +22,7 @@ __all__ = ["JoinLink", "format_join", "parse_join"]
 _LONGEST: Final = 1_024
 _HEX_CHANNEL: Final = re.compile(r"[0-9a-f]{64}")
 _HEX_INVITE: Final = re.compile(r"[0-9a-f]{32}")
+_CUT: Final = "The end of this link is missing, from the # on: copy the whole of it, in quotes."
 _BROKEN: Final = "This is no invite link, or not the whole of one; it begins with mobium://join/."
 
 
@@ -69,6 +70,8 @@ def parse_join(text: str) -> JoinLink:
     ):
         raise InvalidInput(_BROKEN)
     secret, head = _secrets(parts.fragment)
+    if invite and secret is None:  # open channels have no invites; a shell takes # for a comment
+        raise InvalidInput(_CUT)
     return JoinLink(
         bytes.fromhex(channel),
         address.parse(servers[0]).url if servers else None,

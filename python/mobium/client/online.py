@@ -22,7 +22,7 @@ from mobium.client.pace import Pace
 from mobium.client.postbox import Postbox
 from mobium.client.receipts import Receipts
 from mobium.client.repair import Repair
-from mobium.client.store import meta
+from mobium.client.store import meta, outgoing, posts
 from mobium.client.store.database import Tx
 from mobium.client.sync import Sync
 from mobium.client.transport import Connector
@@ -82,8 +82,9 @@ class Online:
         )
         self._time = asyncio.get_running_loop().time
         self._retry_now = asyncio.Event()
+        self._moved = asyncio.Event()
         self._pace = Pace(self._time)
-        self.outbox = Outbox(core, self._pace, self.link.send, self.link.request)
+        self.outbox = Outbox(core, self._pace, self.link.send, self.link.request, self._moved.set)
         self.inbox = Inbox(core, self.link.send, self._stored)
         self.receipts = Receipts(core, receipt_delay, self.outbox.wake)
         self.repair = Repair(core, self.link.request, self.outbox.wake, lambda: self.inbox.drained)
@@ -99,7 +100,7 @@ class Online:
         )
         self.postbox = Postbox(
             core, address.host, self._pace, self.link.send, self.link.request, self.sync.fetch_rosters,
-            self.sync.unseen,
+            self.sync.unseen, self._moved.set,
         )  # fmt: skip
         self.membership = Membership(core, address.host, self.request, lambda: self.link.nonce, self.sync)
         self._noted_drained = False
@@ -168,6 +169,21 @@ class Online:
         """Wait for the outcome of the first try. Raises what it ended with."""
         await asyncio.shield(self._first)
 
+    async def settled(self) -> None:
+        """Wait until what was missed has come, and nothing waits that could go out. Raises NotConnected once
+        no connection is to be had.
+        """
+        while not await self._is_settled():
+            await self._moved.wait()
+
+    async def _is_settled(self) -> bool:
+        self._moved.clear()
+        if self.state == "offline":
+            raise NotConnected("There is no connection to the server, and this needs one.")
+        if not (self.link.online and self.inbox.drained and self.sync.idle):
+            return False
+        return not await self._core.store.run(_open_count, self.address.host, self._core.now())
+
     async def request(self, message: ClientMessage) -> ServerMessage:
         """Ask the server, at the pace that it allows. Raises ServerRefused, NotConnected."""
         await self._pace.take()
@@ -180,6 +196,7 @@ class Online:
         self.postbox.hold(channel, yes)
 
     def _synced(self) -> None:
+        self._moved.set()
         self.postbox.recall()  # what waits for its turn may not go out to whom it was for
         self.wake()
 
@@ -202,6 +219,7 @@ class Online:
 
     def _change(self, state: LinkState, error: MobiumError | None, retry_in: float | None) -> None:
         self.state = state
+        self._moved.set()
         self._noted_drained = False
         self.inbox.reset()
         self.outbox.go_offline()
@@ -249,6 +267,7 @@ class Online:
             await self._note_drained()
 
     async def _note_drained(self) -> None:
+        self._moved.set()
         if self.inbox.drained:
             self._noted_drained = True
             await self._core.store.run(_drained, self.address.host, self._core.now())
@@ -289,6 +308,10 @@ def _note_login(tx: Tx, address: Address, welcome: Welcome) -> None:
     limits = welcome.limits
     meta.choose_server(tx, address.host, address.url)
     meta.set_server_key(tx, address.host, welcome.server_key, limits.message_size, limits.message_ttl)
+
+
+def _open_count(tx: Tx, host: str, now: int) -> int:
+    return outgoing.open_count(tx) + posts.open_count(tx, host, now)
 
 
 def _drained(tx: Tx, host: str, now: int) -> None:

@@ -62,7 +62,7 @@ class _Prepared(msgspec.Struct):
 
 
 class Outbox:
-    """Sends what the store holds while there is a connection."""
+    """Sends what the store holds while there is a connection. `moved()` is called when less waits."""
 
     def __init__(
         self,
@@ -70,8 +70,10 @@ class Outbox:
         pace: Pace,
         send: Callable[[ClientMessage], Awaitable[None]],
         request: Callable[[ClientMessage], Awaitable[ServerMessage]],
+        moved: Callable[[], None],
     ) -> None:
         self._core = core
+        self._moved = moved
         self._send = send
         self._request = request
         self._time = asyncio.get_running_loop().time
@@ -181,6 +183,8 @@ class Outbox:
             group.create_task(self._begin(peer))
         for ready in prepared.ready:
             self._lanes.add(ready)
+        if prepared.failed:
+            self._moved()
         return bool(prepared.ready or prepared.without_session or prepared.failed)
 
     async def _settle(self) -> None:
@@ -194,6 +198,7 @@ class Outbox:
                 for delivery, _ in answers:
                     self._lanes.settled(delivery)
                 self._wake.set()
+            self._moved()
 
     async def _begin(self, peer: Peer) -> None:
         """Fetch a bundle and begin a session, so that what waits for this peer can be encrypted."""
@@ -220,6 +225,7 @@ class Outbox:
         finally:
             self._beginning.discard(peer.id)
             self._wake.set()
+            self._moved()
 
 
 def begin_session(tx: Tx, identity: Identity, peer_id: int, bundle: Bundle, now: int) -> None:

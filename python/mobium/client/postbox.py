@@ -37,7 +37,7 @@ class Postbox:
     `behind(channels)` is called for channels whose roster must be fetched first. `unseen()` gives the
     channels that were not seen to their end since the login, or None while nobody knows: messages of one's
     own may stand there of which this store, brought back from a copy, knows nothing, and their numbers must
-    not be used again.
+    not be used again. `moved()` is called when less waits.
     """
 
     def __init__(
@@ -49,8 +49,10 @@ class Postbox:
         request: Callable[[ClientMessage], Awaitable[ServerMessage]],
         behind: Callable[[set[int]], None],
         unseen: Callable[[], frozenset[int] | None],
+        moved: Callable[[], None],
     ) -> None:
         self._core = core
+        self._moved = moved
         self._host = host
         self._pace = pace
         self._send = send
@@ -169,6 +171,8 @@ class Postbox:
                 group.create_task(self._begin(peer))
         for row, channel, frame in prepared.ready:
             self._lanes.add(Ready(row, channel, frame))
+        if prepared.failed:
+            self._moved()
         return bool(prepared.ready or prepared.failed)
 
     async def _begin(self, peer: Peer) -> None:
@@ -193,6 +197,7 @@ class Postbox:
         finally:
             self._beginning.discard(peer.id)
             self._wake.set()
+            self._moved()
 
     async def _settle(self) -> None:
         while True:
@@ -207,6 +212,7 @@ class Postbox:
                 for delivery, _ in answers:
                     self._lanes.settled(delivery)
                 self._wake.set()
+            self._moved()
 
 
 def _prepare(tx: Tx, sender: Sender, busy: set[int]) -> tuple[Prepared, float | None]:

@@ -42,13 +42,13 @@ _FORK: Final = (
     " Nothing is sent there any more; compare with the other members, and leave the channel."
 )
 _DISPUTED: Final = (
-    "There are two different lists of members of this channel: {who} speaks of another one than yours, so one of"
-    " you is shown a false one, or it is a lie. Nothing is sent there until {who} speaks of yours, or is removed;"
-    " compare with the other members."
+    "There are two different lists of members of this channel: {who} speaks of another one than yours, so one"
+    " of you is shown a false one, or it is a lie. Nothing is sent there until {who} speaks of yours, or is"
+    " removed; compare with the other members."
 )
 _AHEAD: Final = (
-    "{who} speaks of a newer list of members than the server shows; nothing is sent before it was seen, or {who}"
-    " was removed."
+    "{who} speaks of a newer list of members than the server shows; nothing is sent before it was seen, or"
+    " {who} was removed."
 )
 _BEHIND: Final = (
     "There is word of a newer list of members than the server shows; nothing is sent before it was seen."
@@ -178,9 +178,9 @@ def mend(tx: Tx, row: ChannelRow) -> ChannelRow:
 def heard_head(tx: Tx, row: ChannelRow, peer: int, index: int, head: bytes, now_ms: int) -> None:
     """A member says, inside the encryption, what the roster's head at an index is.
 
-    Another one than ours is a fork, or a lie, which nothing but the member's word tells apart: nothing is sent
-    until the member speaks of ours, or is one no more. One beyond ours is compared once we are there, and
-    nothing is sent before either.
+    Another one than ours is a fork, or a lie, and a head alone does not tell which: nothing is sent until the
+    member speaks of ours, or is one no more. One beyond ours is compared once we are there, and nothing is
+    sent before either.
     """
     roster = roster_of(tx, row)
     if index > roster.index:

@@ -90,6 +90,7 @@ class Sync:
         self._unseen: set[int] = set()
         self._listing = False
         self._online = False
+        self._busy = False
         self._wake = asyncio.Event()
         self._requests_in: float | None = None
         self.listed = asyncio.Event()
@@ -118,6 +119,13 @@ class Sync:
         self._unseen.clear()
         self._pushes.clear()
         self._lost.clear()
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that it knows of was fetched and taken."""
+        return self.caught_up.is_set() and not (
+            self._busy or self._behind or self._rosters or self._pushes or self._lost
+        )
 
     def unseen(self) -> frozenset[int] | None:
         """The channels whose history since the login was not seen to its end; None before the server has said
@@ -166,11 +174,15 @@ class Sync:
             delay = None
             if not self._online:
                 continue
+            self._busy = True
             try:
                 await self._once()
                 delay = self._requests_in
             except (NotConnected, ServerRefused, ProtocolError):
                 delay = _RETRY  # an answer that did not come in time ends no connection
+            finally:
+                self._busy = False
+            self._changed()
 
     async def _once(self) -> None:
         await self._take_pushes()
@@ -195,7 +207,6 @@ class Sync:
         if self._behind or self._rosters:
             later = self._requests_in
             self._requests_in = max(wait, 0.0) if later is None else min(later, max(wait, 0.0))
-        self._changed()
 
     async def _fetch_all(self) -> None:
         rounds: Counter[int] = Counter()

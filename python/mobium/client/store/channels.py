@@ -16,6 +16,7 @@ __all__ = [
     "GONE",
     "ChannelRow",
     "ChannelStatus",
+    "absent_names",
     "add",
     "add_member",
     "add_secret",
@@ -172,36 +173,52 @@ def forget(tx: Tx, channel: int) -> None:
 def add_member(tx: Tx, channel: int, peer: int) -> None:
     """A peer is a member."""
     tx.execute("INSERT OR IGNORE INTO member (channel, peer) VALUES (?, ?)", channel, peer)
-    early = _early_name(channel, peer)
-    name = tx.value("SELECT value FROM meta WHERE name = ?", early)
+    absent = _absent_name(channel, peer)
+    name = tx.value("SELECT value FROM meta WHERE name = ?", absent)
     if name is not None:
-        tx.execute("DELETE FROM meta WHERE name = ?", early)
+        tx.execute("DELETE FROM meta WHERE name = ?", absent)
         name_member(tx, channel, peer, name)
 
 
 def remove_member(tx: Tx, channel: int, peer: int) -> None:
-    """A peer is no member any more, or was handed nothing and hands out nothing."""
+    """A peer is no member any more; how it called itself is kept for the history."""
+    name = tx.value("SELECT name FROM member WHERE channel = ? AND peer = ?", channel, peer)
+    if name:
+        tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", _absent_name(channel, peer), name)
     tx.execute("DELETE FROM member WHERE channel = ? AND peer = ?", channel, peer)
 
 
 def remove_members(tx: Tx, channel: int) -> None:
-    """This profile has left: nobody is a fellow member there."""
+    """This profile has left: nobody is a fellow member there. Names are kept as `remove_member` does."""
+    for (peer,) in tx.all("SELECT peer FROM member WHERE channel = ? AND name != ''", channel):
+        remove_member(tx, channel, peer)
     tx.execute("DELETE FROM member WHERE channel = ?", channel)
 
 
 def name_member(tx: Tx, channel: int, peer: int, name: str) -> None:
     """Note how a member calls itself, also one of whose joining this profile has not heard yet."""
     if not tx.execute("UPDATE member SET name = ? WHERE channel = ? AND peer = ?", name, channel, peer):
-        tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", _early_name(channel, peer), name)
+        tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", _absent_name(channel, peer), name)
 
 
-def _early_name(channel: int, peer: int) -> str:
+def _absent_name(channel: int, peer: int) -> str:
     return f"name in {channel} of {peer}"
 
 
 def member_names(tx: Tx, channel: int) -> dict[bytes, str]:
     """How members call themselves, by identity."""
     rows = tx.all("SELECT ed, name FROM member JOIN peer ON peer.id = peer WHERE channel = ?", channel)
+    return {row[0]: row[1] for row in rows}
+
+
+def absent_names(tx: Tx, channel: int) -> dict[bytes, str]:
+    """How those called themselves who are no members any more, by identity."""
+    prefix = _absent_name(channel, 0)[:-1]
+    rows = tx.all(
+        "SELECT ed, meta.value FROM meta JOIN peer ON peer.id = CAST(substr(meta.name, ?) AS INTEGER)"
+        " WHERE meta.name GLOB ?",
+        len(prefix) + 1, f"{prefix}*",
+    )  # fmt: skip
     return {row[0]: row[1] for row in rows}
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "expired",
     "forget",
     "note_sent",
+    "open_count",
     "seal",
     "take_sent",
     "waiting",
@@ -102,6 +103,17 @@ def waiting(tx: Tx, without_peers: Collection[int], limit: int) -> list[Queued]:
         limit,
     )
     return [Queued(*row) for row in rows]
+
+
+def open_count(tx: Tx) -> int:
+    """How many rows could go out now: nothing is in their way that is known."""
+    return int(
+        tx.value(
+            "SELECT count(*) FROM outbox JOIN peer ON peer.id = outbox.peer"
+            " LEFT JOIN message ON message.id = outbox.message"
+            " WHERE NOT blocked AND trust != 'changed' AND coalesce(message.code, '') = ''"
+        )
+    )
 
 
 def of_peer(tx: Tx, peer: int) -> list[Queued]:

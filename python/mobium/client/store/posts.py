@@ -24,6 +24,7 @@ __all__ = [
     "drop_handouts",
     "first",
     "handed_out",
+    "open_count",
     "open_handouts",
     "seal",
     "seal_handout",
@@ -111,6 +112,23 @@ def with_work(tx: Tx, host: str, busy: Collection[int], now: int) -> list[int]:
         host, now,
     )  # fmt: skip
     return [row[0] for row in rows if row[0] not in busy]
+
+
+def open_count(tx: Tx, host: str, now: int) -> int:
+    """How many messages and sender keys could go out to a server now: nothing is known in their way."""
+    member = "channel IN (SELECT id FROM channel WHERE host = ? AND state = 'member')"
+    messages = tx.value(
+        f"SELECT count(*) FROM post JOIN message ON message.id = post.message"  # noqa: S608
+        f" WHERE post.{member} AND coalesce(message.code, '') = ''",
+        host,
+    )
+    keys = tx.value(
+        f"SELECT count(*) FROM handout JOIN peer ON peer.id = handout.peer"  # noqa: S608
+        f" WHERE {member} AND not_before <= ? AND NOT blocked AND trust != 'changed'",
+        host,
+        now,
+    )
+    return int(messages) + int(keys)
 
 
 # ---------------------------------------------------------------- sender keys

@@ -16,6 +16,7 @@ _PARTS = (
     messages.ChannelState,
     messages.Distribution,
     messages.Entry,
+    messages.IceServer,
     messages.InviteRow,
     messages.Limits,
     messages.NotTaken,

@@ -10,11 +10,12 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 
 # What the tests need beyond Python and Rust; a test says so itself with @pytest.mark.needs("git").
-TESTS="git make"
+TESTS="git make turnserver"
 
 say() { printf '%s\n' "$*" >&2; }
 
-has() { command -v "$1" >/dev/null 2>&1; }
+# Debian keeps servers off the PATH of people.
+has() { PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1; }
 
 there() {
     case $1 in
@@ -53,6 +54,7 @@ packages() {
         pacman:compiler) printf '%s\n' gcc ;;
         brew:python) printf '%s\n' python ;;
         brew:compiler) ;; # comes with the command line tools of Xcode, not with brew
+        *:turnserver) printf '%s\n' coturn ;;
         *) printf '%s\n' "$1" ;;
     esac
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -26,9 +27,21 @@ from mobium_server.limits import Network, Rate
 __all__ = ["Settings", "database_path", "unknown_variables", "variables"]
 
 _SQLITE = "sqlite://"
+# RFC 7064 and RFC 7065: no slashes, and a transport for TURN alone
+_ICE_URL = re.compile(r"(stun|turn)s?:(\[[^\]]*\]|[^\[\]:?]*)(?::([0-9]{1,5}))?(\?transport=(?:udp|tcp))?")
 
 
-def _text(value: str) -> str:
+def _listen_on(value: str) -> str:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        try:
+            canonical_host(value, 1)
+        except InvalidInput as error:
+            raise InvalidInput(
+                "must be an address or a name of this machine, such as 0.0.0.0 or 127.0.0.1; the port goes"
+                " into SC_PORT"
+            ) from error
     return value
 
 
@@ -132,7 +145,8 @@ def _origins(value: str) -> tuple[str, ...]:
     return tuple(origins)
 
 
-def _token(value: str) -> str:
+def _secret(value: str) -> str:
+    """What nobody may guess. A TURN user can try secrets on his own machine, on the credential he got."""
     if value and len(value) < 16:
         raise InvalidInput(
             "must have at least 16 characters, or be empty; make one with: openssl rand -hex 24"
@@ -155,10 +169,17 @@ def _rate(value: str) -> Rate:
     return rate
 
 
-def _url(*schemes: str) -> Callable[[str], str]:
+def _ice_url(kind: str, example: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
-        if value and (value.partition(":")[0] not in schemes or not value.partition(":")[2] or " " in value):
-            raise InvalidInput(f"must look like {schemes[0]}:turn.example.org:3478")
+        found = _ICE_URL.fullmatch(value)
+        try:
+            good = found is not None and found[1] == kind and (kind == "turn" or not found[4])
+            if found is not None:
+                canonical_host(found[2], int(found[3] or 1))
+        except InvalidInput:
+            good = False
+        if value and not good:
+            raise InvalidInput(f"must look like {example}")
         return value
 
     return parse
@@ -175,7 +196,7 @@ class Settings:
     SC_MAX_CONNECTIONS.
     """
 
-    host: str = _setting("0.0.0.0", _text, "address to listen on")  # noqa: S104 - a server is for the network; TLS is required by default
+    host: str = _setting("0.0.0.0", _listen_on, "address to listen on")  # noqa: S104 - a server is for the network; TLS is required by default
     port: int = _setting("8443", _whole(0, 65_535, "port"), "port to listen on; 0 takes a free one")
     database_url: str = _setting("sqlite://./data/mobium.db", _database, "where the database is")
     require_tls: bool = _setting("true", _bool, "refuse every connection that is not encrypted")
@@ -212,15 +233,19 @@ class Settings:
         "10", _number(0, 1_000_000, "identities"), "an address may do so many times as much; 0 is unlimited"
     )
     cors_origins: tuple[str, ...] = _setting("", _origins, "web origins that may use this server")
-    admin_token: str = _setting("", _token, "opens /metrics and /admin/stats", secret=True)
-    ice_stun_url: str = _setting("", _url("stun", "stuns"), "STUN server; for calls, which come later")
-    ice_turn_url: str = _setting("", _url("turn", "turns"), "TURN server; for calls, which come later")
+    admin_token: str = _setting("", _secret, "opens /metrics and /admin/stats", secret=True)
+    ice_stun_url: str = _setting(
+        "", _ice_url("stun", "stun:stun.example.org:3478"), "STUN server that clients use in calls"
+    )
+    ice_turn_url: str = _setting(
+        "",
+        _ice_url("turn", "turn:turn.example.org:3478, or with ?transport=tcp at its end"),
+        "TURN server that clients use in calls",
+    )
     ice_turn_secret: str = _setting(
-        "", _text, "secret shared with the TURN server; for calls, which come later", secret=True
+        "", _secret, "the TURN server's static-auth-secret, for its credentials", secret=True
     )
-    ice_ttl: int = _setting(
-        "86400", _whole(60, 604_800, "seconds"), "life of TURN credentials; for calls, which come later"
-    )
+    ice_ttl: int = _setting("86400", _whole(60, 604_800, "seconds"), "life of TURN credentials")
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):

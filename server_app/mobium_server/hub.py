@@ -32,7 +32,7 @@ from mobium_server.config import Settings
 from mobium_server.delivery import RETRY_AFTER, Desk, Outlet, PostOffice
 from mobium_server.handlers import HANDLERS
 from mobium_server.invites import Invites
-from mobium_server.limits import HOUR, HandOuts, Rate, Rates, site_key
+from mobium_server.limits import HOUR, Allowance, HandOuts, Rate, Rates, site_key
 from mobium_server.pages import Pages
 from mobium_server.rooms import Rooms
 from mobium_server.stats import Counters
@@ -46,6 +46,7 @@ _DELIVERED = (SendMessage, ChannelPost, Distribute)  # an answer names their del
 # First publications, a second and at once, for each identity that an address stands for (by default ten):
 # each costs the disk for months.
 NEWCOMERS = Rate(6 / HOUR, 2)
+TURN_USERS = 10  # credentials for the TURN server that an identity gets in an hour
 OF_SITE = 4  # an IPv6 /48 may have so many times as many as a /64
 INTERNAL_ERROR = 1011  # the WebSocket's own code for a fault of the server
 
@@ -144,6 +145,7 @@ class Hub:
         self.channels = Channels(storage, board, rooms, pages, wall=clock.wall, steady=clock.steady)
         self.invites = Invites(storage, rooms, clock.wall)
         self.hand_outs = HandOuts(clock.steady)
+        self.turn_users = Allowance(TURN_USERS, HOUR, clock.steady)
         self.sessions: dict[bytes, Session] = {}
         of_address = settings.rate_general.times(settings.rate_address_factor)
         self._by_identity = Rates(settings.rate_general, clock.steady)

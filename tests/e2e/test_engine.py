@@ -10,8 +10,9 @@ import pytest
 from mobium.client import MessageStateChanged
 from mobium.client.transport import dial
 from mobium.errors import InvalidInput, NotConnected
+from mobium.protocol.messages import GetIceConfig, IceConfig
 from mobium_server.limits import Rate
-from tests.support.engines import Ear, World, fast_folder, fast_vault, settle
+from tests.support.engines import Ear, World, fast_folder, fast_vault, online, settle
 from tests.support.server import server
 
 
@@ -102,3 +103,15 @@ async def test_a_server_that_is_not_there_is_one_sentence(folder: Path) -> None:
         with pytest.raises(NotConnected, match="cannot be reached"):
             await alice.connect(url)
         assert alice.connection == "waiting"
+
+
+async def test_an_engine_can_ask_for_the_servers_of_calls(folder: Path) -> None:
+    url, secret = "turn:turn.example.org:3478", "s" * 16
+    async with (
+        server(folder, ice_turn_url=url, ice_turn_secret=secret, ice_ttl=600) as one,
+        World(folder, dial, one.url) as world,
+    ):
+        alice = await world.engine("alice")
+        answer = await online(alice).request(GetIceConfig())
+        assert isinstance(answer, IceConfig)
+        assert (answer.ttl, [one.urls for one in answer.servers]) == (600, [[url]])

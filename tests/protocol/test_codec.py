@@ -40,6 +40,7 @@ UP: list[m.ClientMessage] = [
     m.CreateInvite(KEY, 10, 3_600),
     m.ListInvites(KEY, 8),
     m.RevokeInvite(KEY, ID),
+    m.GetIceConfig(9),
     m.Ping(1),
     m.Pong(),
 ]
@@ -62,6 +63,8 @@ DOWN: list[m.ServerMessage] = [
     m.PrekeyBundle(KEY, KEY, b"b" * 64, PREKEY, PREKEY, 2, PREKEY, 9),
     m.PrekeyBundle(KEY, KEY, b"b" * 64, PREKEY, PREKEY, 1),
     m.PrekeyCount(1, 2, 3, 4, 5),
+    m.IceConfig([m.IceServer(["stun:a"]), m.IceServer(["turn:a"], "1:x", "c")], 60, 9),
+    m.IceConfig([]),
     m.Info("mobium", "0.1.0", [1], ["dm"], ALLOWED),
     m.Error("queue_full", "Full.", 1, ID, 2.5),
     m.Ping(),

@@ -30,46 +30,60 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert Settings.from_env({}, tmp_path / "absent").port == 8443
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("SC_PORT", "x"),
-        ("SC_PORT", "65536"),
-        ("SC_PORT", "-1"),
-        ("SC_PORT", "1.5"),
-        ("SC_PORT", "٨٤٤٣"),
-        ("SC_DATABASE_URL", "postgresql://localhost/mobium"),
-        ("SC_DATABASE_URL", "sqlite://"),
-        ("SC_DATABASE_URL", "sqlite://:memory:"),
-        ("SC_REQUIRE_TLS", "maybe"),
-        ("SC_TLS_CERT", "/no/such/file.pem"),
-        ("SC_TLS_KEY", "/no/such/file.pem"),
-        ("SC_PUBLIC_HOSTS", "https://chat.example"),
-        ("SC_PUBLIC_HOSTS", "chat.example:443"),
-        ("SC_TRUSTED_PROXIES", "proxy.example"),
-        ("SC_MAX_CONNECTIONS", "many"),
-        ("SC_MAX_CONNECTIONS_PER_IP", "-1"),
-        ("SC_MAX_MESSAGE_SIZE", "511"),
-        ("SC_MAX_MESSAGE_SIZE", str((4 << 20) + 1)),
-        ("SC_MAX_OFFLINE_MESSAGES", "0"),
-        ("SC_MESSAGE_TTL", "59"),
-        ("SC_WS_PING_INTERVAL", "0"),
-        ("SC_WS_PING_INTERVAL", "nan"),
-        ("SC_AUTH_TIMEOUT", "inf"),
-        ("SC_RATE_GENERAL", "fast"),
-        ("SC_RATE_GENERAL", "30/0"),
-        ("SC_RATE_MEDIA", "-1"),
-        ("SC_RATE_ADDRESS_FACTOR", "x"),
-        ("SC_CORS_ORIGINS", "chat.example"),
-        ("SC_CORS_ORIGINS", "https://chat.example/path"),
-        ("SC_CORS_ORIGINS", "http://[x"),
-        ("SC_ADMIN_TOKEN", "short"),
-        ("SC_ADMIN_TOKEN", "a token with blanks in it"),
-        ("SC_ICE_STUN_URL", "http://stun.example"),
-        ("SC_ICE_TURN_URL", "turn:"),
-        ("SC_ICE_TTL", "1"),
-    ],
-)
+WRONG = [
+    ("SC_HOST", "https://chat.example"),
+    ("SC_HOST", "127.0.0.1:8443"),
+    ("SC_HOST", "two words"),
+    ("SC_PORT", "x"),
+    ("SC_PORT", "65536"),
+    ("SC_PORT", "-1"),
+    ("SC_PORT", "1.5"),
+    ("SC_PORT", "٨٤٤٣"),
+    ("SC_DATABASE_URL", "postgresql://localhost/mobium"),
+    ("SC_DATABASE_URL", "sqlite://"),
+    ("SC_DATABASE_URL", "sqlite://:memory:"),
+    ("SC_REQUIRE_TLS", "maybe"),
+    ("SC_TLS_CERT", "/no/such/file.pem"),
+    ("SC_TLS_KEY", "/no/such/file.pem"),
+    ("SC_PUBLIC_HOSTS", "https://chat.example"),
+    ("SC_PUBLIC_HOSTS", "chat.example:443"),
+    ("SC_TRUSTED_PROXIES", "proxy.example"),
+    ("SC_MAX_CONNECTIONS", "many"),
+    ("SC_MAX_CONNECTIONS_PER_IP", "-1"),
+    ("SC_MAX_MESSAGE_SIZE", "511"),
+    ("SC_MAX_MESSAGE_SIZE", str((4 << 20) + 1)),
+    ("SC_MAX_OFFLINE_MESSAGES", "0"),
+    ("SC_MESSAGE_TTL", "59"),
+    ("SC_WS_PING_INTERVAL", "0"),
+    ("SC_WS_PING_INTERVAL", "nan"),
+    ("SC_AUTH_TIMEOUT", "inf"),
+    ("SC_RATE_GENERAL", "fast"),
+    ("SC_RATE_GENERAL", "30/0"),
+    ("SC_RATE_MEDIA", "-1"),
+    ("SC_RATE_ADDRESS_FACTOR", "x"),
+    ("SC_CORS_ORIGINS", "chat.example"),
+    ("SC_CORS_ORIGINS", "https://chat.example/path"),
+    ("SC_CORS_ORIGINS", "http://[x"),
+    ("SC_ADMIN_TOKEN", "short"),
+    ("SC_ADMIN_TOKEN", "a token with blanks in it"),
+    ("SC_ICE_STUN_URL", "http://stun.example"),
+    ("SC_ICE_STUN_URL", "turn:turn.example"),
+    ("SC_ICE_STUN_URL", "stun://stun.example:3478"),
+    ("SC_ICE_STUN_URL", "stun:stun.example?transport=udp"),
+    ("SC_ICE_TURN_URL", "turn:"),
+    ("SC_ICE_TURN_URL", "turn:turn.example:0"),
+    ("SC_ICE_TURN_URL", "turn:turn.example:65536"),
+    ("SC_ICE_TURN_URL", "turn:turn.example?transport=carrier-pigeon"),
+    ("SC_ICE_TURN_URL", "turn:turn.example:3478/path"),
+    ("SC_ICE_TURN_URL", "turn:user@turn.example"),
+    ("SC_ICE_TURN_URL", "stun:turn.example"),
+    ("SC_ICE_TURN_SECRET", "short"),
+    ("SC_ICE_TURN_SECRET", "a secret with blanks in it"),
+    ("SC_ICE_TTL", "1"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
 def test_a_wrong_value_gets_a_sentence_that_names_its_variable(name: str, value: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         Settings.from_env({name: value})
@@ -79,9 +93,10 @@ def test_a_wrong_value_gets_a_sentence_that_names_its_variable(name: str, value:
     assert "\n" not in sentence
 
 
-def test_a_wrong_token_is_not_repeated() -> None:
+@pytest.mark.parametrize("name", ["SC_ADMIN_TOKEN", "SC_ICE_TURN_SECRET"])
+def test_a_wrong_secret_is_not_repeated(name: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        Settings.from_env({"SC_ADMIN_TOKEN": "hunter2 hunter2 hunter2"})
+        Settings.from_env({name: "hunter2 hunter2 hunter2"})
     assert "hunter2" not in str(caught.value)
 
 
@@ -105,6 +120,32 @@ def test_certificate_and_key_belong_together(given: set[str], tmp_path: Path) ->
 def test_a_turn_server_needs_its_secret() -> None:
     with pytest.raises(InvalidInput, match="SC_ICE_TURN_SECRET"):
         Settings.from_env({"SC_ICE_TURN_URL": "turn:turn.example:3478"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "turn:turn.example.org",
+        "turn:192.0.2.1:3478?transport=tcp",
+        "turns:turn.example.org:443?transport=tcp",
+        "turn:[2001:db8::1]:3478",
+    ],
+)
+def test_turn_servers_by_any_name(url: str) -> None:
+    settings = Settings.from_env({"SC_ICE_TURN_URL": url, "SC_ICE_TURN_SECRET": "s" * 16})
+    assert settings.ice_turn_url == url
+    stun = url.replace("turn", "stun").partition("?")[0]
+    assert Settings.from_env({"SC_ICE_STUN_URL": stun}).ice_stun_url == stun
+
+
+@pytest.mark.parametrize("host", ["::", "::1", "127.0.0.1", "localhost", "my-server.local", "fe80::1%eth0"])
+def test_where_one_may_listen(host: str) -> None:
+    assert Settings.from_env({"SC_HOST": host}).host == host
+
+
+def test_each_variable_has_a_wrong_value_above() -> None:
+    tried = {name for name, _ in WRONG}
+    assert tried == set(variables())
 
 
 def test_lists_take_blanks_and_names_become_canonical() -> None:

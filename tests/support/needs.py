@@ -7,10 +7,11 @@ of the system are installed (tools/system_packages.sh) and how the extension is 
 from __future__ import annotations
 
 import os
-import shutil
 from importlib.util import find_spec
 
 import pytest
+
+from tests.support.programs import where
 
 __all__ = ["COMMANDS", "EXTENSION", "require_commands", "require_extension"]
 
@@ -26,7 +27,7 @@ def _missing(text: str) -> None:
 
 def require_commands(*names: str) -> None:
     """Goes on where all these commands are; usually said as @pytest.mark.needs("git")."""
-    missing = [name for name in names if shutil.which(name) is None]
+    missing = [name for name in names if where(name) is None]
     if missing:
         _missing(f"{COMMANDS}{', '.join(missing)}")
 

@@ -15,6 +15,7 @@ from mobium.protocol.messages import (
     Distribute,
     GetChannels,
     GetHistory,
+    GetIceConfig,
     GetInfo,
     GetMembers,
     GetPrekeyBundle,
@@ -29,7 +30,7 @@ from mobium.protocol.messages import (
     RosterAppend,
     SendMessage,
 )
-from mobium_server.handlers import channels, common, direct, invites, prekeys
+from mobium_server.handlers import channels, common, direct, ice, invites, prekeys
 
 if TYPE_CHECKING:
     from mobium_server.hub import Hub, Session
@@ -44,6 +45,7 @@ HANDLERS: dict[type, Callable[[Hub, Session, Any], None]] = {
     Distribute: channels.distribute,
     GetChannels: channels.channels,
     GetHistory: channels.history,
+    GetIceConfig: ice.config,
     GetInfo: common.info,
     GetMembers: channels.members,
     GetPrekeyBundle: prekeys.bundle,

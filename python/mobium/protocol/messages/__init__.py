@@ -36,6 +36,7 @@ from mobium.protocol.messages.channels import (
 )
 from mobium.protocol.messages.common import Error, GetInfo, Info, Ping, Pong
 from mobium.protocol.messages.direct import Accepted, AckDeliveries, Delivery, NotTaken, SendMessage
+from mobium.protocol.messages.ice import GetIceConfig, IceConfig, IceServer
 from mobium.protocol.messages.prekeys import (
     GetPrekeyBundle,
     GetPrekeyCount,
@@ -67,11 +68,14 @@ __all__ = [
     "Error",
     "GetChannels",
     "GetHistory",
+    "GetIceConfig",
     "GetInfo",
     "GetMembers",
     "GetPrekeyBundle",
     "GetPrekeyCount",
     "History",
+    "IceConfig",
+    "IceServer",
     "Info",
     "Invite",
     "InviteRow",
@@ -114,6 +118,7 @@ ClientMessage = (
     | CreateInvite
     | ListInvites
     | RevokeInvite
+    | GetIceConfig
     | GetInfo
     | Ping
     | Pong
@@ -133,6 +138,7 @@ ServerMessage = (
     | Channels
     | Invite
     | Invites
+    | IceConfig
     | Info
     | Error
     | Ping

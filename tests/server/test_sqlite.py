@@ -20,7 +20,7 @@ from mobium_server.storage.base import NewMessage, Prekey, Publication, Row, Tak
 from mobium_server.storage.database import BUSY_MS
 from mobium_server.storage.migrate import COPY_LIFE
 from mobium_server.storage.schema import MIGRATIONS
-from mobium_server.storage.sqlite import SqliteStorage, connect
+from mobium_server.storage.sqlite import GIVEN_BACK, SqliteStorage, connect
 from tests.support.vfs import Disk, disk
 
 ANNA = b"a" * 32
@@ -158,6 +158,23 @@ def test_delivered_messages_leave_nothing_in_the_file(tmp_path: Path) -> None:
     content = path.read_bytes()
     assert secret[:22] not in content
     assert ANNA not in content
+
+
+def test_what_expired_gives_its_room_back_a_megabyte_at_a_time(tmp_path: Path) -> None:
+    storage = SqliteStorage(tmp_path / "m.db", 100_000)
+    storage.open()
+    storage.publish(BEN, PUBLICATION, 0)
+    few = storage.connection.execute("PRAGMA page_count").fetchone()[0]
+    storage.apply([message(number, b"p" * 3_000) for number in range(1_000)], [], 100)
+    many = storage.connection.execute("PRAGMA page_count").fetchone()[0]
+    assert many > few + 3 * GIVEN_BACK
+    assert len(storage.expire(100, 1_000)) == 1_000
+    assert storage.connection.execute("PRAGMA page_count").fetchone()[0] in range(many - 260, many - 250)
+    for _ in range(4):
+        storage.expire(100, 1_000)
+    assert storage.connection.execute("PRAGMA freelist_count").fetchone() == (0,)
+    assert storage.connection.execute("PRAGMA page_count").fetchone()[0] < few + 20
+    storage.close()
 
 
 def beside(path: Path) -> bytes:

@@ -19,6 +19,7 @@ from mobium.protocol.limits import KEM_ONE_TIME_STOCK, MAX_INVITES, ONE_TIME_STO
 __all__ = [
     "DEVICE",
     "KEPT",
+    "SIGNING_KEY",
     "BadPrekeys",
     "Bounds",
     "Bundle",
@@ -51,6 +52,9 @@ __all__ = [
 ]
 
 DEVICE = 1  # mailboxes and prekeys are keyed by identity and device number; today every identity has device 1
+
+
+SIGNING_KEY = "signing key"  # the name of the server's own value by which clients know it
 
 
 class Unavailable(StoreError):

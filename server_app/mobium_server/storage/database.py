@@ -21,12 +21,16 @@ from mobium_server.storage.base import Unavailable
 from mobium_server.storage.migrate import migrate
 from mobium_server.storage.schema import MIGRATIONS
 
-__all__ = ["Database", "connect", "pieces"]
+__all__ = ["Database", "InUse", "connect", "give_back", "lock", "pieces", "reason"]
 
 # how long to wait for another program's lock, such as a backup's, before a sender is told to come again
 BUSY_MS = 2_000
 AT_ONCE = 64  # rows in one statement, a power of two
 OLDEST_SQLITE = (3, 35, 0)  # DELETE ... RETURNING, by which a one-time key is handed out once
+
+
+class InUse(StoreError):
+    """A server runs on the database."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -54,17 +58,20 @@ class Database:
             raise StoreError(f"SQLite 3.35 or newer is needed; this Python has {sqlite3.sqlite_version}.")
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = _lock(self.path)
+            self._lock = lock(self.path)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
-            raise StoreError(f"The database {self.path} cannot be opened: {error.strerror}.") from error
+            whose = _whose(error, self.path.parent)
+            raise StoreError(
+                f"The database {self.path} cannot be opened: {error.strerror}.{whose}"
+            ) from error
         try:
             self._connection = self._connector(self.path)
             self._prepare(self._connection)
             migrate(self._connection, self.path, self._migrations)
         except sqlite3.Error as error:
             self.close()
-            raise StoreError(f"The database {self.path} cannot be used: {error}.") from error
+            raise StoreError(f"The database {self.path} cannot be used: {reason(error)}.") from error
         except StoreError:
             self.close()
             raise
@@ -131,7 +138,7 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise Unavailable(f"The database cannot be written at the moment: {error}.") from error
+            raise Unavailable(f"The database cannot be written at the moment: {reason(error)}.") from error
 
     def _rolled_back(self) -> None:
         """Forget what is remembered beside the database: it may speak of rows that are not there now."""
@@ -141,7 +148,32 @@ class Database:
         try:
             yield self.connection
         except sqlite3.Error as error:
-            raise Unavailable(f"The database cannot be read at the moment: {error}.") from error
+            raise Unavailable(f"The database cannot be read at the moment: {reason(error)}.") from error
+
+
+def give_back(connection: sqlite3.Connection, pages: int = 0) -> None:
+    """Give empty pages at the file's end back to the disk; 0: all of them. Not inside a transaction."""
+    # A script runs to its end; `execute` takes one step, since no column comes, and that frees one page.
+    connection.executescript(f"PRAGMA incremental_vacuum({pages})")
+
+
+def reason(error: sqlite3.Error) -> str:
+    """What SQLite says, and for a damaged file what to do about it, since that does not pass."""
+    damaged = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF not in damaged:
+        return str(error)
+    return f"{error}; it is damaged: stop the server, then mobium-server check, and restore a backup"
+
+
+def _whose(error: OSError, folder: Path) -> str:
+    """What helps when a folder belongs to somebody else, as one that a container's engine made does."""
+    if sys.platform == "win32" or not isinstance(error, PermissionError) or not folder.is_dir():
+        return ""
+    user = os.geteuid()
+    return (
+        f" The folder {folder} belongs to user {folder.stat().st_uid} and this server runs as user {user}:"
+        f" give it to that user with chown -R {user}, for a container on the host."
+    )
 
 
 def pieces(number: int) -> Iterator[tuple[int, int]]:
@@ -153,9 +185,9 @@ def pieces(number: int) -> Iterator[tuple[int, int]]:
         start += size
 
 
-def _lock(path: Path) -> IO[bytes]:
+def lock(path: Path) -> IO[bytes]:
     """Keep a second server away from the same database, until the file returned is closed or the process
-    ends. Raises StoreError.
+    ends. Raises InUse.
     """
     file = path.with_name(f"{path.name}.lock").open("ab")
     try:
@@ -169,5 +201,5 @@ def _lock(path: Path) -> IO[bytes]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
-        raise StoreError(f"The database {path} is in use by another server.") from error
+        raise InUse(f"The database {path} is in use by another server.") from error
     return file

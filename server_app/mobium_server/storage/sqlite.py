@@ -32,7 +32,7 @@ from mobium_server.storage.base import (
     mailbox_bytes,
     sender_share,
 )
-from mobium_server.storage.database import connect, pieces
+from mobium_server.storage.database import connect, give_back, pieces
 from mobium_server.storage.migrate import COPY_LIFE, copies
 from mobium_server.storage.schema import MIGRATIONS
 from mobium_server.storage.sqlite_channels import SqliteChannels
@@ -40,6 +40,7 @@ from mobium_server.storage.sqlite_channels import SqliteChannels
 __all__ = ["SqliteStorage", "connect"]
 
 _COPIES = "copies"  # since when which copies were there
+GIVEN_BACK = 256  # pages of the file at a time, a megabyte, so that nobody waits
 COUNTED = 4_096  # mailboxes whose counts are kept in memory; others are counted again when they are needed
 
 
@@ -271,9 +272,7 @@ class SqliteStorage(SqliteChannels):
                 owner = connection.execute("SELECT identity FROM devices WHERE id = ?", (mailbox,)).fetchone()
                 gone.append(Gone(owner[0], sender, delivery))
         with self._reading() as connection:
-            connection.execute(
-                "PRAGMA incremental_vacuum(256)"
-            ).fetchall()  # a megabyte at a time, so nobody waits
+            give_back(connection, GIVEN_BACK)
         return gone
 
     def _id(self, connection: sqlite3.Connection, identity: bytes) -> int | None:

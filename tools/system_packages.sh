@@ -10,7 +10,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 
 # What the tests need beyond Python and Rust; a test says so itself with @pytest.mark.needs("git").
-TESTS="git make turnserver"
+TESTS="git make turnserver systemd-analyze"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -21,6 +21,7 @@ there() {
     case $1 in
         python) sh tools/find_python.sh >/dev/null ;;
         compiler) has cc ;;
+        systemd-analyze) has "$1" || [ "$(uname)" != Linux ] ;; # nobody else has it, and its tests are skipped
         *) has "$1" ;;
     esac
 }
@@ -53,6 +54,7 @@ packages() {
         pacman:python) printf '%s\n' python ;;
         pacman:compiler) printf '%s\n' gcc ;;
         brew:python) printf '%s\n' python ;;
+        *:systemd-analyze) printf '%s\n' systemd ;;
         brew:compiler) ;; # comes with the command line tools of Xcode, not with brew
         *:turnserver) printf '%s\n' coturn ;;
         *) printf '%s\n' "$1" ;;

@@ -1,5 +1,5 @@
 """The command `mobium-server`: arguments, log, exit codes, and what a person reads at the start. Not its
-concern: the server (`mobium_server.app`).
+concern: the server (`mobium_server.app`) and the subcommands (`mobium_server.care.command`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from mobium.errors import InvalidInput, MobiumError
 from mobium_server import __version__
 from mobium_server.app import Server, serve
+from mobium_server.care.command import add_commands, run_command
 from mobium_server.config import Settings, unknown_variables
 from mobium_server.files import raise_file_limit
 
@@ -24,18 +25,42 @@ EXIT_SETTINGS = 2
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the server; returns the exit code."""
+    """Run the server, or a subcommand; returns the exit code."""
+    # Nothing is set where nothing is said, so that these can stand before the subcommand or behind it.
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("--env-file", type=Path, help="file with SC_* variables (default: .env)")
+    common.add_argument("--verbose", action="store_true", help="log more; still no keys and no payloads")
     parser = argparse.ArgumentParser(
         prog="mobium-server",
+        parents=[common],
         description="Relays and keeps ciphertext for people it cannot read."
         " Settings are SC_* variables; see .env.example.",
     )
     parser.add_argument("--version", action="version", version=f"mobium-server {__version__}")
-    parser.add_argument(
-        "--env-file", type=Path, default=Path(".env"), help="file with SC_* variables (default: .env)"
-    )
-    parser.add_argument("--verbose", action="store_true", help="log more; still no keys and no payloads")
-    asked = parser.parse_args(arguments)
+    add_commands(parser, common)
+    asked = parser.parse_args(arguments, argparse.Namespace(env_file=None, verbose=False))
+    if asked.env_file is None:
+        asked.env_file = Path(".env")
+    elif not _is_there(asked.env_file):
+        print(f"mobium-server: There is no file {asked.env_file}.", file=sys.stderr)
+        return EXIT_SETTINGS
+    if asked.command is None:
+        return _serve(asked)
+    try:
+        return run_command(asked)
+    except MobiumError as error:
+        print(f"mobium-server: {error}", file=sys.stderr)
+        return EXIT_SETTINGS if isinstance(error, InvalidInput) else EXIT_FAILED
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:
+        return True  # it is said why it cannot be read when it is
+
+
+def _serve(asked: argparse.Namespace) -> int:
     logging.basicConfig(
         level=logging.DEBUG if asked.verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",

@@ -37,7 +37,7 @@ from mobium_server.pages import Pages
 from mobium_server.reception import Reception
 from mobium_server.rooms import Rooms
 from mobium_server.stats import Counters, Figure
-from mobium_server.storage.base import Storage
+from mobium_server.storage.base import SIGNING_KEY, Storage
 from mobium_server.storage.sqlite import SqliteStorage
 from mobium_server.storage.worker import Worker
 from mobium_server.tls import Certificates
@@ -49,7 +49,6 @@ log = logging.getLogger(__name__)
 
 DRAIN_TIME = 10.0  # seconds that a stop gives the last commit
 CLOSE_TIME = 3.0  # and the clients, to see why they are cut off
-_KEY_NAME = "signing key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +187,10 @@ async def _serving(
 
 
 def _signing_key(storage: Storage) -> SigningKey:
-    seed = storage.get(_KEY_NAME)
+    seed = storage.get(SIGNING_KEY)
     if seed is None or len(seed) != SEED_SIZE:
         key = SigningKey.generate()
-        storage.put(_KEY_NAME, key.seed)
+        storage.put(SIGNING_KEY, key.seed)
         storage.checkpoint()  # a copy of the file holds the key from now on
         return key
     return SigningKey.from_seed(seed)

@@ -24,7 +24,7 @@ from mobium.protocol.host import canonical_host, split_host
 from mobium.protocol.limits import BUCKET_SIZES
 from mobium_server.limits import Network, Rate
 
-__all__ = ["Settings", "database_path", "unknown_variables", "variables"]
+__all__ = ["Settings", "database_path", "problems", "unknown_variables", "variables"]
 
 _SQLITE = "sqlite://"
 # RFC 7064 and RFC 7065: no slashes, and a transport for TURN alone
@@ -88,7 +88,11 @@ def _file(value: str) -> Path | None:
     if not value:
         return None
     path = Path(value).expanduser()
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:  # a folder above it is closed to this user, as certbot's are
+        raise InvalidInput(f"names a file that cannot be reached: {value} ({error.strerror})") from error
+    if not there:
         raise InvalidInput(f"names a file that does not exist: {value}")
     return path
 
@@ -258,17 +262,36 @@ class Settings:
         """Read the variables; `env_file` fills in those that the environment does not have. Raises
         InvalidInput with a sentence naming the variable.
         """
-        values = _gather(environment, env_file)
-        found: dict[str, Any] = {}
-        for one in fields(cls):
-            name = f"SC_{one.name.upper()}"
-            # An empty variable is an unset one: compose files and units pass them on empty.
-            text = values.get(name, "").strip() or one.metadata["default"]
-            try:
-                found[one.name] = one.metadata["parse"](text)
-            except InvalidInput as error:
-                raise InvalidInput(f"{name} {error}.") from error
+        found, wrong = _parse(_gather(environment, env_file))
+        if wrong:
+            raise InvalidInput(wrong[0])
         return cls(**found)
+
+
+def _parse(values: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """The fields that can be read, and a sentence about each that cannot."""
+    found: dict[str, Any] = {}
+    wrong: list[str] = []
+    for one in fields(Settings):
+        name = f"SC_{one.name.upper()}"
+        # An empty variable is an unset one: compose files and units pass them on empty.
+        text = values.get(name, "").strip() or one.metadata["default"]
+        try:
+            found[one.name] = one.metadata["parse"](text)
+        except InvalidInput as error:
+            wrong.append(f"{name} {error}.")
+    return found, wrong
+
+
+def problems(environment: Mapping[str, str], env_file: Path | None = None) -> list[str]:
+    """A sentence about everything that is wrong with the variables; empty if a server can start with them."""
+    found, wrong = _parse(_gather(environment, env_file))
+    if not wrong:
+        try:
+            Settings(**found)
+        except InvalidInput as error:
+            wrong.append(str(error))
+    return wrong
 
 
 def variables() -> dict[str, tuple[str, str]]:
@@ -286,9 +309,14 @@ def unknown_variables(environment: Mapping[str, str], env_file: Path | None = No
 
 def _gather(environment: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
     values = dict(environment)
-    if env_file is not None and env_file.is_file():
-        for name, value in dotenv_values(env_file, interpolate=False).items():
-            values.setdefault(name, value or "")
+    try:
+        if env_file is not None and env_file.is_file():
+            for name, value in dotenv_values(env_file, interpolate=False).items():
+                values.setdefault(name, value or "")
+    except OSError as error:
+        raise InvalidInput(f"The settings in {env_file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"The settings in {env_file} are not UTF-8 text.") from error
     return values
 
 

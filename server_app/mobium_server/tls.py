@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from mobium.errors import InvalidInput
 from mobium.protocol.host import canonical_host, split_host
 
-__all__ = ["ALERT", "CLIENT_HELLO", "Certificates", "TlsLayer"]
+__all__ = ["ALERT", "CLIENT_HELLO", "Certificates", "TlsLayer", "period"]
 
 CLIENT_HELLO = 0x16  # the first byte of a TLS connection; no HTTP request begins with it
 # fatal handshake_failure: what a TLS client understands from a server without TLS
@@ -76,6 +77,14 @@ def _names(pem: bytes) -> frozenset[str]:
             continue
         found.add(f"*.{bare}" if wildcard else bare)
     return frozenset(found)
+
+
+def period(pem: bytes) -> tuple[datetime, datetime]:
+    """From when until when the first certificate of a chain is in force. Raises ValueError without one."""
+    from cryptography import x509
+
+    certificate = x509.load_pem_x509_certificates(pem)[0]
+    return certificate.not_valid_before_utc, certificate.not_valid_after_utc
 
 
 class TlsLayer:

@@ -10,7 +10,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 
 # What the tests need beyond Python and Rust; a test says so itself with @pytest.mark.needs("git").
-TESTS="git make turnserver systemd-analyze"
+TESTS="git make turnserver systemd-analyze caddy nginx"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -56,6 +56,7 @@ packages() {
         brew:python) printf '%s\n' python ;;
         *:systemd-analyze) printf '%s\n' systemd ;;
         brew:compiler) ;; # comes with the command line tools of Xcode, not with brew
+        apt-get:nginx) printf '%s\n' nginx-light ;;
         *:turnserver) printf '%s\n' coturn ;;
         *) printf '%s\n' "$1" ;;
     esac

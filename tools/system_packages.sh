@@ -10,7 +10,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 
 # What the tests need beyond Python and Rust; a test says so itself with @pytest.mark.needs("git").
-TESTS="git make turnserver systemd-analyze caddy nginx"
+TESTS="git make turnserver systemd-analyze caddy nginx chromium"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -54,6 +54,13 @@ packages() {
         pacman:python) printf '%s\n' python ;;
         pacman:compiler) printf '%s\n' gcc ;;
         brew:python) printf '%s\n' python ;;
+        apt-get:chromium)
+            # Ubuntu has it as a snap alone; one name that is unknown would keep all others from being installed
+            if apt-cache show chromium >/dev/null 2>&1; then
+                printf '%s\n' chromium
+            fi
+            ;;
+        brew:chromium) ;; # an application there, not a command
         *:systemd-analyze) printf '%s\n' systemd ;;
         brew:compiler) ;; # comes with the command line tools of Xcode, not with brew
         apt-get:nginx) printf '%s\n' nginx-light ;;

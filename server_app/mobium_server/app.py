@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from mobium.errors import InvalidInput
 from mobium.protocol.codes import CloseCode
@@ -25,6 +26,7 @@ from mobium_server.clock import Clock
 from mobium_server.config import Settings, database_path
 from mobium_server.delivery import PostOffice
 from mobium_server.door import Door
+from mobium_server.figures import all_figures
 from mobium_server.gateway import Wire
 from mobium_server.handlers.common import CAPABILITIES, NAME
 from mobium_server.health import Health
@@ -36,10 +38,12 @@ from mobium_server.listener import Listener
 from mobium_server.pages import Pages
 from mobium_server.reception import Reception
 from mobium_server.rooms import Rooms
-from mobium_server.stats import Counters, Figure
+from mobium_server.space import Space, on_disk
+from mobium_server.stats import Counters
 from mobium_server.storage.base import SIGNING_KEY, Storage
 from mobium_server.storage.sqlite import SqliteStorage
 from mobium_server.storage.worker import Worker
+from mobium_server.survey import Survey
 from mobium_server.tls import Certificates
 from mobium_server.upkeep import Upkeep
 
@@ -124,6 +128,7 @@ async def _serving(
     loop = asyncio.get_running_loop()
     counters = Counters()
     holding, health = Holding(), Health()
+    space = Space(on_disk(database_path(settings.database_url).parent), clock.steady)
     pages = Pages(worker, health)
     office = PostOffice(
         storage,
@@ -155,14 +160,24 @@ async def _serving(
     def new_connection() -> ServerConnection:
         return ServerConnection(key, own_name, settings.max_message_size)
 
-    figures = _figures(hub, health, counters, lambda: door.places)
+    survey = Survey(storage, worker, clock.steady)
+    figures = all_figures(hub, door, health, survey, space, counters)
+
+    def show() -> dict[str, Any]:
+        survey.refresh()
+        return {"version": __version__, **stats.as_dict(figures)}
+
+    def metrics() -> bytes:
+        survey.refresh()
+        return stats.prometheus(figures, health.commits)
+
     routes = Routes(
         origins=settings.cors_origins,
         admin_token=settings.admin_token,
         own_name=own_name,
         info=lambda: _info(hub),
-        stats=lambda: stats.as_dict(figures),
-        metrics=lambda: stats.prometheus(figures),
+        stats=show,
+        metrics=metrics,
     )
     reception = Reception(settings, routes, door, hub.admission, counters)
     listener = Listener(settings, hub, reception, certificates, new_connection, counters)
@@ -211,44 +226,6 @@ def _info(hub: Hub) -> dict[str, object]:
         "capabilities": list(CAPABILITIES),
         "limits": {name: getattr(limits, name) for name in limits.__struct_fields__},
     }
-
-
-def _figures(hub: Hub, health: Health, counters: Counters, places: Callable[[], int]) -> list[Figure]:
-    office, board, channels = hub.office, hub.board, hub.channels
-
-    def count(name: str, about: str) -> Figure:
-        return Figure(name, about, counter=True, read=lambda: getattr(counters, name))
-
-    return [
-        Figure("connections", "Connections that are open.", False, places),
-        Figure("sessions", "Devices that are logged in.", False, lambda: len(hub.sessions)),
-        Figure(
-            "answers_remembered",
-            "Delivery ids whose answer is remembered.",
-            False,
-            lambda: office.remembered + board.remembered,
-        ),
-        Figure("messages_stored", "Messages that were committed to disk.", True, lambda: office.stored),
-        Figure(
-            "messages_delivered", "Messages that their recipients acknowledged.", True, lambda: office.relayed
-        ),
-        Figure("channels_loaded", "Rosters in memory.", False, lambda: len(hub.rooms)),
-        Figure("statements_stored", "Statements that were committed.", True, lambda: channels.appended),
-        Figure("posts_stored", "Channel messages that were committed.", True, lambda: board.stored),
-        Figure("fan_outs", "Copies that went to readers of channels.", True, lambda: board.shown),
-        Figure("behinds", "Times that a reader was not sent everything.", True, lambda: board.behinds),
-        Figure("storage_failures", "Times that the storage failed.", True, lambda: health.failures),
-        count("accepted", "Connections that came."),
-        count("refused", "Connections that were turned away."),
-        count("logins", "Logins that succeeded."),
-        count("login_failures", "Logins that failed."),
-        count("messages", "Direct messages that came from senders."),
-        count("posts", "Channel messages that came from senders."),
-        count("malformed", "Frames that broke the protocol."),
-        count("limited", "Requests over the rate."),
-        count("bundles", "Prekey bundles handed out."),
-        count("internal", "Requests that failed by a fault of the server."),
-    ]
 
 
 async def serve(settings: Settings, ready: Callable[[Server], None]) -> None:

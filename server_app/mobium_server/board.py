@@ -89,6 +89,7 @@ class Board:
         self._now = now
         self._holding = holding
         self._health = health
+        self._steady = steady
         self._recent = Recent(steady)
         self._seats: dict[bytes, Seat] = {}
         self._readers: dict[bytes, dict[bytes, Seat]] = {}
@@ -238,6 +239,7 @@ class Board:
         for post in batch:
             del self._waiting[post.key]
         self._writing = True
+        began = self._steady()
 
         def done(outcome: list[Posted | Refused] | None, error: Exception | None) -> None:
             self._writing = False
@@ -249,6 +251,7 @@ class Board:
                     self._refuse(post, ErrorCode.STORAGE, RETRY_AFTER)
             else:
                 self._health.works()
+                self._health.commits.add(self._steady() - began)
                 self._committed(batch, outcome)
             self._go_on()
 

@@ -237,7 +237,7 @@ class Settings:
         "10", _number(0, 1_000_000, "identities"), "an address may do so many times as much; 0 is unlimited"
     )
     cors_origins: tuple[str, ...] = _setting("", _origins, "web origins that may use this server")
-    admin_token: str = _setting("", _secret, "opens /metrics and /admin/stats", secret=True)
+    admin_token: str = _setting("", _secret, "opens /metrics, /admin/stats and the page /admin", secret=True)
     ice_stun_url: str = _setting(
         "", _ice_url("stun", "stun:stun.example.org:3478"), "STUN server that clients use in calls"
     )

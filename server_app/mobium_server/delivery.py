@@ -83,6 +83,7 @@ class PostOffice:
         self._looks: list[_Look] = []
         # Rows to be deleted, those in the running transaction included.
         self._acknowledged: dict[int, Taken] = {}
+        self._steady = steady
         self._recent = Recent(steady)
         self._answers: list[tuple[Desk, bytes]] = []
         self._tick: Cancel | None = None
@@ -440,6 +441,7 @@ class PostOffice:
         inserts = [
             NewMessage(one.recipient, one.sender, one.delivery, one.payload, one.channel) for one in batch
         ]
+        began = self._steady()
 
         def done(outcome: list[int | Refused] | None, error: Exception | None) -> None:
             self._writing = False
@@ -448,6 +450,7 @@ class PostOffice:
                 self._not_committed(batch, error)
             else:
                 self._health.works()
+                self._health.commits.add(self._steady() - began)
                 for taken in deletes:
                     del self._acknowledged[taken.seq]
                 self._committed(batch, outcome)

@@ -32,7 +32,8 @@ class Door:
     """The places. 0 for a limit is unlimited."""
 
     def __init__(self, most: int, most_of_one: int, counters: Counters) -> None:
-        self._most = most
+        self.most = most
+        """How many there are; 0 is unlimited."""
         self._most_of_one = most_of_one
         # One /48 may take a quarter of the house, so that whoever holds one keeps nobody out.
         self._most_of_site = max(most_of_one, most // 4) if most_of_one else 0
@@ -53,13 +54,13 @@ class Door:
         dropped.
         """
         self._counters.accepted += 1
-        if self._most and len(self._places) >= self._most:
+        if self.most and len(self._places) >= self.most:
             # Whoever says nothing for longest makes way, so that idle strangers cannot keep people out.
             oldest = next(iter(self._strangers), None)
             if oldest is not None:
                 self.leave(oldest)
                 oldest.drop()
-        full = self._most and len(self._places) >= self._most
+        full = self.most and len(self._places) >= self.most
         if not full and (guest.behind_proxy or self.count(guest)):
             self._places[guest] = None
             self._strangers[guest] = None

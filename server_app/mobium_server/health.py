@@ -1,4 +1,4 @@
-"""Whether the storage works: what is logged when it begins to fail, and when it works again.
+"""Whether the storage works, and how fast: what is logged when it begins to fail, and when it works again.
 
 Not its concern: what is done about it.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 
+from mobium_server.stats import Durations
 from mobium_server.storage.base import Unavailable
 
 __all__ = ["Health"]
@@ -20,6 +21,7 @@ class Health:
     def __init__(self) -> None:
         self.failing = False
         self.failures = 0
+        self.commits = Durations()
 
     def fails(self, what: str, error: Exception | None) -> None:
         """The storage did not do what it was asked."""

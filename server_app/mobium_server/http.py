@@ -1,8 +1,9 @@
-"""The HTTP side of the port: `/health`, `/info`, `/metrics`, `/admin/stats`; who may ask, and from which web
-origin (docs/PROTOCOL.md).
+"""The HTTP side of the port: `/health`, `/info`, `/metrics`, `/admin/stats` and the status page `/admin`; who
+may ask, and from which web origin (docs/PROTOCOL.md).
 
 Requests and responses are plain values. Not its concern: bytes and the WebSocket handshake
-(`mobium_server.gateway`), the figures (`mobium_server.stats`).
+(`mobium_server.gateway`), the figures (`mobium_server.figures`), the page itself
+(`mobium_server.statuspage`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
+
+from mobium_server import statuspage
 
 __all__ = ["Asked", "Reply", "Routes", "plain"]
 
@@ -54,7 +57,11 @@ def plain(status: int, text: str, **headers: str) -> Reply:
 
 
 class Routes:
-    """What each path answers. `info` and `stats` give their values, `metrics` the Prometheus text."""
+    """What each path answers. `info` and `stats` give their values, `metrics` the Prometheus text.
+
+    The status page is for anybody who comes once there is a token: it holds nothing, and asks for the token
+    itself.
+    """
 
     def __init__(
         self,
@@ -72,10 +79,12 @@ class Routes:
         self._info = info
         self._stats = stats
         self._metrics = metrics
+        self._page = statuspage.parts() if admin_token else {}
 
     def answer(self, asked: Asked) -> Reply:
         """The response to any request but a WebSocket handshake."""
-        if asked.path not in _OPEN and not (self._token and asked.path in _GUARDED):
+        guarded = self._token and asked.path in _GUARDED
+        if asked.path not in _OPEN and asked.path not in self._page and not guarded:
             return plain(404, "There is nothing here.")
         if asked.method not in METHODS.split(", "):
             return plain(405, f"Only {METHODS} are answered here.", Allow=METHODS)
@@ -90,6 +99,9 @@ class Routes:
         return Reply(reply.status, reply.body, reply.kind, {**reply.headers, **cors})
 
     def _read(self, path: str) -> Reply:
+        if path in self._page:
+            part = self._page[path]
+            return Reply(200, part.body, part.kind, statuspage.HEADERS)
         if path == "/health":
             return Reply(200, b"OK")
         if path == "/info":

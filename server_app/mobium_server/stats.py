@@ -1,15 +1,23 @@
 """What the server counts about itself, and the two forms in which it says so. No figure speaks of a person.
 
-Not its concern: who may read it (`mobium_server.http`).
+Not its concern: who may read it (`mobium_server.http`), and which figures there are
+(`mobium_server.figures`).
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
-__all__ = ["Counters", "Figure", "prometheus"]
+__all__ = ["Counters", "Durations", "Figure", "as_dict", "prometheus"]
+
+# Upper ends in seconds: from a fast disk's sync to a card that makes people wait.
+BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+RECENT = 512  # durations from which the recent figures are taken
 
 
 @dataclass(slots=True)
@@ -35,6 +43,35 @@ class Counters:
     """Requests that failed by a fault of the server."""
 
 
+class Durations:
+    """How long something took, each time: a histogram since the start, and the newest ones themselves."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.sum = 0.0
+        self._buckets = [0] * (len(BOUNDS) + 1)
+        self._recent: deque[float] = deque(maxlen=RECENT)
+
+    def add(self, seconds: float) -> None:
+        """It took so long this time."""
+        self.count += 1
+        self.sum += seconds
+        self._buckets[bisect_left(BOUNDS, seconds)] += 1
+        self._recent.append(seconds)
+
+    def recent(self, part: float) -> float:
+        """The duration, in seconds, that `part` (0 to 1) of the newest ones did not exceed; 0 if there is
+        none.
+        """
+        found = sorted(self._recent)
+        return found[min(len(found) - 1, int(part * len(found)))] if found else 0.0
+
+    def buckets(self) -> list[tuple[str, int]]:
+        """Upper ends, and how many lie below each, as Prometheus counts them."""
+        ends = [*(str(bound) for bound in BOUNDS), "+Inf"]
+        return list(zip(ends, accumulate(self._buckets), strict=True))
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One figure at one moment. `counter`: it only grows."""
@@ -45,11 +82,11 @@ class Figure:
     read: Callable[[], float]
 
 
-def prometheus(figures: list[Figure]) -> bytes:
-    """The figures in Prometheus' text format."""
+def prometheus(figures: list[Figure], commits: Durations) -> bytes:
+    """The figures in Prometheus' text format, and the histogram of the commits."""
     # Imported when it is first asked for: most servers never are, and it costs memory.
     from prometheus_client import CollectorRegistry, generate_latest
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
     class Collector:
         def collect(self) -> list[Metric]:
@@ -57,6 +94,10 @@ def prometheus(figures: list[Figure]) -> bytes:
             for figure in figures:
                 family = CounterMetricFamily if figure.counter else GaugeMetricFamily
                 families.append(family(f"mobium_{figure.name}", figure.about, value=figure.read()))
+            about = "Time from the end of a tick until what waited was durable."
+            families.append(
+                HistogramMetricFamily("mobium_commit_seconds", about, commits.buckets(), commits.sum)
+            )
             return families
 
     registry = CollectorRegistry(auto_describe=False)

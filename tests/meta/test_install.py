@@ -79,6 +79,9 @@ def test_a_stranger_without_cargo_gets_the_pure_wheel_and_is_told(tmp_path: Path
     assert name == "pure"
     assert str(programs.parent) in file
     assert mobium.__version__ in run(programs / "mobium-server", "--version", path=empty)
+    code = "from mobium_server.statuspage import parts; print(*(at for at in parts() if parts()[at].body))"
+    page = run(python, "-c", code, path=empty).split()
+    assert page == ["/admin", "/admin/status.css", "/admin/status.js", "/admin/icon.svg"]
 
     # and nothing of the client came along
     code = "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"

@@ -47,6 +47,7 @@ __all__ = [
     "Storage",
     "Taken",
     "Unavailable",
+    "Volume",
     "mailbox_bytes",
     "sender_share",
 ]
@@ -306,6 +307,24 @@ class HeldInvite(NamedTuple):
     made_by: bytes
 
 
+class Volume(NamedTuple):
+    """How much a storage holds, as figures that speak of nobody."""
+
+    messages: int
+    """Messages that wait in mailboxes; distributions are among them."""
+    message_bytes: int
+    mailboxes: int
+    """Mailboxes in which something waits."""
+    deepest: int
+    """The messages in the fullest of them."""
+    channels: int
+    database_bytes: int
+    log_bytes: int
+    """What lies beside the database until the next checkpoint."""
+    complete: bool = True
+    """What was there at the start is counted; if not, the next call counts more of it."""
+
+
 class ChannelStorage(Protocol):
     """The part of the contract that is about channels."""
 
@@ -383,6 +402,9 @@ class Storage(ChannelStorage, Protocol):
         """Remove the copies made before migrations once they have been there for 30 days (`now` on the
         server's clock); their names.
         """
+
+    def volume(self) -> Volume:
+        """How much it holds, in little time."""
 
     def get(self, name: str) -> bytes | None:
         """A value of the server itself."""

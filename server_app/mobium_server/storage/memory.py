@@ -4,6 +4,7 @@ beyond that of tests, and channels (`mobium_server.storage.memory_channels`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from mobium_server.storage.base import (
@@ -22,6 +23,7 @@ from mobium_server.storage.base import (
     Row,
     Stock,
     Taken,
+    Volume,
     mailbox_bytes,
     sender_share,
 )
@@ -65,6 +67,13 @@ class MemoryStorage(MemoryChannels):
 
     def clear_copies(self, now: int) -> list[str]:  # noqa: ARG002 - there are none
         return []
+
+    def volume(self) -> Volume:
+        rows = [row for row, _ in self._rows.values()]
+        depth = Counter(row.recipient for row in rows)
+        size = sum(len(row.payload) for row in rows)
+        deepest = max(depth.values(), default=0)
+        return Volume(len(rows), size, len(depth), deepest, len(self._channels), 0, 0)
 
     def get(self, name: str) -> bytes | None:
         return self._values.get(name)

@@ -29,6 +29,7 @@ from mobium_server.storage.base import (
     Stock,
     Taken,
     Unavailable,
+    Volume,
     mailbox_bytes,
     sender_share,
 )
@@ -36,6 +37,7 @@ from mobium_server.storage.database import connect, give_back, pieces
 from mobium_server.storage.migrate import COPY_LIFE, copies
 from mobium_server.storage.schema import MIGRATIONS
 from mobium_server.storage.sqlite_channels import SqliteChannels
+from mobium_server.storage.tally import Tally
 
 __all__ = ["SqliteStorage", "connect"]
 
@@ -95,10 +97,40 @@ class SqliteStorage(SqliteChannels):
         # Of each mailbox, what is written to somebody and what is distributed are counted apart.
         self._counts: OrderedDict[tuple[int, bool], _Counts] = OrderedDict()
         self._ids: OrderedDict[bytes, int] = OrderedDict()
+        self._tally = Tally(0)
+
+    def open(self) -> None:
+        super().open()
+        with self._reading() as connection:
+            self._tally = Tally.of(connection)
 
     def _rolled_back(self) -> None:
         self._counts.clear()
         self._ids.clear()
+        self._tally.drop()
+
+    def volume(self) -> Volume:
+        with self._reading() as connection:
+            tally = self._tally
+            tally.step(connection)
+            (channels,) = connection.execute("SELECT count(*) FROM channels").fetchone()
+            return Volume(
+                tally.messages,
+                tally.size,
+                tally.mailboxes,
+                tally.deepest,
+                channels,
+                *self._sizes(),
+                complete=tally.complete,
+            )
+
+    def _sizes(self) -> tuple[int, int]:
+        """The bytes of the database, and of the log beside it."""
+        beside = self.path.with_name(f"{self.path.name}-wal")
+        try:
+            return self.path.stat().st_size, beside.stat().st_size if beside.exists() else 0
+        except OSError as error:
+            raise Unavailable(f"The database's size cannot be read: {error.strerror}.") from error
 
     # ------------------------------------------------------------ the server's own values
 
@@ -148,7 +180,8 @@ class SqliteStorage(SqliteChannels):
                     chosen.append((place, refused, message))
             for start, end in pieces(len(chosen)):
                 self._insert(connection, chosen[start:end], now, results)
-            return results
+        self._tally.keep()
+        return results
 
     # Many rows in one statement: each step of a statement gives up the interpreter's lock, and while the loop
     # is busy
@@ -166,6 +199,7 @@ class SqliteStorage(SqliteChannels):
         senders = {one.seq: one.sender for one in taken}
         for row in text.split(",") if text is not None else ():  # what had expired is none
             seq, mailbox, size, distributed = map(int, row.split())
+            self._tally.take(seq, mailbox, size)
             self._forget(mailbox, senders[seq], size, bool(distributed))
 
     def _admit(self, connection: sqlite3.Connection, message: NewMessage) -> int | tuple[int | Refused]:
@@ -213,11 +247,14 @@ class SqliteStorage(SqliteChannels):
         if cursor.rowcount == len(chosen):
             # One statement of the only writer: AUTOINCREMENT numbers its rows one after the other.
             last = cursor.lastrowid or 0
-            for back, (place, _, _) in enumerate(reversed(chosen)):
+            for back, (place, mailbox, message) in enumerate(reversed(chosen)):
                 results[place] = last - back
+                self._tally.add(last - back, mailbox, len(message.payload))
             return
         for place, mailbox, message in chosen:  # some were there already
-            results[place] = self._find(connection, mailbox, message) or Refused.FULL
+            seq = self._find(connection, mailbox, message)
+            results[place] = seq or Refused.FULL
+            self._tally.add(seq or 0, mailbox, len(message.payload))
             self._counts.pop((mailbox, message.channel is not None), None)
 
     @staticmethod
@@ -263,14 +300,16 @@ class SqliteStorage(SqliteChannels):
             rows = connection.execute(
                 "DELETE FROM messages WHERE seq IN"
                 " (SELECT seq FROM messages ORDER BY seq LIMIT ?) AND arrived <= ?"
-                " RETURNING mailbox, sender, delivery, length(payload), channel IS NOT NULL",
+                " RETURNING seq, mailbox, sender, delivery, length(payload), channel IS NOT NULL",
                 (limit, arrived),
             ).fetchall()
             gone = []
-            for mailbox, sender, delivery, size, distributed in rows:
+            for seq, mailbox, sender, delivery, size, distributed in rows:
+                self._tally.take(seq, mailbox, size)
                 self._forget(mailbox, sender, size, bool(distributed))
                 owner = connection.execute("SELECT identity FROM devices WHERE id = ?", (mailbox,)).fetchone()
                 gone.append(Gone(owner[0], sender, delivery))
+        self._tally.keep()
         with self._reading() as connection:
             give_back(connection, GIVEN_BACK)
         return gone

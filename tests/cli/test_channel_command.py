@@ -652,6 +652,8 @@ def test_no_two_members_are_called_the_same() -> None:
         ("role", "member", "~a made you a member again"),
         ("role", "emperor", "~a made you something that a newer mobium knows"),
         ("renamed", "b\x1bc", "~a called this channel b␛c"),
+        ("renamed", "", "~a gave this channel another name or topic, which cannot be read yet"),
+        ("reordered", "", "The server shows what ~a wrote in another order than it was written"),
         ("broken", "It does not add up.", "It does not add up."),
         ("mended", "", "The server shows everything again that it had hidden"),
         ("disputed", "There are two different lists.", "There are two different lists."),

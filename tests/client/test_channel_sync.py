@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from mobium.client import ChannelChanged, Engine, MessageReceived
+from mobium.client import sync as syncing
 from mobium.client.store import chains, peers
 from mobium.client.store.database import Tx
 from mobium.errors import InvalidInput, ServerRefused
@@ -23,6 +24,7 @@ from mobium.protocol.messages import (
     Distribute,
     GetChannels,
     GetMembers,
+    History,
     RosterPage,
     SendMessage,
     ServerMessage,
@@ -347,6 +349,78 @@ async def test_two_thousand_closed_messages_are_kept(
     assert len(await rows(bob, "closed")) == 3
     held.let_go()
     await shows(bob, ["(closed)", "(closed)", "2", "3", "4"])
+
+
+async def test_closed_messages_are_bounded_in_bytes_too(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert chains._MAX_CLOSED_BYTES == 32 << 20
+    monkeypatch.setattr(chains, "_MAX_CLOSED_BYTES", 3_000)
+    alice, bob = await town.gather("alice", "bob")
+    held = Held(town.tap("bob"), Delivery)
+    for number in range(7):  # of about 700 bytes each
+        await said(alice, f"{number}")
+    await shows(bob, ["(closed)"] * 7)
+    kept = await tx(bob, lambda tx: tx.one("SELECT count(*), sum(length(payload)) FROM closed"))
+    assert kept is not None
+    assert kept[0] == 4
+    assert kept[1] <= 3_000
+    held.let_go()
+    await shows(bob, ["(closed)", "(closed)", "(closed)", "3", "4", "5", "6"])
+
+
+async def test_a_server_that_numbers_a_members_messages_in_another_order_is_told_of(
+    town: ChannelWorld,
+) -> None:
+    alice, bob = await town.gather("alice", "bob")
+    await said(alice, "before")
+    await shows(bob, ["before"])
+    ear = Ear(bob)
+    held = Held(town.tap("bob"), ChannelMessage)
+    await said(alice, "first")
+    await said(alice, "second")
+
+    async def both() -> bool:
+        return len(held.kept) == 2
+
+    await until(both)
+    first, second = held.kept
+    assert isinstance(first, ChannelMessage)
+    assert isinstance(second, ChannelMessage)
+    held.kept = [
+        msgspec.structs.replace(first, payload=second.payload),
+        msgspec.structs.replace(second, payload=first.payload),
+    ]
+    held.let_go()
+    told = await ear.next(ChannelChanged, lambda event: event.what == "reordered")
+    assert told.actor == alice.me
+    await shows(bob, ["before", "second", "first"])  # where the server says that they stand
+
+
+async def test_a_server_that_always_names_something_newer_is_asked_again_after_a_while(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It must not make the channel mute until the next push, either."""
+    monkeypatch.setattr(syncing, "_RETRY", 0.05)
+    alice, bob = await town.gather("alice", "bob")
+    tap = town.tap("bob")
+    await bob.disconnect()
+    for number in range(3):
+        await said(alice, f"{number}")
+    asked = 0
+
+    def ahead(message: ServerMessage) -> ServerMessage | None:
+        nonlocal asked
+        if isinstance(message, History) and asked < 30:
+            asked += 1
+            tap.say(ChannelHead(message.channel_id, 10_000 + asked))
+            return msgspec.structs.replace(message, entries=[], upto=0)
+        return message
+
+    tap.down = ahead
+    await bob.connect()
+    await shows(bob, ["0", "1", "2"])
+    assert asked == 30
 
 
 async def test_what_is_damaged_stays_closed_and_stops_nothing(town: ChannelWorld) -> None:

@@ -365,7 +365,7 @@ class Storm:
         status = await player.engine.call("status", arena.key)
         if not stays:
             return [] if status["state"] in {"", "joining"} else [f"is {status['state']} and never came in"]
-        wrong = []
+        wrong = [f"says {what}" for what, channel in player.engine.alarms if channel == arena.key]
         inside = stays[-1].end is None
         if inside != (status["state"] == "member"):
             wrong.append(f"is {status['state']}, {status['reason']}; stays {stays}")

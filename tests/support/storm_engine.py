@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from mobium.client import Engine, MessageStateChanged
+from mobium.client import ChannelChanged, Engine, MessageStateChanged
 from mobium.client.store import posts
 from mobium.client.store.database import Tx
 from mobium.errors import InvalidInput, MobiumError, NotConnected, ProtocolError, ServerRefused, StoreError
@@ -29,6 +29,8 @@ from tests.support.nursery import Nursery, nurse
 __all__ = ["CHILDREN", "Died", "Here", "There", "watch_seals"]
 
 CHILDREN = "tests.support.storm_engine"
+#: What nobody may say of an honest server and honest members.
+ALARMS = ("broken", "disputed", "reordered")
 _ERRORS = {
     each.__name__: each for each in (InvalidInput, MobiumError, NotConnected, ProtocolError, StoreError)
 }
@@ -102,6 +104,7 @@ class Here:
     def __init__(self, profile: Path, url: str) -> None:
         self._profile, self._url = profile, url
         self.sent: set[str] = set()
+        self.alarms: list[tuple[str, str]] = []
         self._dead = False
         self._ready = asyncio.Event()
 
@@ -132,6 +135,8 @@ class Here:
             async for event in engine.events():
                 if isinstance(event, MessageStateChanged) and event.state == "sent":
                     self.sent.add(event.id)
+                elif isinstance(event, ChannelChanged) and event.what in ALARMS:
+                    self.alarms.append((event.what, event.channel))
 
     async def call(self, method: str, *arguments: Any) -> Any:
         """Call a method."""
@@ -183,6 +188,7 @@ class There:
             "journal": str(self._journal),
         }  # fmt: skip
         self.sent: set[str] = set()
+        self.alarms: list[tuple[str, str]] = []
         self.failure: BaseException | None = None
         self._number = 0
 
@@ -256,6 +262,8 @@ class There:
             word, *rest = json.loads(line)
             if word == "sent":
                 self.sent.add(rest[0])
+            elif word == "alarm":
+                self.alarms.append((rest[0], rest[1]))
             else:
                 self._tell(*rest)
 
@@ -285,6 +293,8 @@ async def _live(orders: dict[str, str], journal: Callable[..., None]) -> None:
         async for event in engine.events():
             if isinstance(event, MessageStateChanged) and event.state == "sent":
                 journal("sent", event.id)
+            elif isinstance(event, ChannelChanged) and event.what in ALARMS:
+                journal("alarm", event.what, event.channel)
 
     async with (
         Engine.open(orders["profile"], PASSWORD, receipt_delay=0.0) as engine,

@@ -196,7 +196,7 @@ def list_all(run: Run, as_json: bool) -> None:
         )
     screen.show(table)
     for channel in found:
-        if channel.reason and channel.state in {"member", "broken"}:
+        if channel.reason and channel.state in {"member", "broken", "joining"}:
             screen.remark(f"{one_line(channel.label)}: {one_line(channel.reason)}", style="bold red")
 
 

@@ -29,6 +29,19 @@ _TELLING = 4  # digits that tell members apart who call themselves the same
 _LONGEST_NAME = 14  # characters of a name with such digits behind it, so that a column shows them
 _AGAIN = 1.0  # seconds until the names of a large channel are read anew
 _ROLES = {"admin": "an admin", "owner": "the owner", "member": "a member again"}
+_CHANGES = {
+    "created": "{actor} made this channel",
+    "joined": "{actor} joined",
+    "left": "{actor} left",
+    "removed": "{actor} removed {subject}",
+    "banned": "{actor} banned {subject}",
+    "unbanned": "{actor} lifted the ban on {subject}",
+    "secret": "{actor} renewed the secret: invite links made before are worthless",
+    "mended": "The server shows everything again that it had hidden",
+    "agreed": "Nobody speaks of another list of members any more",
+    "reordered": "The server shows what {actor} wrote in another order than it was written",
+}
+_UNKNOWN = "{actor} changed something that needs a newer version of mobium"
 _HEX = re.compile(r"[0-9a-f]+")
 
 
@@ -129,34 +142,18 @@ def shown_name(nickname: str | None, name: str, key: str, *, told_apart: bool = 
 def change_of(what: str, text: str, actor: str, subject: str) -> str:
     """A change of a channel as a sentence. `actor` and `subject` are names, or “you”."""
     match what:
-        case "created":
-            said = f"{actor} made this channel"
-        case "joined":
-            said = f"{actor} joined"
-        case "left":
-            said = f"{actor} left"
-        case "removed":
-            said = f"{actor} removed {subject}"
-        case "banned":
-            said = f"{actor} banned {subject}"
-        case "unbanned":
-            said = f"{actor} lifted the ban on {subject}"
         case "role":
             said = f"{actor} made {subject} {_ROLES.get(text, 'something that a newer mobium knows')}"
+        case "renamed" if not text:
+            said = f"{actor} gave this channel another name or topic, which cannot be read yet"
         case "renamed":
             said = f"{actor} called this channel {text}" if actor else f"This channel is called {text}"
         case "topic":
             said = f"{actor} set the topic: {text}" if text else f"{actor} took the topic away"
-        case "secret":
-            said = f"{actor} renewed the secret: invite links made before are worthless"
         case "broken" | "disputed" | "withheld":
             said = text
-        case "mended":
-            said = "The server shows everything again that it had hidden"
-        case "agreed":
-            said = "Nobody speaks of another list of members any more"
         case _:
-            said = f"{actor} changed something that needs a newer version of mobium"
+            said = _CHANGES.get(what, _UNKNOWN).format(actor=actor, subject=subject)
     return one_line(said[:1].upper() + said[1:] if said.startswith("you ") else said)
 
 

@@ -51,11 +51,14 @@ class NoChain(DecryptError):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A message's content, its place in its chain, and the iterations before it that did not come."""
+    """A message's content, its place in its chain, and the iterations before it that did not come; `late` if
+    one that was written after it came before it.
+    """
 
     key_id: int
     iteration: int
     missing: range
+    late: bool
     content: ChannelText | Unknown
 
 
@@ -75,7 +78,8 @@ def open_message(tx: Tx, row: ChannelRow, peer: Peer, payload: bytes, now: int) 
     received = content.decode(plaintext, "channel_message")
     if not isinstance(received, ChannelText | Unknown):
         raise ProtocolError("The content came in a frame of another class.")
-    return Opened(key_id, iteration, range(chain.iteration, iteration), received)
+    late = iteration < chain.iteration
+    return Opened(key_id, iteration, range(chain.iteration, iteration), late, received)
 
 
 class Kept(NamedTuple):

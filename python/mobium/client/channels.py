@@ -288,12 +288,18 @@ def _channel(tx: Tx, me: bytes, row: ChannelRow) -> Channel:
         row.topic,
         row.private,
         row.state,
-        row.reason or (disputed(tx, row) if row.state == "member" else ""),
+        row.reason or _standing_reason(tx, row),
         None if role is None else _role_name(role),
         0 if roster is None else roster.size,
         lines.unread(tx, row.id, row.read_to),
         row.host,
     )
+
+
+def _standing_reason(tx: Tx, row: ChannelRow) -> str:
+    if row.state == "joining":
+        return "The server has not said whether you are in: use the invite link again, or forget the channel."
+    return disputed(tx, row) if row.state == "member" else ""
 
 
 def _role_name(role: Role) -> RoleName:

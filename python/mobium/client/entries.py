@@ -114,6 +114,8 @@ def _note(
     elif statement.kind is Kind.NAMES:
         renamed = row.name != before.name or row.topic == before.topic
         what, text = ("renamed", row.name) if renamed else ("topic", row.topic)
+        if row.secret is None:  # nobody has handed it on yet: `take_secret` tells the name when it comes
+            what, text = "renamed", ""
     me, actor, subject = setting.identity.public, statement.actor, statement.subject
     peer = None if actor == me else peers.by_key(tx, actor)
     shown = f"{what} {text}".strip()
@@ -224,6 +226,8 @@ def _tell(tx: Tx, row: ChannelRow, peer: Peer, opened: Opened) -> None:
     received = opened.content
     text = received.text if isinstance(received, ChannelText) else None
     tx.emit(MessageReceived(received.id.hex(), peer.key, label(tx, row), text, from_ms(received.sent)))
+    if opened.late:  # a sender has one message under way at a time, so the server has numbered them otherwise
+        tx.emit(ChannelChanged(row.hex, label(tx, row), "reordered", actor=peer.key))
 
 
 def _cross(tx: Tx, setting: Setting, row: ChannelRow, peer: Peer, opened: Opened) -> ChannelRow:

@@ -79,10 +79,11 @@ class ChannelChanged(msgspec.Struct, frozen=True):
     """A channel has changed. `channel` is its id in hex, `label` what it is called here.
 
     `what` is "created", "joined", "left", "removed", "banned", "unbanned", "role" (`text` is the new one),
-    "renamed" or "topic" (`text` is the new one), "secret" (earlier invite links are worthless), "broken"
-    (`text` is a sentence about what does not add up; nothing is sent there), "mended", "disputed" (`actor`
-    speaks of another list of members than this profile has, and `text` is a sentence; nothing is sent there),
-    "agreed" (nobody does any more), or "withheld" (`text` is a sentence: the server leaves something out).
+    "renamed" or "topic" (`text` is the new one, empty while it cannot be read), "secret" (earlier invite
+    links are worthless), "broken" (`text` is a sentence about what does not add up; nothing is sent there),
+    "mended", "disputed" (`actor` speaks of another list of members than this profile has, and `text` is a
+    sentence; nothing is sent there), "agreed" (nobody does any more), "withheld" (`text` is a sentence: the
+    server leaves something out), or "reordered" (the server shows what `actor` wrote in another order).
     `actor` did it, and `subject` is whom it concerns, both in hex and empty where there is none.
     """
 

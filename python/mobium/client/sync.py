@@ -47,7 +47,9 @@ _WITHHELD: Final = (
     "The server leaves something out of this channel's history, so what follows on it cannot be shown."
 )
 _PATIENCE: Final = 10.0  # seconds after a login that the mailbox may take before history is fetched
-_ROUNDS: Final = 20  # fetches of one channel in a row; a server that always names something newer is left
+_ROUNDS: Final = (
+    20  # fetches of one channel in a row; then a server that names something newer each time waits
+)
 _UNLISTED: Final = "The server does not list this channel any more."
 _LISTS: Final = 100  # pages of channels that are asked for; more than any member can have
 
@@ -87,6 +89,8 @@ class Sync:
         self._lost: set[bytes] = set()
         self._behind: set[int] = set()
         self._rosters: set[int] = set()
+        self._put_off: set[int] = set()
+        self._again_at = 0.0
         self._unseen: set[int] = set()
         self._listing = False
         self._online = False
@@ -116,6 +120,7 @@ class Sync:
             self.caught_up.clear()
         else:
             self.caught_up.set()
+        self._put_off.clear()
         self._unseen.clear()
         self._pushes.clear()
         self._lost.clear()
@@ -124,7 +129,7 @@ class Sync:
     def idle(self) -> bool:
         """Whether everything that it knows of was fetched and taken."""
         return self.caught_up.is_set() and not (
-            self._busy or self._behind or self._rosters or self._pushes or self._lost
+            self._busy or self._behind or self._put_off or self._rosters or self._pushes or self._lost
         )
 
     def unseen(self) -> frozenset[int] | None:
@@ -186,6 +191,9 @@ class Sync:
 
     async def _once(self) -> None:
         await self._take_pushes()
+        if self._time() >= self._again_at:
+            self._behind |= self._put_off
+            self._put_off.clear()
         if self._listing:
             await self._list()
             self._listing = False
@@ -205,8 +213,13 @@ class Sync:
             _ask_for_chains, self._core.now_ms(), self._core.entropy
         )
         if self._behind or self._rosters:
-            later = self._requests_in
-            self._requests_in = max(wait, 0.0) if later is None else min(later, max(wait, 0.0))
+            self._look_again_in(max(wait, 0.0))
+        if self._put_off:
+            self._look_again_in(max(self._again_at - self._time(), 0.0))
+
+    def _look_again_in(self, seconds: float) -> None:
+        later = self._requests_in
+        self._requests_in = seconds if later is None else min(later, seconds)
 
     async def _fetch_all(self) -> None:
         rounds: Counter[int] = Counter()
@@ -216,6 +229,9 @@ class Sync:
                 rounds[channel] += 1
                 if rounds[channel] <= _ROUNDS:
                     await self._catch_up(channel)
+                else:
+                    self._put_off.add(channel)
+                    self._again_at = self._time() + _RETRY
             elif self._rosters:
                 channel = self._rosters.pop()
                 if rounds[channel] <= _ROUNDS:

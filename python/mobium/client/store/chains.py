@@ -47,6 +47,7 @@ _MAX_REPLACED: Final = 5  # chains of one sender in one channel, of which a newe
 _MAX_CHAINS: Final = 256
 _MAX_GAPS: Final = 2_000  # missing messages of one sender in one channel that are remembered
 _MAX_CLOSED: Final = 2_000  # ciphertexts kept in one channel
+_MAX_CLOSED_BYTES: Final = 32 << 20
 _PATIENCE: Final = 10  # seconds that a chain may be on its way before its sender is asked for it
 _ASK_PAUSE: Final = 86_400  # seconds between two requests for one chain
 _ASKS: Final = 8  # requests to one member of a channel in that time, as many as are answered
@@ -267,6 +268,13 @@ def add_closed(
         " (SELECT message FROM closed WHERE channel = ? ORDER BY message DESC LIMIT -1 OFFSET ?)",
         channel, _MAX_CLOSED,
     )  # fmt: skip
+    if tx.value("SELECT sum(length(payload)) FROM closed WHERE channel = ?", channel) > _MAX_CLOSED_BYTES:
+        tx.execute(
+            "DELETE FROM closed WHERE message IN (SELECT message FROM"
+            " (SELECT message, sum(length(payload)) OVER (ORDER BY message DESC) AS bytes FROM closed"
+            " WHERE channel = ?) WHERE bytes > ?)",
+            channel, _MAX_CLOSED_BYTES,
+        )  # fmt: skip
 
 
 def closed(tx: Tx, channel: int, peer: int, key_id: int) -> list[Closed]:

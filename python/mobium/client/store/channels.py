@@ -173,6 +173,8 @@ def forget(tx: Tx, channel: int) -> None:
 def add_member(tx: Tx, channel: int, peer: int) -> None:
     """A peer is a member."""
     tx.execute("INSERT OR IGNORE INTO member (channel, peer) VALUES (?, ?)", channel, peer)
+    # If he could not be handed the chain when he had just left, that says nothing of now.
+    tx.execute("DELETE FROM handed WHERE channel = ? AND peer = ? AND failed_at > 0", channel, peer)
     absent = _absent_name(channel, peer)
     name = tx.value("SELECT value FROM meta WHERE name = ?", absent)
     if name is not None:

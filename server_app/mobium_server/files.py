@@ -11,7 +11,7 @@ __all__ = ["raise_file_limit"]
 
 log = logging.getLogger(__name__)
 
-OWN = 64  # the database, the log, Python itself, connections that are being refused
+OWN = 128  # 64 connections that are being refused, and the database, the log, Python itself
 
 
 def raise_file_limit(connections: int) -> None:

@@ -46,15 +46,19 @@ class Certificates:
             context.load_cert_chain(self._cert, self._key, password=lambda: "")
             names = _names(self._cert.read_bytes())
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            reason = (
-                getattr(error, "reason", None)
-                or getattr(error, "strerror", None)
-                or "not a certificate and its key"
-            )
             raise InvalidInput(
-                f"SC_TLS_CERT and SC_TLS_KEY cannot be used: {reason} ({self._cert}, {self._key})."
+                f"SC_TLS_CERT and SC_TLS_KEY cannot be used: {_reason(error)} ({self._cert}, {self._key})."
             ) from error
         return context, names
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        if error.reason == "KEY_VALUES_MISMATCH":
+            return "the key is not that of the certificate"
+    elif isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return "they are not a certificate chain and its key, without a password, in PEM"
 
 
 def _names(pem: bytes) -> frozenset[str]:

@@ -8,6 +8,7 @@ import signal
 import ssl
 from pathlib import Path
 
+import psutil
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -16,7 +17,7 @@ from mobium.errors import InvalidInput
 from mobium_server.tls import Certificates, TlsLayer
 from tests.support.certificates import certificate, trusting
 from tests.support.raw import exchange, handshake, parse, request
-from tests.support.server import ServerProcess, client, log_in, server
+from tests.support.server import Client, ServerProcess, client, log_in, server
 
 
 async def test_messages_over_tls(tmp_path: Path) -> None:
@@ -129,23 +130,52 @@ async def test_a_renewed_certificate_is_read_on_sighup(tmp_path: Path) -> None:
         certificate(tmp_path, "localhost", "127.0.0.1")
         second = trusting(cert)
         process.process.send_signal(signal.SIGHUP)
-        async with asyncio.timeout(10):
-            while True:
-                try:
-                    assert (await request(process.port, "/health", context=second)).body == b"OK"
-                    break
-                except ssl.SSLError:
-                    await asyncio.sleep(0.05)
+        await taken(process.port, second)
         with pytest.raises(ssl.SSLError):
             await request(process.port, "/health", context=first)
-        # Broken files change nothing, and who is connected stays.
-        cert.write_text("broken")
+        # Broken files change nothing, and who is connected stays; nor does a certificate without its key.
+        other, _ = certificate(tmp_path / "other", "localhost")
+        for number, wrong in enumerate((b"broken", other.read_bytes()), 1):
+            cert.write_bytes(wrong)
+            process.process.send_signal(signal.SIGHUP)
+            async with asyncio.timeout(10):
+                while sum("not reloaded" in line for line in process.errors) < number:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            await old.publish()
+            assert (await request(process.port, "/health", context=second)).body == b"OK"
+        # And a good pair is taken again.
+        certificate(tmp_path, "localhost", "127.0.0.1")
         process.process.send_signal(signal.SIGHUP)
-        await old.publish()
-        assert (await request(process.port, "/health", context=second)).body == b"OK"
+        assert await asyncio.to_thread(process.said, "The certificate was reloaded")
+        await taken(process.port, trusting(cert))
         await old.close()
         assert process.stop() == 0
-    assert process.said("not reloaded")
+    reasons = [line.partition("cannot be used: ")[2] for line in process.errors if "not reloaded" in line]
+    assert [reason.partition(" (")[0] for reason in reasons] == [
+        "they are not a certificate chain and its key, without a password, in PEM",
+        "the key is not that of the certificate",
+    ]
+
+
+async def test_sighup_without_a_certificate_ends_nothing(process: ServerProcess) -> None:
+    process.start()
+    process.process.send_signal(signal.SIGHUP)
+    assert process.process.poll() is None
+    async with client(process.url) as anna:
+        await anna.post_and_wait(anna.public)
+    assert await asyncio.to_thread(process.stop) == 0
+
+
+async def taken(port: int, context: ssl.SSLContext) -> None:
+    """Wait until a context's certificate is the one that is used."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                assert (await request(port, "/health", context=context)).body == b"OK"
+            except ssl.SSLError:
+                await asyncio.sleep(0.02)
+            else:
+                return
 
 
 def test_the_layer_keeps_little(tmp_path: Path) -> None:
@@ -173,6 +203,30 @@ def test_the_layer_keeps_little(tmp_path: Path) -> None:
     layer.end()
     incoming.write(b"".join(to_client))
     assert sum(len(peer.read(1 << 20)) for _ in range(64)) == 1 << 20
+
+
+async def test_a_connection_takes_little_memory(tmp_path: Path) -> None:
+    """asyncio's own TLS takes 256 KiB for each, before anything is said."""
+    cert, key = certificate(tmp_path, "localhost", "127.0.0.1")
+    context = trusting(cert)
+    settings = {"SC_TLS_CERT": str(cert), "SC_TLS_KEY": str(key), "SC_RATE_GENERAL": "0"}
+    with ServerProcess(tmp_path, settings) as process:
+        resident = psutil.Process(process.pid).memory_info
+
+        async def crowd(count: int) -> list[Client]:
+            return [await log_in(process.url, ssl=context) for _ in range(count)]
+
+        first = await crowd(30)  # what is only taken once
+        before, more = resident().rss, 70
+        second = await crowd(more)
+        assert (resident().rss - before) / more < 64 << 10
+        for one in second:
+            await one.publish()
+            await one.post_and_wait_any(one.public, bucket=65_536)
+            await one.take()
+        assert (resident().rss - before) / more < 128 << 10
+        for one in first + second:
+            one.socket.transport.abort()
 
 
 async def test_a_peer_that_ends_tls_ends_the_connection(tmp_path: Path) -> None:

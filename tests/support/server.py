@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -65,12 +65,17 @@ class ServerProcess:
     """A server in a process of its own, in a folder of its own, on a port that it keeps over restarts."""
 
     def __init__(
-        self, folder: Path, settings: Mapping[str, str] | None = None, patch: str | None = None
+        self,
+        folder: Path,
+        settings: Mapping[str, str] | None = None,
+        patch: str | None = None,
+        before: Sequence[str] = (),
     ) -> None:
         """`settings` are SC_* variables; `patch` names one of tests/support/patches.py, applied in the
-        process.
+        process; `before` is a command that is given the server's as its arguments.
         """
         self.folder = folder
+        self.before = before
         self.patch = patch
         self.port = 0
         self.url = ""
@@ -103,7 +108,7 @@ class ServerProcess:
         environment |= {"SC_PORT": str(self.port), "PYTHONPATH": str(root), **self.settings}
         self.folder.mkdir(parents=True, exist_ok=True)
         process = self._process = subprocess.Popen(
-            [sys.executable, "-m", *target],
+            [*self.before, sys.executable, "-m", *target],
             cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,

@@ -217,18 +217,20 @@ class Settings:
         "10", _whole(0, 1_000_000, "connections"), "connections of one address; 0 is unlimited"
     )
     max_message_size: int = _setting(
-        "1048576", _whole(BUCKET_SIZES[0], BUCKET_SIZES[-1], "bytes"), "largest padded ciphertext"
+        "1048576", _whole(BUCKET_SIZES[0], BUCKET_SIZES[-1], "bytes"), "largest padded ciphertext, bytes"
     )
     max_offline_messages: int = _setting(
         "1000", _whole(10, 10_000_000, "messages"), "messages that one mailbox keeps"
     )
     message_ttl: int = _setting(
-        "604800", _whole(60, 31_536_000, "seconds"), "how long a message waits for its recipient"
+        "604800", _whole(60, 31_536_000, "seconds"), "seconds that a message waits for its recipient"
     )
     ws_ping_interval: float = _setting(
-        "30", _number(1, 3_600, "seconds"), "time between pings; two unanswered close"
+        "30", _number(1, 3_600, "seconds"), "seconds between pings; two unanswered close"
     )
-    auth_timeout: float = _setting("10", _number(1, 300, "seconds"), "time for a connection to log in")
+    auth_timeout: float = _setting(
+        "10", _number(1, 300, "seconds"), "seconds that a connection has to log in"
+    )
     rate_general: Rate = _setting(
         "30/60", _rate, "requests of one identity: a second/at once; 0 is unlimited"
     )
@@ -249,7 +251,7 @@ class Settings:
     ice_turn_secret: str = _setting(
         "", _secret, "the TURN server's static-auth-secret, for its credentials", secret=True
     )
-    ice_ttl: int = _setting("86400", _whole(60, 604_800, "seconds"), "life of TURN credentials")
+    ice_ttl: int = _setting("86400", _whole(60, 604_800, "seconds"), "life of TURN credentials, seconds")
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from mobium_client.cli import channels, contacts, profiles, records, talk
+from mobium_client.cli import channels, contacts, invites, profiles, records, talk
 from mobium_client.cli import chat as chat_command
 from mobium_client.cli.screen import Screen
 from mobium_client.cli.secrets import Secrets
@@ -291,13 +291,13 @@ def channel_invite(
     qr: Annotated[bool, typer.Option("--qr", help="Show it as a QR code, too.")] = False,
 ) -> None:
     """Make an invite link: for one person and 7 days, unless told otherwise."""
-    channels.invite(context.obj, channel, uses, lasting, qr=qr)
+    invites.invite(context.obj, channel, uses, lasting, qr=qr)
 
 
 @channel_app.command("invites")
 def channel_invites(context: typer.Context, channel: Channel, json: Json = False) -> None:
     """The invites in force."""
-    channels.invites(context.obj, channel, json)
+    invites.invites(context.obj, channel, json)
 
 
 @channel_app.command("revoke")
@@ -307,13 +307,13 @@ def channel_revoke(
     invite: Annotated[str, typer.Argument(help="The invite's id, or its link in quotes.")],
 ) -> None:
     """End an invite before its time."""
-    channels.revoke(context.obj, channel, invite)
+    invites.revoke(context.obj, channel, invite)
 
 
 @channel_app.command("renew")
 def channel_renew(context: typer.Context, channel: Channel) -> None:
     """Draw a new secret, so that every earlier invite link is worthless."""
-    channels.renew(context.obj, channel)
+    invites.renew(context.obj, channel)
 
 
 @channel_app.command("remove")

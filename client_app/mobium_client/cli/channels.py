@@ -1,29 +1,26 @@
-"""The commands about channels: making, joining and leaving them, their members, invites and names.
+"""The commands about channels: making, joining and leaving them, their members and names.
 
 What changes a channel needs the server; what is only shown is what this profile knows. Not its concern:
-messages in channels (`talk`, `chat`, `records`), what people are called (`people`), options and their help
-(`mobium_client.cli.app`).
+links into them (`invites`), messages in channels (`talk`, `chat`, `records`), what people are called
+(`people`), options and their help (`mobium_client.cli.app`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
 
-from rich.table import Table
 from rich.text import Text
 
-from mobium.client import Channel, Engine, Invite, Member
+from mobium.client import Channel, Engine, Member
 from mobium.client.join_links import parse_join
-from mobium.client.links import check_server, qr_code
-from mobium.errors import InvalidInput, NotConnected, ServerRefused
+from mobium.client.links import check_server
+from mobium.errors import InvalidInput
+from mobium_client.cli import channel_work as work_on
 from mobium_client.cli.people import OPEN, People, in_channel, names_of
-from mobium_client.cli.session import Run, run_async
+from mobium_client.cli.session import Run
 from mobium_client.plain import one_line, shorten
 
 __all__ = [
@@ -32,16 +29,12 @@ __all__ = [
     "banned",
     "create",
     "forget",
-    "invite",
-    "invites",
     "join",
     "leave",
     "list_all",
     "members",
     "remove",
     "rename",
-    "renew",
-    "revoke",
     "role",
     "topic",
     "unban",
@@ -49,14 +42,6 @@ __all__ = [
 
 T = TypeVar("T")
 
-_QR_STYLE = "bright_white on black"
-_DAY = 86_400
-_UNITS = {"m": 60, "h": 3_600, "d": _DAY, "w": 7 * _DAY}
-_DURATION = re.compile(r"(\d{1,6})\s*([mhdw])")
-_FOR_EVER = {"ever", "forever", "0"}
-_TTL = 7 * _DAY
-_NEWS = 10.0  # seconds for what happened while nobody was connected
-_PATIENCE = 60.0  # and for what is to go out
 _TRUST = {"verified": "green", "changed": "bold red", "unverified": ""}
 _ROLE_STYLE = {"owner": "bold", "admin": "bold", "member": ""}
 
@@ -80,7 +65,7 @@ def create(run: Run, name: str, topic_: str, *, is_open: bool) -> None:
         made = await engine.create_channel(name.removeprefix("#"), private=not is_open, topic=topic_)
         return made, await engine.name()
 
-    channel, own_name = _with_engine(run, work)
+    channel, own_name = work_on.with_engine(run, work)
     label = one_line(channel.label)
     run.screen.line(label)
     if is_open:
@@ -95,11 +80,11 @@ def join(run: Run, link: str) -> None:
     parsed = parse_join(link)
 
     async def work(engine: Engine) -> tuple[Channel, str]:
-        await _connect(await _at_home(run, engine, parsed.server), engine)
+        await work_on.connect(await _at_home(run, engine, parsed.server), engine)
         return await engine.join(link), await engine.name()
 
-    channel, own_name = _with_engine(run, work)
-    count = _counted(channel.members, "member")
+    channel, own_name = work_on.with_engine(run, work)
+    count = work_on.counted(channel.members, "member")
     run.screen.line(one_line(channel.label))
     run.screen.remark(f"You are in, as one of {count}. What was said before stays closed to you.")
     if channel.topic:
@@ -133,11 +118,11 @@ def leave(run: Run, channel: str) -> None:
     """Leave a channel."""
 
     async def work(engine: Engine) -> str:
-        found = await _to_change(run, engine, channel)
+        found = await work_on.to_change(run, engine, channel)
         await engine.leave(f"#{found.id}")
         return f"You have left {found.label}. Its history stays until: mobium channel forget '{found.label}'"
 
-    run.screen.remark(_with_engine(run, work))
+    run.screen.remark(work_on.with_engine(run, work))
 
 
 def forget(run: Run, channel: str) -> None:
@@ -148,7 +133,7 @@ def forget(run: Run, channel: str) -> None:
         await engine.channels.forget(f"#{found.id}")
         return f"{found.label} and what was said there are deleted from this machine."
 
-    run.screen.remark(_with_engine(run, work))
+    run.screen.remark(work_on.with_engine(run, work))
 
 
 # ---------------------------------------------------------------- looking
@@ -160,7 +145,7 @@ def list_all(run: Run, as_json: bool) -> None:
     async def work(engine: Engine) -> tuple[list[Channel], bool]:
         return await engine.channels.list(), await engine.server() is None
 
-    found, is_new = _with_engine(run, work)
+    found, is_new = work_on.with_engine(run, work)
     screen = run.screen
     if as_json:
         for channel in found:
@@ -182,7 +167,7 @@ def list_all(run: Run, as_json: bool) -> None:
                 one_line(channel.topic),
             )
         return
-    table = _table("name", "access", "you", "members", "new", "topic")
+    table = work_on.table("name", "access", "you", "members", "new", "topic")
     table.columns[3].justify = table.columns[4].justify = "right"
     for channel in found:
         standing = Text(_standing(channel), "" if channel.state == "member" else "red")
@@ -207,7 +192,7 @@ def members(run: Run, channel: str, as_json: bool) -> None:
         found = await engine.channels.get(channel)
         return await engine.members(f"#{found.id}")
 
-    found = _with_engine(run, work)
+    found = work_on.with_engine(run, work)
     screen = run.screen
     if as_json:
         for member in found:
@@ -228,7 +213,7 @@ def members(run: Run, channel: str, as_json: bool) -> None:
             name = _member_name(member, names)
             screen.fields(member.key, name, member.role, "" if member.me else member.trust)
         return
-    table = _table("name", "role", "verified", "key")
+    table = work_on.table("name", "role", "verified", "key")
     for member in found:
         trust = {"unverified": "no", "verified": "yes", "changed": "KEY CHANGED"}[member.trust]
         table.add_row(
@@ -250,7 +235,7 @@ def banned(run: Run, channel: str) -> None:
         people = People(engine, f"#{found.id}")
         return [(key, await people.name(key)) for key in await engine.channels.banned(f"#{found.id}")]
 
-    found = _with_engine(run, work)
+    found = work_on.with_engine(run, work)
     if not found:
         run.screen.remark("Nobody is banned from this channel.")
     for key, name in found:
@@ -258,131 +243,6 @@ def banned(run: Run, channel: str) -> None:
             run.screen.line(Text.assemble(key, "" if key.startswith(name) else f"  {one_line(name)}"))
         else:
             run.screen.fields(key, "" if key.startswith(name) else one_line(name))
-
-
-# ---------------------------------------------------------------- invites
-
-
-def invite(run: Run, channel: str, uses: int | None, lasting: str | None, *, qr: bool) -> None:
-    """Make a link into a channel and print it."""
-    ttl = _TTL if lasting is None else _seconds(lasting)
-
-    async def work(engine: Engine) -> tuple[Channel, str]:
-        found = await engine.channels.get(channel)
-        if not found.private and (uses is not None or lasting is not None):
-            raise InvalidInput(
-                "An open channel has one link for everybody, for ever; --uses and --for are for private ones."
-            )
-        if found.private:
-            await run.check_home(engine, found)
-            await run.connect(engine)
-        return found, await engine.invite(f"#{found.id}", 1 if uses is None else uses, ttl)
-
-    found, link = _with_engine(run, work)
-    run.screen.line(link)
-    if qr:
-        _show_qr(run, link)
-    if not found.private:
-        run.screen.remark(f"This link stays the same for everybody. {OPEN}")
-        return
-    whom = "anybody who has it" if uses == 0 else "one person" if uses in {None, 1} else f"{uses} people"
-    end = "until it is revoked" if ttl == 0 else f"for {_told(ttl)}"
-    run.screen.remark(
-        f"It lets {whom} in, {end}. It holds the channel's secret: send it only where nobody else reads it."
-    )
-
-
-def _show_qr(run: Run, link: str) -> None:
-    code = qr_code(link)
-    wide = len(code[0]) + 2
-    if run.screen.width is not None and run.screen.width < wide:
-        run.screen.remark(f"This window is too narrow for the QR code, which takes {wide} columns.")
-        return
-    for line in code:
-        run.screen.line(Text("  ").append(line, _QR_STYLE))
-
-
-def invites(run: Run, channel: str, as_json: bool) -> None:
-    """Print the invites in force."""
-
-    async def work(engine: Engine) -> list[tuple[Invite, str]]:
-        found = await _private(engine, channel)
-        await run.check_home(engine, found)
-        await run.connect(engine)
-        in_force = await engine.channels.invites(f"#{found.id}")
-        people = People(engine, f"#{found.id}")
-        return [(one, await people.name(one.made_by)) for one in in_force]
-
-    found = _with_engine(run, work)
-    screen = run.screen
-    if as_json:
-        for one, _ in found:
-            screen.json(
-                {
-                    "id": one.id,
-                    "uses": one.uses,
-                    "expires": None if one.expires is None else one.expires.isoformat(),
-                    "made_by": one.made_by,
-                }
-            )
-        return
-    if not found:
-        screen.remark("No invite is in force; make one with: mobium channel invite")
-        return
-    if not screen.is_terminal:
-        for one, name in found:
-            expires = "" if one.expires is None else one.expires.isoformat()
-            screen.fields(one.id, "" if one.uses is None else str(one.uses), expires, one_line(name))
-        return
-    table = _table("invite", "uses left", "until", "made by")
-    for one, name in found:
-        table.add_row(
-            one.id,
-            "any number" if one.uses is None else str(one.uses),
-            "it is revoked" if one.expires is None else _date(one.expires),
-            Text(shorten(one_line(name), 24)),
-        )
-    screen.show(table)
-
-
-def revoke(run: Run, channel: str, which: str) -> None:
-    """End an invite."""
-
-    async def work(engine: Engine) -> str:
-        found = await _private(engine, channel)
-        await run.check_home(engine, found)
-        await run.connect(engine)
-        try:
-            left = await engine.channels.revoke(f"#{found.id}", which)
-        except ServerRefused as error:
-            if error.code != "bad_invite":
-                raise
-            raise InvalidInput(f"No such invite is in force in {found.label}.") from error
-        return (
-            f"The invite lets nobody in any more; {_counted(len(left), 'invite')} left. Whoever has its link "
-            "still knows the channel's secret, until it is renewed: mobium channel renew"
-        )
-
-    run.screen.remark(_with_engine(run, work))
-
-
-def renew(run: Run, channel: str) -> None:
-    """Draw a new secret, after which every earlier link is worthless."""
-
-    async def work(engine: Engine) -> str:
-        await _private(engine, channel)
-        found = await _to_change(run, engine, channel)
-        await engine.channels.renew(f"#{found.id}")
-        return f"{found.label} has a new secret: every invite link made before is worthless."
-
-    run.screen.remark(_with_engine(run, work))
-
-
-async def _private(engine: Engine, channel: str) -> Channel:
-    found = await engine.channels.get(channel)
-    if not found.private:
-        raise InvalidInput("An open channel has no invites: one link leads everybody in, and stays.")
-    return found
 
 
 # ---------------------------------------------------------------- members, names
@@ -445,7 +305,7 @@ def _to_member(
     said: str,
 ) -> None:
     async def work(engine: Engine) -> str:
-        found = await _to_change(run, engine, channel)
+        found = await work_on.to_change(run, engine, channel)
         where = f"#{found.id}"
         people, _ = await in_channel(engine, found)
         key = await people.key(peer, await engine.channels.banned(where))
@@ -454,7 +314,7 @@ def _to_member(
         links = " Invite links made before are worthless." if found.private else ""
         return said.format(name=one_line(named), label=one_line(found.label), links=links)
 
-    run.screen.remark(_with_engine(run, work))
+    run.screen.remark(work_on.with_engine(run, work))
 
 
 async def _key_of(engine: Engine, peer: str) -> str:
@@ -468,12 +328,12 @@ def rename(run: Run, channel: str, name: str) -> None:
     """Give a channel another name."""
 
     async def work(engine: Engine) -> str:
-        found = await _to_change(run, engine, channel)
+        found = await work_on.to_change(run, engine, channel)
         where = f"#{found.id}"
         await engine.rename(where, name.removeprefix("#"))
         return f"{found.label} is called {(await engine.channels.get(where)).label} now."
 
-    run.screen.remark(_with_engine(run, work))
+    run.screen.remark(work_on.with_engine(run, work))
 
 
 def topic(run: Run, channel: str, text: str | None) -> None:
@@ -482,63 +342,18 @@ def topic(run: Run, channel: str, text: str | None) -> None:
     async def work(engine: Engine) -> Channel:
         if text is None:
             return await engine.channels.get(channel)
-        found = await _to_change(run, engine, channel)
+        found = await work_on.to_change(run, engine, channel)
         where = f"#{found.id}"
         await engine.channels.set_topic(where, text)
         return await engine.channels.get(where)
 
-    found = _with_engine(run, work)
+    found = work_on.with_engine(run, work)
     if text is not None:
         run.screen.remark(f"The topic of {found.label} was {'changed' if found.topic else 'taken away'}.")
     elif found.topic:
         run.screen.line(one_line(found.topic))
     else:
         run.screen.remark("This channel has no topic.")
-
-
-# ---------------------------------------------------------------- what they share
-
-
-def _with_engine(run: Run, work: Callable[[Engine], Awaitable[T]]) -> T:
-    async def opened() -> T:
-        async with run.engine() as engine:
-            done = await work(engine)
-            if engine.connection != "offline":
-                await _send_the_rest(run, engine)
-            return done
-
-    return run_async(opened())
-
-
-async def _send_the_rest(run: Run, engine: Engine) -> None:
-    """What was done may bring more along, such as a new secret for every member."""
-    try:
-        await engine.settled(_PATIENCE)
-    except (TimeoutError, NotConnected):
-        run.screen.remark(
-            "Something still waits to be sent, and goes out while mobium is connected next: mobium listen"
-        )
-
-
-async def _to_change(run: Run, engine: Engine, channel: str) -> Channel:
-    """A channel at its server, once what was missed is known: names and roles are those of now."""
-    found = await engine.channels.get(channel)
-    await run.check_home(engine, found)
-    await _connect(run, engine)
-    return await engine.channels.get(f"#{found.id}")
-
-
-async def _connect(run: Run, engine: Engine) -> None:
-    await run.connect(engine)
-    with suppress(TimeoutError):
-        await engine.settled(_NEWS)
-
-
-def _table(*titles: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in titles:
-        table.add_column(title, no_wrap=True)
-    return table
 
 
 def _access(channel: Channel) -> str:
@@ -570,28 +385,3 @@ def _channel_fields(channel: Channel) -> dict[str, object]:
         "unread": channel.unread,
         "server": channel.host,
     }
-
-
-def _seconds(lasting: str) -> int:
-    text = lasting.strip().lower()
-    if text in _FOR_EVER:
-        return 0
-    found = _DURATION.fullmatch(text)
-    if found is None or int(found[1]) == 0:
-        raise InvalidInput("A time is a number with m, h, d or w behind it, such as 12h or 7d; or ever.")
-    return int(found[1]) * _UNITS[found[2]]
-
-
-def _told(seconds: int) -> str:
-    for unit, word in ((_DAY, "day"), (3_600, "hour"), (60, "minute")):
-        if seconds % unit == 0:
-            return _counted(seconds // unit, word)
-    return _counted(seconds, "second")
-
-
-def _counted(count: int, what: str) -> str:
-    return f"1 {what}" if count == 1 else f"{count} {what}s"
-
-
-def _date(at: datetime) -> str:
-    return at.astimezone().strftime("%Y-%m-%d %H:%M")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import logging
 import os
 import sys
@@ -74,7 +75,8 @@ def _serve(asked: argparse.Namespace) -> int:
         return EXIT_SETTINGS
     for name in unknown_variables(os.environ, asked.env_file):
         print(f"mobium-server: there is no setting {name}; it is ignored.", file=sys.stderr)
-    raise_file_limit(settings.max_connections)
+    fit = raise_file_limit(settings.max_connections)
+    settings = dataclasses.replace(settings, max_connections=fit)
     try:
         asyncio.run(serve(settings, announce))
     except MobiumError as error:

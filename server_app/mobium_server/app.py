@@ -27,6 +27,7 @@ from mobium_server.config import Settings, database_path
 from mobium_server.delivery import PostOffice
 from mobium_server.door import Door
 from mobium_server.figures import all_figures
+from mobium_server.files import Scarcity
 from mobium_server.gateway import Wire
 from mobium_server.handlers.common import CAPABILITIES, NAME
 from mobium_server.health import Health
@@ -138,6 +139,7 @@ async def _serving(
         steady=clock.steady,
         holding=holding,
         health=health,
+        space=space,
     )
     board = Board(
         storage,
@@ -147,9 +149,10 @@ async def _serving(
         steady=clock.steady,
         holding=holding,
         health=health,
+        space=space,
     )
     rooms = Rooms(storage, worker, health)
-    hub = Hub(settings, storage, worker, office, board, rooms, pages, clock, counters)
+    hub = Hub(settings, storage, worker, office, board, rooms, pages, space, clock, counters)
     door = Door(settings.max_connections, settings.max_connections_per_ip, counters)
 
     def own_name(name: str) -> bool:
@@ -233,6 +236,7 @@ async def serve(settings: Settings, ready: Callable[[Server], None]) -> None:
     stop = asyncio.Event()
     async with running(settings) as server:
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(Scarcity(loop.time).handle)
         if sys.platform == "win32":
             # No signal handlers on this loop: Ctrl+C reaches Python's own, which must be woken.
             signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(stop.set))

@@ -22,6 +22,7 @@ from mobium_server.frames import header
 from mobium_server.health import Health
 from mobium_server.holding import Holding
 from mobium_server.recent import Recent
+from mobium_server.space import Space
 from mobium_server.storage.base import GonePost, NewPost, Posted, Refused, Storage
 from mobium_server.storage.worker import Jobs
 
@@ -82,6 +83,7 @@ class Board:
         steady: Callable[[], float],
         holding: Holding,
         health: Health,
+        space: Space,
     ) -> None:
         self._storage = storage
         self._jobs = jobs
@@ -89,6 +91,7 @@ class Board:
         self._now = now
         self._holding = holding
         self._health = health
+        self._space = space
         self._steady = steady
         self._recent = Recent(steady)
         self._seats: dict[bytes, Seat] = {}
@@ -226,6 +229,10 @@ class Board:
     def _commit(self) -> None:
         """Write what waits in one transaction. Its answers leave when it is durable, never before."""
         self._due = False
+        if self._waiting and self._space.low:
+            for post in self._waiting.values():
+                self._refuse(post, ErrorCode.STORAGE, FULL_AFTER)
+            self._waiting.clear()
         batch: list[_Post] = []
         size = 0
         for post in self._waiting.values():

@@ -20,6 +20,7 @@ from mobium_server.envelope import Asker, Batch, Desk, Envelope, Outlet, State
 from mobium_server.health import Health
 from mobium_server.holding import Holding
 from mobium_server.recent import Recent
+from mobium_server.space import Space
 from mobium_server.storage.base import Gone, Mailbox, NewMessage, Page, Refused, Row, Storage, Taken
 from mobium_server.storage.worker import Jobs
 
@@ -31,7 +32,7 @@ BATCH = 512  # messages that do not wait for the tick
 BATCH_BYTES = 4 << 20  # payload bytes in one transaction, so that none takes long
 TIDY = 0.25  # seconds that acknowledged rows wait to be deleted together, if no message is stored meanwhile
 RETRY_AFTER = 2.0  # what a sender is told when the storage fails, seconds
-FULL_AFTER = 60.0  # and when a mailbox or a channel is full
+FULL_AFTER = 60.0  # and when a mailbox, a channel or the disk is full
 
 
 class Cancel(Protocol):
@@ -71,6 +72,7 @@ class PostOffice:
         steady: Callable[[], float],
         holding: Holding,
         health: Health,
+        space: Space,
     ) -> None:
         self._storage = storage
         self._jobs = jobs
@@ -92,6 +94,7 @@ class PostOffice:
         self._due = False
         self._holding = holding
         self._health = health
+        self._space = space
         self._idle: list[Callable[[], None]] = []
         self.stored = 0
         self.relayed = 0
@@ -233,6 +236,13 @@ class PostOffice:
             self._answer(desk, batch.answer())
         for recipient, payload in parts:
             self.accept(desk, rid, recipient, delivery, payload, channel, batch)
+
+    def is_away(self, recipient: bytes, size: int) -> bool:
+        """Whether a payload of `size` bytes for `recipient` would have to lie on the disk until it is
+        fetched.
+        """
+        desk = self._desks.get(recipient)
+        return desk is None or not desk.known or desk.behind or bool(desk.queue) or not desk.room_for(size)
 
     def _wait(self, envelope: Envelope, asker: Asker) -> None:
         self._waiting[envelope.key] = envelope
@@ -421,6 +431,8 @@ class PostOffice:
     def _commit(self) -> None:
         """Write what waits in one transaction. Its answers leave when it is durable, never before."""
         self._due = False
+        if self._waiting and self._space.low:
+            self._turn_away()
         batch: list[Envelope] = []
         size = 0
         for envelope in self._waiting.values():
@@ -459,6 +471,14 @@ class PostOffice:
 
         self._jobs.submit(done, self._storage.apply, inserts, deletes, self._now())
         self._look_in()
+
+    def _turn_away(self) -> None:
+        """Refuse what would lie on the disk until its recipient fetches it. What a connection has in its
+        window is on its way, and bounded by that.
+        """
+        for envelope in [one for one in self._waiting.values() if one.desk is None]:
+            del self._waiting[envelope.key]
+            self._refuse(envelope, ErrorCode.STORAGE, FULL_AFTER)
 
     def _committed(self, batch: list[Envelope], outcome: list[int | Refused]) -> None:
         behind: dict[Desk, None] = {}

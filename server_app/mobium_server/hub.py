@@ -35,6 +35,7 @@ from mobium_server.invites import Invites
 from mobium_server.limits import HOUR, Allowance, HandOuts, Rate, Rates, site_key
 from mobium_server.pages import Pages
 from mobium_server.rooms import Rooms
+from mobium_server.space import Space
 from mobium_server.stats import Counters
 from mobium_server.storage.base import Mailbox, Storage
 from mobium_server.storage.worker import Jobs
@@ -47,7 +48,10 @@ _DELIVERED = (SendMessage, ChannelPost, Distribute)  # an answer names their del
 # each costs the disk for months.
 NEWCOMERS = Rate(6 / HOUR, 2)
 TURN_USERS = 10  # credentials for the TURN server that an identity gets in an hour
-OF_SITE = 4  # an IPv6 /48 may have so many times as many as a /64
+# Bytes that lie on the disk until somebody fetches them, a second and at once, for each identity that an
+# address stands for: by default 60 MiB an hour, which is 10 GiB in the week that they may lie there.
+KEPT = Rate((6 << 20) / HOUR, 24 << 20)
+OF_SITE = 4  # an IPv6 /48 may have so many times as much as a /64
 INTERNAL_ERROR = 1011  # the WebSocket's own code for a fault of the server
 
 
@@ -130,6 +134,7 @@ class Hub:
         board: Board,
         rooms: Rooms,
         pages: Pages,
+        space: Space,
         clock: Clock,
         counters: Counters,
     ) -> None:
@@ -140,6 +145,7 @@ class Hub:
         self.board = board
         self.rooms = rooms
         self.pages = pages
+        self.space = space
         self.clock = clock
         self.counters = counters
         self.channels = Channels(storage, board, rooms, pages, wall=clock.wall, steady=clock.steady)
@@ -152,6 +158,9 @@ class Hub:
         self._by_address = Rates(of_address, clock.steady)
         newcomers = NEWCOMERS.times(settings.rate_address_factor if of_address.per_second else 0)
         self._newcomers = Rates(newcomers, clock.steady)
+        kept = KEPT.times(settings.rate_address_factor if of_address.per_second else 0)
+        self._kept = Rates(kept, clock.steady)
+        self._kept_of_site = Rates(kept.times(OF_SITE), clock.steady)
         self.limits = Limits(
             message_size=settings.max_message_size,
             offline_messages=settings.max_offline_messages,
@@ -243,3 +252,19 @@ class Hub:
         site = site_key(address)
         wait = self._newcomers.take(address)
         return wait or (self._newcomers.take(site, 1 / OF_SITE) if site is not None else 0.0)
+
+    def may_keep(self, address: str, size: int) -> float:
+        """Whether an address may have `size` bytes more kept on the disk: 0.0, or the seconds until it may.
+
+        It is asked whether the recipient is away or not, so that the answer tells nobody that.
+        """
+        site = site_key(address)
+        wait = self._kept.wait(address, size)
+        return wait or (self._kept_of_site.wait(site, size) if site is not None else 0.0)
+
+    def keeps(self, address: str, size: int) -> None:
+        """Count bytes of an address that lie on the disk until somebody fetches them."""
+        self._kept.charge(address, size)
+        site = site_key(address)
+        if site is not None:
+            self._kept_of_site.charge(site, size)

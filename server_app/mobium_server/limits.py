@@ -124,6 +124,11 @@ class Rates:
             self._sweep(now)
         return 0.0
 
+    def wait(self, key: Hashable, cost: float) -> float:
+        """The seconds until `cost` will be there; nothing is taken."""
+        now = self._steady()
+        return spend(self._full_at.get(key, now), self._rate, now, cost)[1]
+
     def charge(self, key: Hashable, cost: float) -> None:
         """Take `cost` whether it is there or not; a debt is never more than a whole burst."""
         rate = self._rate.per_second
@@ -131,6 +136,8 @@ class Rates:
             now = self._steady()
             full_at = max(self._full_at.get(key, now), now)
             self._full_at[key] = max(full_at, min(full_at + cost / rate, now + 2 * self._rate.burst / rate))
+            if len(self._full_at) > self._sweep_at:
+                self._sweep(now)
 
     def _sweep(self, now: float) -> None:
         self._full_at = {key: moment for key, moment in self._full_at.items() if moment > now}

@@ -18,6 +18,7 @@ from mobium.protocol.messages import ServerMessage
 from mobium.protocol.roster import Access, Kind, Role, Roster
 from mobium.signing import SigningKey
 from mobium_server import board, channels, holding
+from mobium_server import space as disk
 from mobium_server.board import Board, Seat
 from mobium_server.channels import APPENDED, Channels, Place
 from mobium_server.envelope import Desk
@@ -146,6 +147,7 @@ class Machine:
             steady=lambda: self.timers.now,
             holding=self.holding,
             health=health,
+            space=disk.Space(lambda: disk.Room(0, 0), lambda: self.timers.now),
         )
         self.pages = Pages(self.jobs, health)
         self.channels = Channels(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mobium_server.files import OWN
 from tests.support.raw import request
 from tests.support.server import ServerProcess, log_in
 
@@ -19,14 +20,21 @@ import logging, resource, sys
 from mobium_server.files import raise_file_limit
 logging.basicConfig(format="%(message)s", stream=sys.stdout)
 resource.setrlimit(resource.RLIMIT_NOFILE, (200, int(sys.argv[1])))
-raise_file_limit(int(sys.argv[2]))
-print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+fit = raise_file_limit(int(sys.argv[2]))
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], fit)
 """
 
 
 @pytest.mark.parametrize(
     ("hard", "connections", "said", "soft"),
-    [(3_000, 20, False, "200"), (3_000, 500, False, "628"), (300, 500, True, "300"), (700, 0, False, "700")],
+    [
+        (3_000, 20, False, "200 20"),
+        (3_000, 500, False, "628 500"),
+        (300, 500, True, "300 172"),
+        (700, 0, False, "700 572"),
+        (200, 0, False, "200 72"),
+        (200, 500, True, "200 72"),
+    ],
 )
 def test_the_soft_limit(hard: int, connections: int, said: bool, soft: str) -> None:
     ended = subprocess.run(
@@ -63,3 +71,14 @@ def test_a_limit_that_cannot_be_raised_is_said(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, before=limited("", 256)) as process:
         assert process.said("SC_MAX_CONNECTIONS=2000 needs 2128 open files, but the system allows 256")
         assert process.said("LimitNOFILE=")
+
+
+async def test_where_it_cannot_be_raised_whoever_comes_too_many_is_told_so(tmp_path: Path) -> None:
+    settings = {"SC_AUTH_TIMEOUT": "60", "SC_RATE_GENERAL": "0"}
+    with ServerProcess(tmp_path, settings, before=limited("", 256)) as process:
+        async with AsyncExitStack() as stack:
+            for _ in range(256 - OWN):
+                one = await log_in(process.url)
+                stack.push_async_callback(one.close)
+            assert (await request(process.port, "/health")).status == 503
+        assert not any("could not be taken" in line for line in process.errors)

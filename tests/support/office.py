@@ -15,6 +15,7 @@ from mobium.protocol.messages import Accepted, Delivery, Error
 from mobium_server.delivery import PostOffice
 from mobium_server.health import Health
 from mobium_server.holding import Holding
+from mobium_server.space import Room, Space
 from mobium_server.storage.base import Storage, Unavailable
 
 P = ParamSpec("P")
@@ -135,6 +136,8 @@ class Bench:
         self.timers = timers or Timers()
         self.holding = Holding()
         self.health = Health()
+        self.room = Room(0, 0)
+        """What the disk is said to have."""
         self.office = PostOffice(
             storage,
             self.jobs,
@@ -143,6 +146,7 @@ class Bench:
             steady=lambda: self.timers.now,
             holding=self.holding,
             health=self.health,
+            space=Space(lambda: self.room, lambda: self.timers.now),
         )
 
     def settle(self, rounds: int = 10_000) -> None:

@@ -36,7 +36,7 @@ from mobium.protocol.messages import (
 )
 from mobium.protocol.roster import Kind
 from mobium_server.channels import APPENDED, Place, Proof, Rows
-from mobium_server.handlers.direct import wrong_size
+from mobium_server.handlers.direct import may_keep, wrong_size
 from mobium_server.rooms import Denied, Room, denied
 from mobium_server.storage.base import HistoryPage, Line, Refused, State
 
@@ -110,6 +110,9 @@ def post(hub: Hub, session: Session, message: ChannelPost) -> None:
         code = ErrorCode.TOO_LARGE if padded or size > largest + SENDER_KEY_OVERHEAD else ErrorCode.BAD_SIZE
         session.refuse(code, rid=message.rid, delivery=message.id)
         return
+    if not may_keep(hub, session, size, message.rid, message.id):
+        return
+    hub.keeps(session.line.address, size)
     hub.board.post(session.desk, message.rid, message.channel_id, message.index, message.id, message.payload)
 
 
@@ -179,6 +182,10 @@ def distribute(hub: Hub, session: Session, message: Distribute) -> None:
                 parts.append((one.recipient, one.payload))
             else:
                 failed.append(NotTaken(one.recipient, code.value))
+        if not may_keep(hub, session, sum(len(payload) for _, payload in parts), message.rid, message.id):
+            return
+        kept = sum(len(payload) for one, payload in parts if hub.office.is_away(one, len(payload)))
+        hub.keeps(session.line.address, kept)
         hub.office.distribute(session.desk, message.rid, message.channel_id, message.id, parts, failed)
 
     hub.rooms.find(message.channel_id, found)

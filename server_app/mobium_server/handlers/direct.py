@@ -13,7 +13,7 @@ from mobium.protocol.messages import AckDeliveries, SendMessage
 if TYPE_CHECKING:
     from mobium_server.hub import Hub, Session
 
-__all__ = ["acknowledge", "send", "wrong_size"]
+__all__ = ["acknowledge", "may_keep", "send", "wrong_size"]
 
 
 def send(hub: Hub, session: Session, message: SendMessage) -> None:
@@ -23,7 +23,23 @@ def send(hub: Hub, session: Session, message: SendMessage) -> None:
     if code is not None:
         session.refuse(code, rid=message.rid, delivery=message.id)
         return
+    size = len(message.payload)
+    if not may_keep(hub, session, size, message.rid, message.id):
+        return
+    if hub.office.is_away(message.recipient, size):
+        hub.keeps(session.line.address, size)
     hub.office.accept(session.desk, message.rid, message.recipient, message.id, message.payload)
+
+
+def may_keep(hub: Hub, session: Session, size: int, rid: int | None, delivery: bytes) -> bool:
+    """Whether the sender's address may have `size` bytes more on the disk; if not, the sender is told when it
+    may.
+    """
+    wait = hub.may_keep(session.line.address, size)
+    if wait:
+        hub.counters.limited += 1
+        session.refuse(ErrorCode.RATE_LIMITED, rid=rid, delivery=delivery, retry_after=wait)
+    return not wait
 
 
 def wrong_size(payload: bytes, largest: int) -> ErrorCode | None:

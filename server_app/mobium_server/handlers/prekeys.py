@@ -15,7 +15,7 @@ from mobium.protocol.messages import (
     PublishPrekeys,
     WirePrekey,
 )
-from mobium_server.delivery import RETRY_AFTER
+from mobium_server.delivery import FULL_AFTER, RETRY_AFTER
 from mobium_server.storage.base import BadPrekeys, Bundle, Prekey, Publication, Stock
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ def publish(hub: Hub, session: Session, message: PublishPrekeys) -> None:
         session.refuse(ErrorCode.BAD_PREKEYS, rid=message.rid)
         return
     if not session.desk.known:
+        if hub.space.low:
+            session.refuse(ErrorCode.STORAGE, rid=message.rid, retry_after=FULL_AFTER)
+            return
         wait = hub.newcomer(session.line.address)
         if wait:
             hub.counters.limited += 1

@@ -60,8 +60,11 @@ class Reception:
             if address is not None:
                 visitor.address = address_key(address)
             place = place and self.door.count(visitor)
-        local = visitor.behind_proxy or (visitor.peer is not None and visitor.peer.is_loopback)
-        if self._settings.require_tls and not encrypted and not (asked.path == "/health" and local):
+        # Whether it is up may be asked in clear from nearby: what watches a container comes over a bridge.
+        near = visitor.behind_proxy or (
+            visitor.peer is not None and (visitor.peer.is_loopback or visitor.peer.is_private)
+        )
+        if self._settings.require_tls and not encrypted and not (asked.path == "/health" and near):
             self._counters.refused += 1
             return plain(403, sentence(ErrorCode.TLS_REQUIRED))
         wait = self._admission(visitor.address)

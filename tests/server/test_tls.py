@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -14,10 +15,15 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from mobium.errors import InvalidInput
+from mobium_server.door import Door
+from mobium_server.http import Asked, Reply, Routes
+from mobium_server.limits import Address, parse_address
+from mobium_server.reception import Reception
+from mobium_server.stats import Counters
 from mobium_server.tls import Certificates, TlsLayer
 from tests.support.certificates import certificate, trusting
 from tests.support.raw import exchange, handshake, parse, request
-from tests.support.server import Client, ServerProcess, client, log_in, server
+from tests.support.server import Client, ServerProcess, client, log_in, server, settings
 
 
 async def test_messages_over_tls(tmp_path: Path) -> None:
@@ -96,6 +102,53 @@ async def test_nobody_but_a_trusted_proxy_speaks_for_tls(tmp_path: Path) -> None
         https = {"X-Forwarded-Proto": "https"}
         assert (await request(one.port, "/info", headers=https)).status == 403
         assert (await request(one.port, "/health")).status == 200, "this machine may ask for its health"
+
+
+@dataclass(eq=False)
+class Passer:
+    """Somebody at an address."""
+
+    peer: Address | None
+    address: str = ""
+    behind_proxy: bool = False
+
+    def drop(self) -> None:
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("address", "path", "status"),
+    [
+        ("127.0.0.1", "/health", 200),
+        ("172.17.0.1", "/health", 200),  # a container's own machine, over the bridge
+        ("192.168.1.9", "/health", 200),
+        ("fe80::1", "/health", 200),
+        ("fd00::1", "/health", 200),
+        ("8.8.8.8", "/health", 403),
+        ("2a00::1", "/health", 403),
+        ("172.17.0.1", "/info", 403),
+        ("172.17.0.1", "/ws", 403),
+    ],
+)
+def test_from_nearby_health_alone_is_answered_in_clear(
+    tmp_path: Path, address: str, path: str, status: int
+) -> None:
+    chosen = settings(tmp_path, require_tls=True, trusted_proxies=())
+    routes = Routes(
+        origins=(),
+        admin_token="",
+        own_name=lambda _: True,
+        info=dict,
+        stats=dict,
+        metrics=bytes,
+    )
+    passer = Passer(parse_address(address))
+    door = Door(10, 0, Counters())
+    assert door.enter(passer)
+    reception = Reception(chosen, routes, door, lambda _: 0.0, Counters())
+    reply = reception.consider(passer, Asked("GET", path), encrypted=False)
+    assert isinstance(reply, Reply)
+    assert reply.status == status
 
 
 async def test_the_names_of_the_certificate_are_the_servers(tmp_path: Path) -> None:

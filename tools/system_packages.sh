@@ -153,8 +153,12 @@ names=
 for want in $missing; do
     names="$names $(packages "$want" | tr '\n' ' ')"
 done
-# shellcheck disable=SC2086  # a list of package names
-install $names
+# shellcheck disable=SC2086  # lists of package names
+if ! install $names; then
+    # One that this system does not have must not keep the others away.
+    set -- $names
+    [ $# -gt 1 ] && for name in "$@"; do install "$name"; done
+fi
 
 still=
 for want in $missing; do

@@ -112,6 +112,11 @@ def _advice(server: Server) -> list[str]:
             " through a proxy of SC_TRUSTED_PROXIES over https. Set SC_TLS_CERT and SC_TLS_KEY, or"
             " SC_REQUIRE_TLS=false for tests on this machine."
         )
+        if not settings.public_hosts:
+            lines.append(
+                "SC_PUBLIC_HOSTS is empty: through a proxy nobody can log in by a name on the internet. Set it"
+                " to the names that people dial."
+            )
     else:
         lines.append(
             "To open it to the network: SC_HOST=0.0.0.0, SC_REQUIRE_TLS=true, SC_TLS_CERT and SC_TLS_KEY with"

@@ -113,6 +113,17 @@ def test_the_policy_goes_when_the_installation_fails(tmp_path: Path) -> None:
     assert not machine.policy.exists()
 
 
+def test_a_package_that_nobody_has_keeps_no_other_away(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    usual = (machine.bin / "apt-get").read_text().removeprefix("#!/bin/sh\n")
+    machine.put("apt-get", f'case "$*" in *unheard-of*) exit 100 ;; esac\n{usual}')
+    done = machine.run("unheard-of", "make")
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("Still missing: unheard-of.")
+    assert (machine.bin / "make").exists()
+    assert not machine.policy.exists()
+
+
 @pytest.mark.parametrize(("manager", "told"), [("dnf", "install -y"), ("pacman", "-S"), ("brew", "install")])
 def test_the_other_package_managers(tmp_path: Path, manager: str, told: str) -> None:
     machine = Machine(tmp_path, manager)

@@ -99,6 +99,7 @@ def test_the_start_says_where_clients_connect(tmp_path: Path) -> None:
         assert process.url == f"ws://127.0.0.1:{process.port}/ws"
     with ServerProcess(tmp_path, {"SC_HOST": "0.0.0.0", "SC_REQUIRE_TLS": "true"}) as process:
         assert process.said("every connection is refused unless it comes through a proxy")
+        assert process.said("SC_PUBLIC_HOSTS is empty: through a proxy nobody can log in")
         assert process.url == f"ws://127.0.0.1:{process.port}/ws"
 
 

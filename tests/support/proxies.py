@@ -130,6 +130,7 @@ def nginx(folder: Path, server_port: int, changes: dict[str, str] | None = None)
         around = [
             f"pid {folder / 'nginx.pid'};",
             "daemon off;",
+            "error_log stderr;",
             "events {}",
             "http {",
             f"access_log {folder / 'access.log'};",
@@ -141,7 +142,7 @@ def nginx(folder: Path, server_port: int, changes: dict[str, str] | None = None)
             "}",
         ]
         (folder / "nginx.conf").write_text("\n".join(around), "utf-8")
-        return ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
+        return ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
 
     with running(command, folder) as program:
         yield Site(program, plain, trusting(cert))

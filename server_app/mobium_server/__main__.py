@@ -114,8 +114,8 @@ def _advice(server: Server) -> list[str]:
         )
         if not settings.public_hosts:
             lines.append(
-                "SC_PUBLIC_HOSTS is empty: through a proxy nobody can log in by a name on the internet. Set it"
-                " to the names that people dial."
+                "SC_PUBLIC_HOSTS is empty: through a proxy nobody can log in by a name on the internet. Set"
+                " it to the names that people dial."
             )
     else:
         lines.append(

@@ -369,6 +369,24 @@ async def test_closed_messages_are_bounded_in_bytes_too(
     await shows(bob, ["(closed)", "(closed)", "(closed)", "3", "4", "5", "6"])
 
 
+async def test_what_is_missing_is_remembered_within_bounds(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert chains._MAX_GAPS == 2_000
+    monkeypatch.setattr(chains, "_MAX_GAPS", 3)
+    alice, bob = await town.gather("alice", "bob")
+    channel = await channel_of(bob)
+    await said(alice, "hello")
+    await shows(bob, ["hello"])
+
+    def note(tx: Tx) -> list[int]:
+        [(peer, key_id, _)] = chains.every_receiver(tx, channel)
+        chains.note_gaps(tx, channel, peer, key_id, range(1, 900), 900, 7, 0)
+        return [row[0] for row in tx.all("SELECT iteration FROM gap ORDER BY iteration")]
+
+    assert await tx(bob, note) == [897, 898, 899]
+
+
 async def test_a_server_that_numbers_a_members_messages_in_another_order_is_told_of(
     town: ChannelWorld,
 ) -> None:

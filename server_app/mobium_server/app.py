@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mobium.errors import InvalidInput
+from mobium.errors import InvalidInput, StoreError
 from mobium.protocol.codes import CloseCode
 from mobium.protocol.connection import ServerConnection
 from mobium.protocol.version import VERSIONS
@@ -109,10 +109,13 @@ async def running(
         try:
             key = await worker.run(_signing_key, storage)
             await worker.run(clock.load, storage)
-            async with _serving(settings, storage, clock, worker, key, certificates) as server:
-                yield server
+            try:
+                async with _serving(settings, storage, clock, worker, key, certificates) as server:
+                    yield server
+            finally:  # and not before it was loaded, or it would begin anew
+                await worker.run(_keep, storage, clock)
         finally:
-            await worker.run(_close, storage, clock)
+            await worker.run(storage.close)
     finally:
         await worker.stop()
 
@@ -206,18 +209,21 @@ async def _serving(
 
 def _signing_key(storage: Storage) -> SigningKey:
     seed = storage.get(SIGNING_KEY)
-    if seed is None or len(seed) != SEED_SIZE:
+    if seed is None:
         key = SigningKey.generate()
         storage.put(SIGNING_KEY, key.seed)
         storage.checkpoint()  # a copy of the file holds the key from now on
         return key
+    if len(seed) != SEED_SIZE:
+        raise StoreError(
+            "The server's key in the database is damaged; restore a backup (docs/OPERATIONS.md)."
+        )
     return SigningKey.from_seed(seed)
 
 
-def _close(storage: Storage, clock: Clock) -> None:
+def _keep(storage: Storage, clock: Clock) -> None:
     with contextlib.suppress(Exception):  # a full disk must not keep the database from being closed
         clock.keep(storage)
-    storage.close()
 
 
 def _info(hub: Hub) -> dict[str, object]:

@@ -6,7 +6,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-__all__ = ["damage"]
+__all__ = ["HEADER", "damage"]
+
+HEADER = 100  # bytes at the file's beginning, which are left whole
 
 
 def damage(path: Path, table: str) -> None:
@@ -14,7 +16,8 @@ def damage(path: Path, table: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (size,) = connection.execute("PRAGMA page_size").fetchone()
-        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
+        question = "SELECT rootpage FROM sqlite_schema WHERE name = ? UNION ALL SELECT 1"
+        page = connection.execute(question, (table,)).fetchone()[0]  # the schema's own is the first
     with path.open("r+b") as file:
-        file.seek((page - 1) * size)
-        file.write(b"\xde\xad" * (size // 2))
+        file.seek(max((page - 1) * size, HEADER))
+        file.write(b"\xde\xad" * ((size - HEADER) // 2))

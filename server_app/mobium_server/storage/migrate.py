@@ -6,6 +6,7 @@ Not its concern: what the steps say (`mobium_server.storage.schema`).
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import sqlite3
@@ -23,7 +24,7 @@ COPY_LIFE = 30 * 86_400  # seconds for which a copy stays: it holds what was del
 def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str] = MIGRATIONS) -> list[Path]:
     """Bring the database at `path` to the version `len(migrations)`; returns the copies that were made.
 
-    Raises StoreError for a file that is not this server's, or that a newer version wrote.
+    Raises StoreError for a file that is not this server's, that a newer version wrote, or that is not whole.
     """
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     application: int = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -49,7 +50,27 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+    _compare(connection, path, migrations)
     return made
+
+
+def _compare(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:
+    """Raises StoreError unless all tables are as the steps make them; there may be others."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
+        for script in migrations:
+            fresh.executescript(script)
+        missing = _shapes(fresh) - _shapes(connection)
+    if missing:
+        name, _ = min(missing)
+        raise StoreError(
+            f"In {path} {name} is not as schema {len(migrations)} has it: a mobium-server between two"
+            " releases wrote it, or somebody changed it."
+        )
+
+
+def _shapes(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    question = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*'"
+    return set(connection.execute(question))
 
 
 def copies(path: Path) -> list[Path]:

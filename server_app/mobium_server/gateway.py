@@ -394,6 +394,7 @@ class Wire(asyncio.BufferedProtocol):
             return
         opcode = frame.opcode
         if opcode is Opcode.CLOSE:
+            self.flush()  # what was asked before it is answered before it
             self._stage = Stage.CLOSING
         elif opcode is Opcode.BINARY:
             self._fragments = [bytes(frame.data)]

@@ -22,6 +22,7 @@ NOW = datetime.now(UTC)
 
 class Usage(NamedTuple):
     free: int
+    total: int = 32 << 30
 
 
 @pytest.fixture(autouse=True)
@@ -226,7 +227,7 @@ def test_a_certificate_for_another_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("free", "grade"),
-    [(99 << 20, Grade.WRONG), (900 << 20, Grade.WARNING), (2 << 30, Grade.OK)],
+    [(1_023 << 20, Grade.WRONG), (2_047 << 20, Grade.WARNING), (2 << 30, Grade.OK)],
 )
 def test_how_much_room_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, grade: Grade

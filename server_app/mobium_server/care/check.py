@@ -22,6 +22,7 @@ from typing import NamedTuple
 from mobium.errors import InvalidInput, StoreError
 from mobium_server.care.contents import faults, identify, look, reading
 from mobium_server.config import Settings, database_path, problems, unknown_variables
+from mobium_server.space import reserve
 from mobium_server.storage.database import InUse, connect, lock
 from mobium_server.storage.schema import MIGRATIONS
 from mobium_server.tls import Certificates, period
@@ -29,8 +30,7 @@ from mobium_server.tls import Certificates, period
 __all__ = ["Finding", "Grade", "check"]
 
 WARN_DAYS = 14  # before a certificate ends; one that renews itself is renewed thirty days before
-LEAST = 100 << 20  # bytes that must be free, for the log beside the database and a busy day
-COMFORT = 1 << 30  # and below which it is time to look
+COMFORT = 2  # times the reserve, below which it is time to look
 
 
 class Grade(Enum):
@@ -217,12 +217,15 @@ def _in_force(cert: Path, begins: datetime, ends: datetime, now: datetime) -> Fi
 
 def _disk(path: Path) -> Iterator[Finding]:
     folder = next(one for one in path.absolute().parents if one.exists())
-    free = shutil.disk_usage(folder).free
+    usage = shutil.disk_usage(folder)
+    free = usage.free
+    least = reserve(usage.total)
     size = path.stat().st_size if path.exists() else 0
     text = f"{_bytes(free)} free for {folder}; the database has {_bytes(size)}."
-    if free < LEAST:
-        yield Finding(Grade.WRONG, "disk", f"Only {text} New messages are refused when it is full.")
-    elif free < COMFORT or free < 2 * size:
+    if free < least:
+        kept = f"{_bytes(least)} have to stay free: mail for people who are away and for channels is refused."
+        yield Finding(Grade.WRONG, "disk", f"Only {text} {kept}")
+    elif free < COMFORT * least or free < 2 * size:
         yield Finding(Grade.WARNING, "disk", f"Only {text} An upgrade makes a copy of the database first.")
     else:
         yield Finding(Grade.OK, "disk", text)

@@ -175,6 +175,14 @@ def test_a_database_that_others_may_open(tmp_path: Path) -> None:
     }
 
 
+def test_what_a_restore_left(tmp_path: Path) -> None:
+    path = made(tmp_path / "m.db")
+    for suffix in ("", "-wal", "-shm"):
+        (tmp_path / f"m.db.replaced-20260301-120000{suffix}").touch()
+    [warning] = [one for one in findings(path) if one.grade is Grade.WARNING]
+    assert warning.text.startswith(f"{tmp_path / 'm.db.replaced-20260301-120000'} is what a restore replaced")
+
+
 # ---------------------------------------------------------------- the certificate
 
 

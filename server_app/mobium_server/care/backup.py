@@ -8,6 +8,7 @@ upgrades (`mobium_server.storage.migrate`).
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import sqlite3
 import sys
@@ -20,7 +21,7 @@ from mobium.errors import InvalidInput, StoreError
 from mobium_server.care.contents import Contents, faults, look, reading
 from mobium_server.storage.database import lock
 
-__all__ = ["Restored", "backup", "restore"]
+__all__ = ["Restored", "backup", "replaced", "restore"]
 
 # Numbers of a channel that are passed over after a restore. Those that were given since the backup are known
 # to clients, and what comes under them would be taken for something they have seen.
@@ -88,6 +89,12 @@ def restore(source: Path, path: Path, now: datetime) -> Restored:
     except OSError as error:
         raise StoreError(f"The database {path} cannot be replaced: {error.strerror}.") from error
     return Restored(contents, aside)
+
+
+def replaced(path: Path) -> list[Path]:
+    """The databases that restores have replaced at `path` and that are still there."""
+    found = path.parent.glob(f"{glob.escape(path.name)}.replaced-*")
+    return sorted(one for one in found if not one.name.endswith(BESIDE[1:]))
 
 
 def _copy(source: Path, target: Path, *, still: bool) -> Contents:

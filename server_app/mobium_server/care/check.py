@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mobium.errors import InvalidInput, StoreError
+from mobium_server.care.backup import replaced
 from mobium_server.care.contents import faults, identify, look, reading
 from mobium_server.config import Settings, database_path, problems, unknown_variables
 from mobium_server.space import reserve
@@ -131,6 +132,11 @@ def _database(path: Path) -> Iterator[Finding]:
     yield Finding(Grade.OK, "database", f"{path} is sound: {contents}.")
     yield _writable(path, running=running)
     yield from _readers(path)
+    for aside in replaced(path):
+        text = (
+            f"{aside} is what a restore replaced, and holds what was deleted since; delete it when you can."
+        )
+        yield Finding(Grade.WARNING, "database", text)
 
 
 def _new_database(path: Path) -> Finding:

@@ -175,6 +175,21 @@ def test_a_database_that_others_may_open(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("what", [["check"], ["backup", "b.db"], ["restore", "b.db"]])
+def test_a_folder_that_is_closed_to_this_user_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: list[str]
+) -> None:
+    def closed(self: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    for name in ("exists", "is_file", "is_dir"):
+        monkeypatch.setattr(Path, name, closed)
+    monkeypatch.setattr("mobium_server.config._gather", lambda environment, _: dict(environment))
+    said = operate(*what, database=tmp_path / "m.db")
+    assert said.code == 1
+    assert said.sentence.endswith(" cannot be used: Permission denied.")
+
+
 def test_what_a_restore_left(tmp_path: Path) -> None:
     path = made(tmp_path / "m.db")
     for suffix in ("", "-wal", "-shm"):

@@ -115,7 +115,9 @@ def test_without_a_terminal_nothing_is_deleted_unasked(tmp_path: Path) -> None:
     assert rows(path, "messages") == 3
 
 
-@pytest.mark.parametrize(("answer", "left"), [("y", 0), ("", 3), ("what?", 3)])
+@pytest.mark.parametrize(
+    ("answer", "left"), [("y\n", 0), ("\n", 3), ("what?\n", 3), ("\x04", 3)]
+)  # the last one is Ctrl+D
 def test_at_a_terminal_it_asks(tmp_path: Path, answer: str, left: int) -> None:
     path = made(tmp_path / "m.db")
     terminal, seat = pty.openpty()
@@ -129,7 +131,7 @@ def test_at_a_terminal_it_asks(tmp_path: Path, answer: str, left: int) -> None:
         text=True,
     )
     os.close(seat)
-    os.write(terminal, f"{answer}\n".encode())
+    os.write(terminal, answer.encode())
     said, _ = process.communicate(timeout=60)
     os.close(terminal)
     assert "Delete what waits for it (3 messages) and its prekeys? [y/N]" in said

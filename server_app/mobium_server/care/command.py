@@ -79,6 +79,8 @@ def run_command(asked: argparse.Namespace) -> int:
         return run(asked)
     except InUse as error:
         raise InUse(f"{error} Stop it first.") from error
+    except OSError as error:  # most often a folder that is closed to this user
+        raise MobiumError(f"{error.filename or 'A file'} cannot be used: {error.strerror}.") from error
 
 
 def _settings(asked: argparse.Namespace) -> Settings:
@@ -161,7 +163,12 @@ def _agreed(asked: argparse.Namespace, question: str) -> bool:
         return True
     if not sys.stdin.isatty():
         raise InvalidInput("Nobody can be asked here, so nothing was deleted; say --yes.")
-    if input(f"{question} [y/N] ").strip().lower() in ("y", "yes"):
+    try:
+        answer = input(f"{question} [y/N] ")
+    except (EOFError, KeyboardInterrupt):
+        print()
+        answer = ""
+    if answer.strip().lower() in ("y", "yes"):
         return True
     print("Nothing was deleted.")
     return False

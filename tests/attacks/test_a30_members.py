@@ -169,19 +169,54 @@ async def test_a_member_that_lies_about_the_past_holds_up_the_channel_until_it_i
         await room.hear("to those who are in", alice)
 
 
-async def test_who_changes_his_word_again_and_again_is_told_of_a_few_times(folder: Path) -> None:
+async def test_who_changes_his_word_again_and_again_is_told_of_each_time_and_fills_no_disk(
+    folder: Path,
+) -> None:
+    async with Scene(folder) as scene:
+        room = await gather(scene, "alice", "bob", "mallory")
+        alice, bob, mallory = room.people
+        await room.told(mallory, "hello", alice)
+        roster = room.roster
+
+        async def says(who: Person, head: bytes) -> None:
+            await says_pairwise(
+                who, alice, content.RosterHead(os.urandom(16), 0, room.id, roster.index, head)
+            )
+
+        async def hears(what: str, who: bytes) -> None:
+            told = await alice.ear.next(ChannelChanged, lambda event: event.what in {"disputed", "agreed"})
+            assert (told.what, told.actor) == (what, who.hex())
+
+        for _ in range(20):
+            await says(mallory, os.urandom(32))
+            await hears("disputed", mallory.key)
+            await says(mallory, roster.head)
+            await hears("agreed", b"")
+        await room.told(alice, "none the less", mallory)
+        assert await count(alice, "evidence") == 16
+        # Another one who says the same is told of too, and a word of statements to come takes nothing back.
+        await says(mallory, bytes(32))
+        await hears("disputed", mallory.key)
+        await says(bob, bytes(32))
+        await hears("disputed", bob.key)
+        for who in (mallory, bob):
+            far = content.RosterHead(os.urandom(16), 0, room.id, roster.index + 5, os.urandom(32))
+            await says_pairwise(who, alice, far)
+        await alice.engine.remove(room.name, mallory.key)
+        await alice.engine.remove(room.name, bob.key)
+        await hears("agreed", b"")
+
+
+async def test_a_lie_about_the_past_is_not_hidden_by_one_about_the_future(folder: Path) -> None:
     async with Scene(folder) as scene:
         room = await gather(scene, "alice", "mallory")
         alice, mallory = room.people
         await room.told(mallory, "hello", alice)
-        roster = room.roster
-        for _ in range(30):
-            for head in (os.urandom(32), roster.head):
-                said = content.RosterHead(os.urandom(16), 0, room.id, roster.index, head)
-                await says_pairwise(mallory, alice, said)
-        await scene.server.drained(alice.key)
-        await room.told(alice, "none the less", mallory)
-        assert await count(alice, "evidence") == 16
+        for index in (9, 1):
+            said = content.RosterHead(os.urandom(16), 0, room.id, index, bytes(32))
+            await says_pairwise(mallory, alice, said)
+        await alice.ear.next(ChannelChanged, lambda event: event.what == "disputed")
+        assert "two different lists" in (await room.at(alice)).reason
 
 
 async def test_without_the_members_in_it_a_claim_of_one_who_left_has_no_end(

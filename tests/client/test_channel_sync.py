@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from mobium.client import ChannelChanged, Engine, MessageReceived
+from mobium.client import receive as receiving
 from mobium.client import sync as syncing
 from mobium.client.store import chains, peers
 from mobium.client.store.database import Tx
@@ -44,7 +45,7 @@ from tests.support.channel_world import (
     texts,
 )
 from tests.support.channel_world import lines as shown_lines
-from tests.support.engines import PASSWORD, Ear, inside, online, tx, until
+from tests.support.engines import PASSWORD, PATIENCE, Ear, inside, online, tx, until
 
 
 async def channel_of(engine: Engine) -> int:
@@ -367,6 +368,27 @@ async def test_closed_messages_are_bounded_in_bytes_too(
     assert kept[1] <= 3_000
     held.let_go()
     await shows(bob, ["(closed)", "(closed)", "(closed)", "3", "4", "5", "6"])
+
+
+async def test_a_fellow_member_whose_texts_wait_as_a_request_is_heard_in_the_channel(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """His texts are turned away beyond the bound, and come when he is made a contact; his sender keys not."""
+    monkeypatch.setattr(receiving, "_MAX_OF_REQUEST", 3)
+    alice, bob, carol = await town.gather("alice", "bob", "carol")
+    for number in range(5):
+        await alice.wait(await alice.send(bob.me, f"{number}"), "sent", PATIENCE)
+    await bob.settled(PATIENCE)
+    assert [each.text for each in await bob.history(alice.me)] == ["0", "1", "2"]
+    await said(alice, "to the channel")
+    await shows(carol, ["to the channel"])
+    await shows(bob, ["to the channel"])
+    await bob.contacts.accept(alice.me)
+
+    async def came() -> bool:
+        return len(await bob.history(alice.me)) == 5
+
+    await until(came)
 
 
 async def test_what_is_missing_is_remembered_within_bounds(

@@ -58,6 +58,13 @@ def test_a_held_lane_waits_longer_each_time_until_one_is_taken() -> None:
     assert lanes.next_change(now) == 7.0
     lanes.delay(1, now, 0.5)
     assert lanes.next_change(now) == 0.5
+    waits = []
+    for _ in range(3):  # a wait that was none of its own making is no reason to wait no more
+        lanes.hold(1, now, None)
+        wait = lanes.next_change(now)
+        assert wait is not None
+        waits.append(wait)
+    assert waits == [5.0, 10.0, 20.0]
 
 
 def test_an_overdue_answer_puts_the_message_first_again() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -250,8 +251,13 @@ async def test_a_database_from_before_channels_keeps_what_is_in_it(
     assert [line.text for line in shown] == ["text 0", "text 1", "text 2"]
     assert [line.channel for line in shown] == [None] * 3
     assert await new.run(channels.every) == []
-    await new.close()
     assert copies(folder) == ["mobium.db.version-1"]
+    now = time.time()
+    await new.forget_copies(now + 6 * 86_400)
+    assert copies(folder) == ["mobium.db.version-1"]
+    await new.forget_copies(now + 8 * 86_400)  # in it are keys that were deleted since
+    assert copies(folder) == []
+    await new.close()
 
 
 async def test_a_new_database_leaves_no_copies(folder: Path, store: Store) -> None:

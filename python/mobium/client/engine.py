@@ -499,6 +499,7 @@ class Engine:
             with suppress(StoreError):
                 await self._core.store.run(maintain, self._core.now())
                 await self._core.store.checkpoint()
+                await self._core.store.forget_copies(self._core.clock())
             await asyncio.sleep(INTERVAL)
 
 

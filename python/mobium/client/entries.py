@@ -32,6 +32,8 @@ from mobium.protocol.roster import LEAVES, Kind, RosterError, Statement, parse
 
 __all__ = ["Setting", "open_waiting", "own_taken", "take_entries"]
 
+# Ids of lines that are no contents are drawn here: others could write a content under one that they know.
+_ID: Final = 16
 _IN: Final = frozenset(("member", "joining", "broken"))
 _WHAT: Final[dict[Kind, str]] = {
     Kind.CREATE: "created",
@@ -121,7 +123,7 @@ def _note(
     shown = f"{what} {text}".strip()
     if not lines.at(tx, row.id, number):
         lines.add(
-            tx, row.id, number, 0 if peer is None else peer.id, statement.head[:16], "notice", shown,
+            tx, row.id, number, 0 if peer is None else peer.id, setting.entropy(_ID), "notice", shown,
             statement.time_ms, setting.now_ms, subject=subject,
         )  # fmt: skip
     tx.emit(ChannelChanged(row.hex, label(tx, row), what, actor.hex(), subject.hex(), text))
@@ -152,8 +154,7 @@ def _take_own(tx: Tx, setting: Setting, row: ChannelRow, number: int, payload: b
     elif not lines.at(tx, row.id, number) and not incoming.was_opened(tx, hashlib.sha256(payload).digest()):
         # The profile was brought back from a copy, or the identity recovered: numbers of the chain were used.
         chains.drop_own(tx, row.id)
-        content_id = hashlib.sha256(payload).digest()[:16]
-        lines.add(tx, row.id, number, 0, content_id, "closed", "", setting.now_ms, setting.now_ms)
+        lines.add(tx, row.id, number, 0, setting.entropy(_ID), "closed", "", setting.now_ms, setting.now_ms)
     return row
 
 
@@ -173,12 +174,14 @@ def _read(
 
     def closed() -> int:
         return lines.add(
-            tx, row.id, number, peer.id, digest[:16], "closed", "", setting.now_ms, setting.now_ms
+            tx, row.id, number, peer.id, setting.entropy(_ID), "closed", "", setting.now_ms, setting.now_ms
         )
 
     try:
         opened = opening.open_message(tx, row, peer, payload, now)
     except NoChain as error:
+        if chains.is_closed(tx, row.id, peer.id, error.key_id, payload):
+            return row  # it waits already, under an earlier number
         chains.add_closed(tx, row.id, closed(), peer.id, error.key_id, row.cursor_index, payload, now)
         return row
     except (CryptoError, ProtocolError):

@@ -102,12 +102,12 @@ class Lanes:
     def hold(self, peer: int, now: float, seconds: float | None) -> None:
         """Let a lane wait after a refusal: `seconds` if the server named them, and longer each time."""
         before = self._holds.get(peer)
-        wait = _FIRST_HOLD if before is None else min(2 * before.seconds, _LONGEST_HOLD)
+        wait = min(2 * before.seconds, _LONGEST_HOLD) if before and before.seconds else _FIRST_HOLD
         self._holds[peer] = _Hold(now + max(wait, min(seconds or 0, _LONGEST_HOLD)), wait)
         self._ready.pop(peer, None)  # the refused one goes before them
 
     def delay(self, peer: int, now: float, seconds: float) -> None:
-        """Let a lane wait so long, without a longer wait the next time."""
+        """Let a lane wait so long, which makes no later wait longer."""
         self._holds[peer] = _Hold(now + seconds, 0.0)
         self._ready.pop(peer, None)
 

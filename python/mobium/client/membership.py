@@ -388,7 +388,7 @@ def _enter(
     if index == 0:
         row = channels.update(tx, channel, cursor_index=-1)
     sift_early(tx, row, roster)
-    compare_claims(tx, row, roster, setting.now_ms)
+    compare_claims(tx, row, roster, -1, setting.now_ms)
     take_entries(tx, setting, row, [Entry(appended.number, statement=raws[index])])
 
 

@@ -32,6 +32,8 @@ from mobium.protocol.limits import KEY_SIZE
 __all__ = ["RECOVERY_TIME", "Arrival", "receive"]
 
 RECOVERY_TIME: Final = 30 * 86_400  # seconds after a recovery in which old peers are asked to send again
+# By an honest server this cannot be. Opened as it is, it would be gone without a trace.
+_OTHER_FRAME: Final = "it came in another frame than it was sent in"
 _CLASSES: Final = ("message", "sender_key_distribution")
 _MAX_OF_REQUEST: Final = 200  # messages of one stranger before the user has answered
 _MAX_BYTES_OF_REQUEST: Final = 4 << 20  # and their text, lest fifty strangers fill a disk
@@ -72,7 +74,7 @@ def _receive_one(tx: Tx, setting: Setting, arrival: Arrival) -> None:
     if peer is not None and peer.blocked:
         return
     full = _stranger_limit(tx, peer)
-    if full:
+    if full and not _is_fellow(tx, peer):  # whose sender keys must come through; a text is turned away below
         _turn_away(tx, identity, sender, peer, digest, full, now)
         return
     try:
@@ -86,9 +88,10 @@ def _receive_one(tx: Tx, setting: Setting, arrival: Arrival) -> None:
         incoming.note_unopened(tx, digest, None if known is None else known.id, str(error), now)
     else:
         incoming.note_opened(tx, digest, now)
-        if not _dispatch(tx, setting, opened, arrival.channel):
-            # By an honest server this cannot be. Opened as it is, it would be gone without a trace.
-            reason = "it came in another frame than it was sent in"
+        reason = _dispatch(tx, setting, opened, arrival.channel, full)
+        if reason and reason == full:
+            _turn_away(tx, identity, sender, opened.peer, digest, full, now)
+        elif reason:
             incoming.note_unopened(tx, digest, opened.peer.id, reason, now)
     if peer is None:
         forget_strangers(tx)
@@ -96,16 +99,18 @@ def _receive_one(tx: Tx, setting: Setting, arrival: Arrival) -> None:
 
 def _stranger_limit(tx: Tx, peer: Peer | None) -> str:
     """Why a stranger's message is not taken, or nothing."""
-    if peer is not None and peer.relation == "unknown" and channels.is_fellow(tx, peer.id):
-        return ""  # a fellow member is known, though no contact: its sender keys must come through
     if peer is None or peer.relation == "unknown":
         if peers.waiting(tx, "request") >= peers.MAX_REQUESTS:
-            return "too many requests wait already"
+            return incoming.TOO_MANY_REQUESTS
     elif peer.relation == "request":
         number, size = messages.held(tx, peer.id)
         if number >= _MAX_OF_REQUEST or size >= _MAX_BYTES_OF_REQUEST:
-            return "too many messages of a request"
+            return incoming.TOO_MANY_MESSAGES
     return ""
+
+
+def _is_fellow(tx: Tx, peer: Peer | None) -> bool:
+    return peer is not None and channels.is_fellow(tx, peer.id)
 
 
 def _turn_away(
@@ -136,19 +141,21 @@ def _recovering(tx: Tx, identity: Identity, sender: bytes, peer: Peer | None, no
     return peers.add(tx, sender, "unknown", now)
 
 
-def _dispatch(tx: Tx, setting: Setting, opened: Opened, channel: bytes | None) -> bool:
-    """Act on a content; False if it is a good one, but in the frame of another kind or channel."""
+def _dispatch(tx: Tx, setting: Setting, opened: Opened, channel: bytes | None, full: str) -> str:
+    """Act on a content, and return nothing; or why nothing was done. `full` says why no text is shown."""
     peer, now_ms = opened.peer, setting.now_ms
     here, elsewhere = _CLASSES if channel is None else _CLASSES[::-1]
     try:
         received = content.decode(opened.plaintext, here)
     except ProtocolError:
         # This peer encrypted it. If it is no content, there is nothing to show, and nothing to ask for.
-        return not _is_content(opened.plaintext, elsewhere)
+        return _OTHER_FRAME if _is_content(opened.plaintext, elsewhere) else ""
+    if full and isinstance(received, Text | Unknown):
+        return full
     if channel is not None:
         if isinstance(received, Distribution):
             if received.data[1 : 1 + KEY_SIZE] != channel:
-                return False  # it names its channel itself
+                return _OTHER_FRAME  # it names its channel itself
             channel_contents.take_distribution(tx, setting, peer, channel, received)
     elif isinstance(received, Text):
         _show(tx, peer, received.id, "text", received.text, received.sent, now_ms)
@@ -160,7 +167,7 @@ def _dispatch(tx: Tx, setting: Setting, opened: Opened, channel: bytes | None) -
         _send_again(tx, peer, received, opened, now_ms // 1000)
     elif isinstance(received, channel_contents.About):
         channel_contents.take(tx, setting, peer, received)
-    return True
+    return ""
 
 
 def _is_content(plaintext: bytes, delivery_class: str) -> bool:

@@ -106,6 +106,7 @@ def extend(
     left for later.
     """
     roster = roster_of(tx, row)
+    known = roster.index
     for index, raw in enumerate(raws, start):
         if row.state == "broken" and index > roster.index:
             return row
@@ -129,7 +130,7 @@ def extend(
         roster = following
     if roster.index > row.server_index:
         row = channels.update(tx, row.id, server_index=roster.index)
-    compare_claims(tx, row, roster, now_ms)
+    compare_claims(tx, row, roster, known, now_ms)
     return row
 
 
@@ -183,33 +184,45 @@ def heard_head(tx: Tx, row: ChannelRow, peer: int, index: int, head: bytes, now_
     sent before either.
     """
     roster = roster_of(tx, row)
+    disputes = any(author == peer for author, _ in _disputes(tx, row, roster))
     if index > roster.index:
-        channels.note_claim(tx, row.id, peer, index, head)
+        if not disputes:  # else it follows on the other roster
+            channels.note_claim(tx, row.id, peer, index, head)
     elif roster.heads[index] != head:
-        channels.note_claim(tx, row.id, peer, index, head)
-        _dispute(tx, row, peer, (index, roster.heads[index], head), now_ms)
+        channels.note_dispute(tx, row.id, peer, index, head, roster.index)
+        channels.note_evidence(tx, row.id, index, roster.heads[index], head, now_ms // 1000)
+        if not disputes:
+            _tell_dispute(tx, row, peer)
     else:  # a head speaks for all that led to it
         with _settling(tx, row):
             channels.drop_claim(tx, row.id, peer, index)
 
 
-def compare_claims(tx: Tx, row: ChannelRow, roster: Roster, now_ms: int) -> None:
-    """Hold what members have said of the roster against it, as far as it goes."""
+def compare_claims(tx: Tx, row: ChannelRow, roster: Roster, since: int, now_ms: int) -> None:
+    """Hold what members have said of the roster against it, as far as it goes; what lies beyond the index
+    `since` is compared for the first time.
+    """
     for index, head, peer in channels.claims(tx, row.id):
         if index > roster.index:
             break
         if roster.heads[index] == head:
             channels.drop_claim(tx, row.id, peer, index)
-        else:
-            _dispute(tx, row, peer, (index, roster.heads[index], head), now_ms)
+        elif index > since:
+            channels.note_evidence(tx, row.id, index, roster.heads[index], head, now_ms // 1000)
+            _tell_dispute(tx, row, peer)
     channels.drop_strange_claims(tx, row.id, roster.index)
 
 
-def _dispute(tx: Tx, row: ChannelRow, peer: int, evidence: tuple[int, bytes, bytes], now_ms: int) -> None:
-    if channels.note_evidence(tx, row.id, *evidence, now_ms // 1000):
-        author = peers.by_id(tx, peer).ed.hex()
-        text = _DISPUTED.format(who=_called(tx, peer))
-        tx.emit(ChannelChanged(row.hex, label(tx, row), "disputed", actor=author, text=text))
+def _tell_dispute(tx: Tx, row: ChannelRow, peer: int) -> None:
+    author, text = peers.by_id(tx, peer).ed.hex(), _DISPUTED.format(who=_called(tx, peer))
+    tx.emit(ChannelChanged(row.hex, label(tx, row), "disputed", actor=author, text=text))
+
+
+def _disputes(tx: Tx, row: ChannelRow, roster: Roster) -> Iterator[tuple[int, int]]:
+    """(peer, index) of every member who speaks of another roster than this one."""
+    for index, head, peer in channels.claims(tx, row.id):
+        if index <= roster.index and roster.heads[index] != head:
+            yield peer, index
 
 
 @contextmanager
@@ -224,10 +237,8 @@ def _settling(tx: Tx, row: ChannelRow) -> Iterator[None]:
 def disputed(tx: Tx, row: ChannelRow) -> str:
     """A sentence naming a member who speaks of another list of members; empty if there is none."""
     roster = tx.rosters.of(tx, row.id)
-    for index, head, peer in channels.claims(tx, row.id):
-        if roster is not None and index <= roster.index and roster.heads[index] != head:
-            return _DISPUTED.format(who=_called(tx, peer))
-    return ""
+    found = None if roster is None else next(_disputes(tx, row, roster), None)
+    return "" if found is None else _DISPUTED.format(who=_called(tx, found[0]))
 
 
 def why_held(tx: Tx, row: ChannelRow) -> tuple[str, str]:

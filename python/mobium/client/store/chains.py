@@ -30,6 +30,7 @@ __all__ = [
     "every_receiver",
     "forget",
     "hand",
+    "is_closed",
     "move_own",
     "note_asked",
     "note_gaps",
@@ -275,6 +276,17 @@ def add_closed(
             " WHERE channel = ?) WHERE bytes > ?)",
             channel, _MAX_CLOSED_BYTES,
         )  # fmt: skip
+
+
+def is_closed(tx: Tx, channel: int, peer: int, key_id: int, payload: bytes) -> bool:
+    """Whether a ciphertext waits for its chain already."""
+    return (
+        tx.one(
+            "SELECT 1 FROM closed WHERE channel = ? AND peer = ? AND key_id = ? AND payload = ?",
+            channel, peer, key_id, payload,
+        )
+        is not None
+    )  # fmt: skip
 
 
 def closed(tx: Tx, channel: int, peer: int, key_id: int) -> list[Closed]:

@@ -33,6 +33,7 @@ __all__ = [
     "member_names",
     "name_member",
     "note_claim",
+    "note_dispute",
     "note_evidence",
     "note_forgotten",
     "of_host",
@@ -246,6 +247,17 @@ def note_claim(tx: Tx, channel: int, peer: int, index: int, head: bytes) -> None
     )  # fmt: skip
 
 
+def note_dispute(tx: Tx, channel: int, peer: int, index: int, head: bytes, known: int) -> None:
+    """A member contradicts the roster, which is known up to the index `known`: that outweighs what the same
+    member said of statements yet to come, which then follow on the other roster.
+    """
+    tx.execute(
+        "INSERT INTO claim VALUES (?, ?, ?, ?) ON CONFLICT (channel, peer)"
+        " DO UPDATE SET idx = excluded.idx, head = excluded.head WHERE excluded.idx > idx OR idx > ?",
+        channel, index, head, peer, known,
+    )  # fmt: skip
+
+
 def claims(tx: Tx, channel: int) -> list[tuple[int, bytes, int]]:
     """(index, head, peer) of every claim of a member, the lowest index first. Anybody may claim anything:
     what one who is no member says neither holds a channel up nor breaks it.
@@ -274,19 +286,14 @@ def drop_strange_claims(tx: Tx, channel: int, upto: int) -> None:
     )  # fmt: skip
 
 
-def note_evidence(tx: Tx, channel: int, index: int, mine: bytes, other: bytes, now: int) -> bool:
-    """Keep two statements, or heads, of one index, and return whether they are new; the first few, since who
-    lies can do so without end.
-    """
-    known = "SELECT 1 FROM evidence WHERE channel = ? AND idx = ? AND other = ?"
-    if tx.one(known, channel, index, other) is not None:
-        return False
-    added = tx.execute(
+def note_evidence(tx: Tx, channel: int, index: int, mine: bytes, other: bytes, now: int) -> None:
+    """Keep two statements, or heads, of one index; the first few, since who lies can do so without end."""
+    tx.execute(
         "INSERT INTO evidence SELECT ?, ?, ?, ?, ? WHERE"
-        " (SELECT count(*) FROM evidence WHERE channel = ?) < ?",
-        channel, index, mine, other, now, channel, _MAX_EVIDENCE,
+        " NOT EXISTS (SELECT 1 FROM evidence WHERE channel = ? AND idx = ? AND other = ?)"
+        " AND (SELECT count(*) FROM evidence WHERE channel = ?) < ?",
+        channel, index, mine, other, now, channel, index, other, channel, _MAX_EVIDENCE,
     )  # fmt: skip
-    return bool(added)
 
 
 def note_forgotten(tx: Tx, key: bytes) -> None:

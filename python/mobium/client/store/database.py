@@ -31,6 +31,7 @@ T = TypeVar("T")
 Row = tuple[Any, ...]
 
 # FULL: NORMAL loses commits when power fails. secure_delete: deleted keys are overwritten in the file.
+_COPY_LIFE: Final = 7 * 86_400  # seconds
 _PRAGMAS: Final = (
     "journal_mode = WAL",
     "synchronous = FULL",
@@ -132,6 +133,12 @@ class Store:
         """Move the write-ahead log into the database and truncate it."""
         await self._on_thread(self._checkpoint)
 
+    async def forget_copies(self, now: float) -> None:
+        """Delete the copies of 7 days ago and more that updates have made: they hold keys that were deleted
+        since.
+        """
+        await self._on_thread(self._forget_copies, now)
+
     async def close(self) -> None:
         """Checkpoint, close, and forget every session; further work raises StoreError."""
         thread = self._thread
@@ -188,6 +195,12 @@ class Store:
         except BaseException:
             self._rollback()
             raise
+
+    def _forget_copies(self, now: float) -> None:
+        for copy in self._path.parent.glob(f"{self._path.name}.version-*"):
+            with contextlib.suppress(OSError):  # the next hour tries again
+                if abs(now - copy.stat().st_mtime) > _COPY_LIFE:
+                    copy.unlink()
 
     def _transact(self, work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         if self._connection is None:

@@ -31,6 +31,10 @@ __all__ = [
 MEMORY: Final = 30 * 86_400  # seconds that opened payloads and shown contents are remembered
 RETRY_AGE: Final = 7 * 86_400  # the other side encrypts again what it sent in that time
 RETRY_PAUSE: Final = 3_600  # seconds between two retry sessions with one peer
+#: Why there was no room for what a stranger wrote: it is asked for once he is a contact.
+TOO_MANY_REQUESTS: Final = "too many requests wait already"
+TOO_MANY_MESSAGES: Final = "too many messages of a request"
+_TURNED_AWAY: Final = f"reason IN ('{TOO_MANY_REQUESTS}', '{TOO_MANY_MESSAGES}')"
 _KEPT_UNOPENED: Final = 1_000  # of one peer; a server that invents payloads must not fill the disk
 _RECOVERY_PEERS: Final = 50  # strangers asked to send again after a recovery
 
@@ -83,9 +87,10 @@ def due_retries(tx: Tx, now: int, recovered_until: int) -> list[tuple[int, int]]
     """
     asked = int(tx.value("SELECT count(*) FROM peer WHERE relation = 'unknown' AND retry_at > 0"))
     rows = tx.all(
-        "SELECT peer.id, retry_at, CASE WHEN peer.id IN (SELECT peer FROM member) THEN 'contact'"
+        "SELECT peer.id, retry_at, CASE WHEN peer.id IN (SELECT peer FROM member) THEN 'contact'"  # noqa: S608
         " ELSE relation END FROM peer WHERE trust != 'changed' AND NOT blocked AND EXISTS"
-        " (SELECT 1 FROM unopened WHERE peer = peer.id AND NOT retried AND at > ?) ORDER BY peer.id",
+        " (SELECT 1 FROM unopened WHERE peer = peer.id AND NOT retried AND at > ?"
+        f" AND (relation = 'contact' OR NOT {_TURNED_AWAY})) ORDER BY peer.id",
         now - RETRY_AGE,
     )
     due = []
@@ -102,7 +107,9 @@ def due_retries(tx: Tx, now: int, recovered_until: int) -> list[tuple[int, int]]
 def unasked(tx: Tx, peer: int, now: int, limit: int) -> list[bytes]:
     """Up to `limit` hashes of a peer's payloads that nobody asked for yet."""
     rows = tx.all(
-        "SELECT digest FROM unopened WHERE peer = ? AND NOT retried AND at > ? ORDER BY seq LIMIT ?",
+        "SELECT digest FROM unopened JOIN peer ON peer.id = unopened.peer"  # noqa: S608
+        " WHERE unopened.peer = ? AND NOT retried AND at > ?"
+        f" AND (relation = 'contact' OR NOT {_TURNED_AWAY}) ORDER BY seq LIMIT ?",
         peer, now - RETRY_AGE, limit,
     )  # fmt: skip
     return [row[0] for row in rows]

@@ -116,7 +116,10 @@ def with_work(tx: Tx, host: str, busy: Collection[int], now: int) -> list[int]:
 
 def open_count(tx: Tx, host: str, now: int) -> int:
     """How many messages and sender keys could go out to a server now: nothing is known in their way."""
-    member = "channel IN (SELECT id FROM channel WHERE host = ? AND state = 'member')"
+    member = (  # a channel whose roster somebody contradicts is held up
+        "channel IN (SELECT id FROM channel WHERE host = ? AND state = 'member'"
+        " AND id NOT IN (SELECT claim.channel FROM claim JOIN member USING (channel, peer)))"
+    )
     messages = tx.value(
         f"SELECT count(*) FROM post JOIN message ON message.id = post.message"  # noqa: S608
         f" WHERE post.{member} AND coalesce(message.code, '') = ''",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ from mobium_server.limits import Rate
 from mobium_server.storage import sqlite
 from tests.attacks.forge import first_message
 from tests.attacks.people import Person, Scene, bundle_of, state
+from tests.support.engines import PATIENCE
 from tests.support.server import Client, client, publication, server
 
 ELSEWHERE = {"X-Forwarded-For": "203.0.113.77"}  # as a proxy that is trusted says
@@ -95,8 +97,9 @@ def size_of(folder: Path) -> float:
     return sum(file.stat().st_size for file in folder.iterdir()) / 2**20
 
 
-async def pour(folder: Path, seconds: float) -> tuple[float, set[str], bool]:
-    """A stranger writes as much as the server takes, to recipients of his own making, from one address.
+async def pour(folder: Path, seconds: float, enough: float = math.inf) -> tuple[float, set[str], bool]:
+    """A stranger writes as much as the server takes, to recipients of his own making, from one address, for so
+    long or until the files have grown by `enough` MiB.
 
     Returns the MiB that the server's files have grown by, how he was refused, and whether a friend elsewhere
     gets through.
@@ -115,7 +118,7 @@ async def pour(folder: Path, seconds: float) -> tuple[float, set[str], bool]:
             end = time.monotonic() + seconds
 
             async def write(stranger: Client, recipient: bytes) -> None:
-                while time.monotonic() < end:
+                while time.monotonic() < end and size_of(folder) - size <= enough:
                     [answer] = await fill(stranger, recipient, 1, body)
                     if isinstance(answer, m.Error):
                         refused.add(answer.code)
@@ -145,7 +148,7 @@ async def test_without_weights_and_bytes_a_stranger_fills_the_disk(
 ) -> None:
     monkeypatch.setattr(limits, "COST_BYTES", 2**40)  # the defences, off
     monkeypatch.setattr(sqlite, "mailbox_bytes", lambda most: most << 40)
-    grown, _, through = await pour(tmp_path, 3.0)
+    grown, _, through = await pour(tmp_path, PATIENCE, enough=2 * 4 * 7)
     assert through
     assert grown > 2 * 4 * 7
 

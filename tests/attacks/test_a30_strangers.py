@@ -98,8 +98,8 @@ def size_of(folder: Path) -> float:
 
 
 async def pour(folder: Path, seconds: float, enough: float = math.inf) -> tuple[float, set[str], bool]:
-    """A stranger writes as much as the server takes, to recipients of his own making, from one address, for so
-    long or until the files have grown by `enough` MiB.
+    """A stranger writes as much as the server takes, to recipients of his own making, from one address, for
+    so long or until the files have grown by `enough` MiB.
 
     Returns the MiB that the server's files have grown by, how he was refused, and whether a friend elsewhere
     gets through.

@@ -2,8 +2,10 @@
 missed.
 
 A bench is a module in benches/python or benches/load with `rows(quick) -> list[dict]`; each runs in a
-process of its own, so that none warms another's caches. `--quick` finishes in two minutes and writes
-nothing; `--only B8` runs the benches that have that row.
+process of its own, so that none warms another's caches. `--quick` finishes in three minutes and writes
+nothing; `--only B8` runs the benches that have that row, and with `--write` replaces the sections that they
+make. Rows that name no section are the first table, which only a full run replaces. What RESULTS.md has under
+a heading that no bench makes was written by hand, and stays.
 """
 
 from __future__ import annotations
@@ -91,16 +93,33 @@ def machine() -> str:
     )
 
 
-def page(rows: list[Row]) -> str:
-    """The whole of RESULTS.md."""
+def wide(rows: list[Row]) -> str:
+    """Rows of named figures as a Markdown table with a column for each."""
+    names = list(rows[0]["figures"])
+    texts = [name for name in names if isinstance(rows[0]["figures"][name], str)]
+    lines = [
+        f"| {' | '.join(names)} |",
+        f"|{'|'.join('---' if name in texts else '---:' for name in names)}|",
+    ]
+    lines += [f"| {' | '.join(number(row['figures'][name]) for name in names)} |" for row in rows]
+    return "\n".join(lines)
+
+
+def when() -> str:
+    """What was measured, when and where."""
     from mobium import __version__
 
+    return f"mobium {__version__}, {dt.datetime.now(dt.UTC):%Y-%m-%d}"
+
+
+def first(rows: list[Row]) -> str:
+    """RESULTS.md up to its first section."""
     missed = [row["id"] for row in rows if row.get("met") is False]
     return "\n".join(
         (
             "# What was measured",
             "",
-            f"mobium {__version__}, {dt.datetime.now(dt.UTC):%Y-%m-%d}, by `make bench`. {machine()}",
+            f"{when()}, by `make bench`. {machine()}",
             "",
             "Each row ran both sides in one run; the ratio is what carries over to another machine.",
             "",
@@ -112,12 +131,34 @@ def page(rows: list[Row]) -> str:
     )
 
 
+def section(title: str, rows: list[Row]) -> str:
+    """One section of RESULTS.md."""
+    shown = wide(rows) if "figures" in rows[0] else table(rows)
+    return "\n".join((f"## {title}", "", f"{rows[0]['about']} ({when()})", "", shown, ""))
+
+
+def page(rows: list[Row], old: str) -> str:
+    """RESULTS.md anew: what was measured replaces what `old` has of it, all else stays, and a new section
+    comes after the last.
+    """
+    parts = re.split(r"^(?=## )", old, flags=re.MULTILINE)
+    kept = {part.partition("\n")[0].removeprefix("## "): part for part in parts[1:]}
+    top = [row for row in rows if "section" not in row]
+    made = {row["section"]: row for row in rows if "section" in row}
+    for title in made:
+        kept[title] = section(title, [row for row in rows if row.get("section") == title])
+    return "\n".join(part.rstrip("\n") + "\n" for part in (first(top) if top else parts[0], *kept.values()))
+
+
 def main() -> int:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few repetitions; writes nothing")
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="a row's id, or a part of a file's name"
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="with --only: replace the sections that were measured"
     )
     options = parser.parse_args()
     rows: list[Row] = []
@@ -131,9 +172,11 @@ def main() -> int:
         print("No bench has such a row.", file=sys.stderr)
         return 1
     rows.sort(key=lambda row: (int(re.sub(r"\D", "", row["id"]) or 0), row["id"]))
-    print(table(rows))
-    if not options.quick and not options.only:
-        RESULTS.write_text(page(rows), encoding="utf-8")
+    print(page(rows, ""))
+    if not options.quick and (options.write or not options.only):
+        old = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+        measured = [row for row in rows if "section" in row] if options.only else rows
+        RESULTS.write_text(page(measured, old), encoding="utf-8")
         print(f"written to {RESULTS.relative_to(ROOT)}")
     return 0
 

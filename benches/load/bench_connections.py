@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import random
 import ssl
 import tempfile
 import time
@@ -18,38 +16,14 @@ from typing import Any
 
 import psutil
 
-from benches.load.harness import (
-    PATIENCE,
-    Cheap,
-    Person,
-    ask,
-    kind,
-    log_in,
-    memory,
-    mobium_server,
-    payload,
-    pin,
-    publication,
-)
-from mobium.protocol import codec
-from mobium.protocol.messages import Accepted, AckDeliveries, Delivery, SendMessage
+from benches.load.harness import memory, mobium_server, pin
+from benches.load.talk import RATE, crowd, leave, quantile, talk, talkers
 from tests.support.certificates import certificate, trusting
 
 IDLE_MARK = 45.0  # MB
 PLAIN_MARK = 20.0  # KiB
 TLS_MARK = 60.0
 P99_MARK = 50.0  # ms
-RATE = 300  # messages a second in all, while everybody is logged in
-AT_ONCE = 20  # logins that go on at the same time
-
-
-async def crowd(url: str, number: int, context: ssl.SSLContext | None = None) -> list[tuple[Cheap, Person]]:
-    """So many logged-in connections."""
-    people: list[tuple[Cheap, Person]] = []
-    for start in range(0, number, AT_ONCE):
-        batch = [log_in(url, context=context) for _ in range(min(AT_ONCE, number - start))]
-        people += await asyncio.gather(*batch)
-    return people
 
 
 async def connection_cost(
@@ -62,8 +36,7 @@ async def connection_cost(
     people = await crowd(url, number, context)
     await asyncio.sleep(0.5)
     cost = (memory(process) - before) / number / 1024
-    for one, _ in [*first, *people]:
-        one.transport.abort()
+    leave([*first, *people])
     return cost
 
 
@@ -72,54 +45,10 @@ async def conversation(url: str, number: int, seconds: float) -> tuple[int, floa
     talk.
     """
     people = await crowd(url, number)
-    talkers = random.Random(1).sample(people, min(200, number))
-    latencies: list[float] = []
-    sent: dict[bytes, float] = {}
-    answers = 0
-    number_sent = int(RATE * seconds)
-    through = asyncio.Event()
-    body = payload()
-
-    def listen(one: Cheap) -> None:
-        def on_frames(frames: list[bytes]) -> None:
-            nonlocal answers
-            now = time.perf_counter()
-            tags = []
-            for data in frames:
-                message = kind(data)
-                if isinstance(message, Delivery):
-                    latencies.append(now - sent[message.id])
-                    tags.append(message.tag)
-                else:
-                    assert isinstance(message, Accepted), message
-                    answers += 1
-                if len(latencies) == answers == number_sent:
-                    through.set()
-            if tags:
-                one.send(codec.encode(AckDeliveries(tags[-1])))
-
-        one.on_frames = on_frames
-
-    for one, _ in talkers:
-        await ask(one, codec.encode(publication()))
-    for one, _ in talkers:
-        listen(one)
-    begin = time.perf_counter()
-    for count in range(number_sent):
-        wait = begin + count / RATE - time.perf_counter()
-        if wait > 0:
-            await asyncio.sleep(wait)
-        (sender, _), (_, recipient) = random.sample(talkers, 2)
-        delivery = os.urandom(16)
-        sent[delivery] = time.perf_counter()
-        sender.send(codec.encode(SendMessage(delivery, recipient.public, body)))
-    async with asyncio.timeout(PATIENCE):
-        await through.wait()
+    ways = await talk(await talkers(people), seconds)
     served = sum(not one.lost for one, _ in people)
-    for one, _ in people:
-        one.transport.abort()
-    latencies.sort()
-    return served, latencies[int(len(latencies) * 0.99)] * 1_000
+    leave(people)
+    return served, quantile(ways, 0.99)
 
 
 def rows(quick: bool) -> list[dict[str, Any]]:

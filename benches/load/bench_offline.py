@@ -11,11 +11,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import ssl
 import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -24,6 +25,7 @@ from benches.load.harness import (
     ROOT,
     Cheap,
     ask,
+    cpu,
     kind,
     log_in,
     mobium_server,
@@ -43,15 +45,25 @@ MOST = 1_000_000
 KEY = Prekey(1, 2**33, bytes(32), bytes(64))
 
 
-async def ours(url: str, process: psutil.Process, number: int) -> tuple[float, set[bytes]]:
-    """Acknowledged messages a second, and their delivery ids; the server is killed at the end."""
+class Taken(NamedTuple):
+    """Messages a second that were acknowledged, CPU seconds of the server for each, their delivery ids."""
+
+    speed: float
+    cpu: float
+    accepted: set[bytes]
+
+
+async def ours(
+    url: str, process: psutil.Process, number: int, context: ssl.SSLContext | None = None
+) -> Taken:
+    """What our server takes; it is killed at the end."""
     recipients = []
     for _ in range(SENDERS):
-        recipient, person = await log_in(url)
+        recipient, person = await log_in(url, context)
         await ask(recipient, codec.encode(publication()))
         recipient.transport.abort()
         recipients.append(person.public)
-    senders = [(await log_in(url))[0] for _ in range(SENDERS)]
+    senders = [(await log_in(url, context))[0] for _ in range(SENDERS)]
     left = number
     accepted: set[bytes] = set()
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -77,16 +89,16 @@ async def ours(url: str, process: psutil.Process, number: int) -> tuple[float, s
         for _ in range(IN_FLIGHT):
             send()
 
-    begin = time.perf_counter()
+    before, began = cpu(process), time.perf_counter()
     for socket, public in zip(senders, recipients, strict=True):
         wire(socket, public)
     async with asyncio.timeout(PATIENCE):
         await done
-    spent = time.perf_counter() - begin
+    spent, seconds = cpu(process) - before, time.perf_counter() - began
     process.kill()
     for one in senders:
         one.transport.abort()
-    return number / spent, accepted
+    return Taken(number / seconds, spent / number, accepted)
 
 
 def stored(path: Path) -> set[bytes]:
@@ -124,9 +136,9 @@ def rows(quick: bool) -> list[dict[str, Any]]:
         for turn in range(rounds):
             place = Path(folder) / str(turn)
             with mobium_server(place, max_offline_messages=str(MOST)) as (process, url):
-                speed, accepted = asyncio.run(ours(url, process, number))
-            kept = kept and accepted <= stored(place / "mobium.db")
-            mine.append(speed)
+                taken = asyncio.run(ours(url, process, number))
+            kept = kept and taken.accepted <= stored(place / "mobium.db")
+            mine.append(taken.speed)
             theirs.append(one_by_one(place / "single.db", single))
     ours_speed, peer_speed = statistics.median(mine), statistics.median(theirs)
     ratio = ours_speed / peer_speed

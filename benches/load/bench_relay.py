@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import ssl
 import statistics
 import tempfile
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -61,15 +63,40 @@ class Load:
                 self.done.set_result(None)
 
 
-async def ours(url: str, process: psutil.Process, each: int) -> float:
-    """CPU seconds for each message."""
-    senders: list[Cheap] = []
-    recipients: list[tuple[Cheap, bytes]] = []
-    for _ in range(PAIRS):
-        senders.append((await log_in(url))[0])
-        recipient, person = await log_in(url)
-        await ask(recipient, codec.encode(publication()))
-        recipients.append((recipient, person.public))
+class Cost(NamedTuple):
+    """What a run has cost: CPU seconds of the server for each message, and messages a second."""
+
+    cpu: float
+    speed: float
+
+
+class Couples:
+    """Those who write, each to one other person."""
+
+    def __init__(self) -> None:
+        self.senders: list[Cheap] = []
+        self.recipients: list[tuple[Cheap, bytes]] = []
+
+    @classmethod
+    async def made(cls, url: str, context: ssl.SSLContext | None = None) -> Couples:
+        """All of them logged in."""
+        couples = cls()
+        for _ in range(PAIRS):
+            couples.senders.append((await log_in(url, context))[0])
+            recipient, person = await log_in(url, context)
+            await ask(recipient, codec.encode(publication()))
+            couples.recipients.append((recipient, person.public))
+        return couples
+
+
+async def ours(url: str, process: psutil.Process, each: int, context: ssl.SSLContext | None = None) -> Cost:
+    """What the relay of our server costs."""
+    return await relay(await Couples.made(url, context), process, each)
+
+
+async def relay(couples: Couples, process: psutil.Process, each: int) -> Cost:
+    """Everybody sends so many; then all of them are gone."""
+    senders, recipients = couples.senders, couples.recipients
     load = Load(each)
 
     def wire(pair: int) -> None:
@@ -96,7 +123,7 @@ async def ours(url: str, process: psutil.Process, each: int) -> float:
     return await run(load, wire, process, each, [*senders, *(one for one, _ in recipients)])
 
 
-async def floor(url: str, process: psutil.Process, each: int) -> float:
+async def floor(url: str, process: psutil.Process, each: int) -> Cost:
     """The same of the bare relay; its recipients start the next message, since nobody answers its senders."""
     sockets: list[tuple[Cheap, Cheap, bytes]] = []
     for _ in range(PAIRS):
@@ -127,16 +154,17 @@ async def floor(url: str, process: psutil.Process, each: int) -> float:
     return await run(load, wire, process, each, [one for pair in sockets for one in pair[:2]])
 
 
-async def run(load: Load, wire: Any, process: psutil.Process, each: int, sockets: list[Cheap]) -> float:
-    before = cpu(process)
+async def run(load: Load, wire: Any, process: psutil.Process, each: int, sockets: list[Cheap]) -> Cost:
+    before, began = cpu(process), time.perf_counter()
     for pair in range(PAIRS):
         wire(pair)
     async with asyncio.timeout(PATIENCE):
         await load.done
-    spent = cpu(process) - before
+    spent, seconds = cpu(process) - before, time.perf_counter() - began
     for one in sockets:
         one.transport.abort()
-    return spent / (each * PAIRS)
+    number = each * PAIRS
+    return Cost(spent / number, number / seconds)
 
 
 def rows(quick: bool) -> list[dict[str, Any]]:
@@ -150,8 +178,8 @@ def rows(quick: bool) -> list[dict[str, Any]]:
         started([floor_relay]) as (floor_process, floor_url),
     ):
         for _ in range(rounds):
-            our_costs.append(asyncio.run(ours(url, process, each)))
-            floor_costs.append(asyncio.run(floor(floor_url, floor_process, each)))
+            our_costs.append(asyncio.run(ours(url, process, each)).cpu)
+            floor_costs.append(asyncio.run(floor(floor_url, floor_process, each)).cpu)
     mine, theirs = statistics.median(our_costs) * 1e6, statistics.median(floor_costs) * 1e6
     ratio = mine / theirs
     return [

@@ -1,0 +1,83 @@
+"""What makes benches/RESULTS.md keeps what others wrote there, and the benches with TLS and of the growth run
+at all: a few people, real servers, no figure held to a mark.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benches.load import bench_growth, bench_tls
+from benches.load.harness import cpu
+from benches.run import ROOT, page
+
+TOP: dict[str, Any] = {"id": "B1", "what": "a thing", "ours": 1.0, "unit": "us"}
+TLS = {
+    "id": "B8",
+    "section": "With TLS",
+    "about": "Of TLS.",
+    "what": "it",
+    "ours": 2,
+    "peer": 1,
+    "ratio": 2.0,
+}
+GROWTH: dict[str, Any] = {
+    "id": "B11", "section": "Growth", "about": "Of growth.", "figures": {"people": "10", "ms": None},
+}  # fmt: skip
+HAND = "## By hand\n\nWords that somebody wrote.\n\n| a | table |\n|---|---|\n"
+
+
+def test_a_page_has_the_first_table_and_a_section_for_each_subject() -> None:
+    text = page([TOP, TLS, GROWTH], "")
+    assert text.index("| B1 |") < text.index("## With TLS\n\nOf TLS. (mobium ") < text.index("## Growth\n")
+    assert "| people | ms |\n|---|---:|\n| 10 |  |\n" in text
+    assert text.count("| B8 |") == 1
+    assert "Every mark was met." in text
+
+
+def test_what_was_measured_is_replaced_and_what_was_written_stays() -> None:
+    old = page([TOP, TLS, GROWTH], "").replace("## Growth", HAND + "\n## Growth")
+    new = page([{**TLS, "ours": 7}], old)
+    assert new == old.replace("| 2  |", "| 7  |")
+    assert "| 7  |" in new
+    again = page([{**TOP, "met": False}], new)
+    assert "Missed: B1." in again
+    assert again.partition("\n## ")[2] == new.partition("\n## ")[2]
+
+
+def test_writing_the_same_again_changes_nothing() -> None:
+    rows = [TOP, TLS, GROWTH]
+    once = page(rows, HAND)
+    assert HAND in once
+    assert page(rows, once) == once
+
+
+def test_the_page_that_stands_is_one_that_can_be_written_again() -> None:
+    text = (ROOT / "benches" / "RESULTS.md").read_text("utf-8")
+    assert page([], text) == text
+
+
+def test_cpu_time_of_a_process_is_finer_than_a_tick() -> None:
+    process = psutil.Process()
+    began = before = cpu(process)
+    while cpu(process) == before:
+        pass
+    assert 0 < cpu(process) - began < 0.01
+
+
+def test_the_growth_is_measured_with_and_without_tls(tmp_path: Path) -> None:
+    rows = bench_growth.measure(tmp_path, (4,), 0.2)
+    figures: list[dict[str, Any]] = [row["figures"] for row in rows]
+    assert [(one["people"], one["TLS"]) for one in figures] == [("4", "off"), ("4", "on")]
+    for one in figures:
+        assert one["a connection, KiB"] is None
+        measured = {name: value for name, value in one.items() if isinstance(value, float)}
+        assert len(measured) == 6
+        assert all(value > 0 for value in measured.values()), measured
+        assert one["a DM, p50 ms"] <= one["a DM, p99 ms"]
+
+
+def test_the_load_is_carried_with_and_without_tls(tmp_path: Path) -> None:
+    rows = bench_tls.measure(tmp_path, bench_tls.Size(rounds=1, each=2, offline=100, queued=5), "pure")
+    assert [row["id"] for row in rows] == ["B8", "B8", "B10", "B10", "B12"]
+    assert all(row["ours"] > 0 and row["peer"] > 0 for row in rows)

@@ -15,15 +15,18 @@ __all__ = [
     "BUCKETS",
     "KERNEL_VERSION",
     "NAME",
+    "FrameOpener",
+    "FrameSealer",
     "Ratchet",
     "ReceiverChain",
     "SenderChain",
+    "frame_header",
     "pad",
     "read_head",
     "unpad",
 ]
 
-KERNEL_VERSION: Final = 2
+KERNEL_VERSION: Final = 3
 """Raised whenever native/core or native/py changes what Python sees; equal to mobium_core::KERNEL_VERSION."""
 
 NAME: Literal["native", "pure"]
@@ -60,12 +63,24 @@ def _native_wanted(asked: str) -> bool:
 
 # A type checker sees the pure twin, which has the same types; a test holds stub and twin together.
 if TYPE_CHECKING or not _native_wanted(os.environ.get("MOBIUM_BACKEND") or "auto"):
+    from mobium._pure.frame import FrameOpener, FrameSealer, frame_header
     from mobium._pure.padding import BUCKETS, pad, unpad
     from mobium._pure.ratchet import Ratchet
     from mobium._pure.sender_key import ReceiverChain, SenderChain, read_head
 
     NAME = "pure"
 else:
-    from mobium._native import BUCKETS, Ratchet, ReceiverChain, SenderChain, pad, read_head, unpad
+    from mobium._native import (
+        BUCKETS,
+        FrameOpener,
+        FrameSealer,
+        Ratchet,
+        ReceiverChain,
+        SenderChain,
+        frame_header,
+        pad,
+        read_head,
+        unpad,
+    )
 
     NAME = "native"

@@ -1,14 +1,17 @@
 """The native extension: what `mobium._backend` picks where it is installed. Documented at the pure twins."""
 
 from collections.abc import Sequence
-from typing import Final, final
+from typing import Final, Self, final
 
 __all__ = [
     "BUCKETS",
     "KERNEL_VERSION",
+    "FrameOpener",
+    "FrameSealer",
     "Ratchet",
     "ReceiverChain",
     "SenderChain",
+    "frame_header",
     "pad",
     "read_head",
     "unpad",
@@ -20,6 +23,7 @@ BUCKETS: Final[tuple[int, ...]]
 def pad(plaintext: bytes) -> bytes: ...
 def unpad(padded: bytes) -> bytes: ...
 def read_head(message: bytes) -> tuple[int, int]: ...
+def frame_header(data: bytes) -> tuple[int, int]: ...
 
 @final
 class Ratchet:
@@ -95,3 +99,19 @@ class ReceiverChain:
     def to_bytes(self) -> bytes: ...
     @staticmethod
     def from_bytes(data: bytes) -> ReceiverChain: ...
+
+@final
+class FrameSealer:
+    def __new__(cls, base_key: bytes, kid: int, counter: int = 0) -> Self: ...
+    @property
+    def kid(self) -> int: ...
+    @property
+    def counter(self) -> int: ...
+    def seal(self, frame: bytes, metadata: bytes = b"") -> bytes: ...
+
+@final
+class FrameOpener:
+    def __new__(cls, base_key: bytes, kid: int) -> Self: ...
+    @property
+    def kid(self) -> int: ...
+    def open(self, data: bytes, metadata: bytes = b"") -> bytes: ...

@@ -13,6 +13,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import cast
 
+from mobium._pure.frame import FrameOpener, FrameSealer
 from mobium._pure.ratchet import Ratchet
 from mobium._pure.sender_key import ReceiverChain, SenderChain
 from mobium.errors import MobiumError
@@ -30,6 +31,7 @@ COUNTER_END = 2**32 - 1
 AnyRatchet = Ratchet
 AnySender = SenderChain
 AnyReceiver = ReceiverChain
+AnyOpener = FrameOpener
 """A state on either back end. The class below has attributes of the other names."""
 
 
@@ -45,6 +47,9 @@ class Kernels:
     SenderChain: type[SenderChain]
     ReceiverChain: type[ReceiverChain]
     read_head: Callable[[bytes], tuple[int, int]]
+    FrameSealer: type[FrameSealer]
+    FrameOpener: type[FrameOpener]
+    frame_header: Callable[[bytes], tuple[int, int]]
 
     def take(self, ratchet: AnyRatchet) -> AnyRatchet:
         """The same state on this back end."""
@@ -62,10 +67,10 @@ class _Absent:
         raise AttributeError(name)
 
 
-def _load(name: str, padding: str, ratchet: str, sender_key: str) -> Kernels:
+def _load(name: str, padding: str, ratchet: str, sender_key: str, frame: str) -> Kernels:
     if find_spec(padding) is None:
         return cast("Kernels", _Absent())
-    pads, steps, chains = (import_module(module) for module in (padding, ratchet, sender_key))
+    pads, steps, chains, frames = (import_module(each) for each in (padding, ratchet, sender_key, frame))
     return Kernels(
         name,
         pads.pad,
@@ -75,11 +80,14 @@ def _load(name: str, padding: str, ratchet: str, sender_key: str) -> Kernels:
         cast("type[SenderChain]", chains.SenderChain),
         cast("type[ReceiverChain]", chains.ReceiverChain),
         chains.read_head,
+        cast("type[FrameSealer]", frames.FrameSealer),
+        cast("type[FrameOpener]", frames.FrameOpener),
+        frames.frame_header,
     )
 
 
-NATIVE = _load("native", "mobium._native", "mobium._native", "mobium._native")
-PURE = _load("pure", "mobium._pure.padding", "mobium._pure.ratchet", "mobium._pure.sender_key")
+NATIVE = _load("native", *["mobium._native"] * 4)
+PURE = _load("pure", *(f"mobium._pure.{name}" for name in ("padding", "ratchet", "sender_key", "frame")))
 BOTH = (NATIVE, PURE)
 SIDES = ((NATIVE, NATIVE), (PURE, PURE), (NATIVE, PURE), (PURE, NATIVE))
 

@@ -10,13 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from mobium._pure import padding, ratchet, sender_key
+from mobium._pure import frame, padding, ratchet, sender_key
 from tests.kernels.kernels import NATIVE, PURE
 from tests.support.needs import require_extension
 
 PACKAGE = Path(padding.__file__).parents[1]
 STUB = ast.parse((PACKAGE / "_native.pyi").read_text())
-CLASSES = {"Ratchet": ratchet, "SenderChain": sender_key, "ReceiverChain": sender_key}
+CLASSES = {
+    "Ratchet": ratchet,
+    "SenderChain": sender_key,
+    "ReceiverChain": sender_key,
+    "FrameSealer": frame,
+    "FrameOpener": frame,
+}
+NEW = "__new__"
 
 
 def _functions(body: list[ast.stmt]) -> dict[str, ast.FunctionDef]:
@@ -54,7 +61,9 @@ METHODS = [(name, method) for name in CLASSES for method in _functions(_class(ST
 @pytest.mark.parametrize("name", CLASSES)
 def test_the_stub_has_the_types_of_the_twins(name: str) -> None:
     twin = _functions(_class(ast.parse(inspect.getsource(CLASSES[name])), name).body)
-    public = {name: _signature(node) for name, node in twin.items() if not name.startswith("_")}
+    public = {
+        name: _signature(node) for name, node in twin.items() if not name.startswith("_") or name == NEW
+    }
     stub = {name: _signature(node) for name, node in _functions(_class(STUB, name).body).items()}
     assert list(stub) == list(public)
     assert stub == public
@@ -63,7 +72,7 @@ def test_the_stub_has_the_types_of_the_twins(name: str) -> None:
 def test_the_stub_has_the_functions_of_the_twins() -> None:
     twin = {
         name: _signature(node)
-        for module in (padding, sender_key)
+        for module in (padding, sender_key, frame)
         for name, node in _functions(ast.parse(inspect.getsource(module)).body).items()
         if not name.startswith("_")
     }
@@ -73,14 +82,15 @@ def test_the_stub_has_the_functions_of_the_twins() -> None:
 @pytest.mark.parametrize("name", CLASSES)
 def test_the_extension_has_what_the_stub_has(name: str) -> None:
     names = [found for found in vars(getattr(NATIVE, name)) if not found.startswith("_")]
-    assert sorted(names) == sorted(_functions(_class(STUB, name).body))
+    assert sorted(names) == sorted(set(_functions(_class(STUB, name).body)) - {NEW})
 
 
 @pytest.mark.parametrize(("name", "method"), METHODS)
 def test_arguments_have_the_names_of_the_twins(name: str, method: str) -> None:
-    found = [getattr(getattr(kernels, name), method) for kernels in (NATIVE, PURE)]
+    classes = [getattr(kernels, name) for kernels in (NATIVE, PURE)]
+    found = classes if method == NEW else [getattr(one, method) for one in classes]
     assert len({inspect.isroutine(one) for one in found}) == 1
-    if not inspect.isroutine(found[0]):
+    if not inspect.isroutine(found[0]) and method != NEW:
         return  # a property
     native, pure = (
         [
@@ -97,5 +107,5 @@ def test_the_module_lists_what_it_has() -> None:
     require_extension()
     import mobium._native
 
-    names = ["BUCKETS", "KERNEL_VERSION", *CLASSES, "pad", "read_head", "unpad"]
+    names = ["BUCKETS", "KERNEL_VERSION", *CLASSES, "frame_header", "pad", "read_head", "unpad"]
     assert sorted(mobium._native.__all__) == sorted(names)

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from tests.kernels.kernels import Kernels
-from tests.vectors import kernels_make, sender_reference
+from tests.vectors import frame_reference, kernels_make, sender_reference
 
 
 @pytest.mark.parametrize("name", list(kernels_make.FILES))
@@ -62,8 +62,35 @@ def test_the_reference_sends_the_frozen_messages() -> None:
                 assert chain.distribution(bytes.fromhex(step["nickname"])).hex() == step["data"]
 
 
-def test_the_reference_imports_nothing_of_mobium() -> None:
-    text = (kernels_make.HERE / "sender_reference.py").read_text()
+def test_the_vectors_of_frames_show_every_outcome() -> None:
+    made = json.loads((kernels_make.HERE / "frame.json").read_text())
+    steps = [step for stream in made["streams"] for step in stream["steps"]]
+    outcomes = Counter(step.get("error", "opens") for step in steps if step["do"] == "open")
+    assert set(outcomes) == {"opens", "Duplicate", "Invalid"}
+    assert min(outcomes.values()) >= 12
+    assert [step["error"] for step in steps if step["do"] == "used_up"] == ["CryptoError"]
+
+
+def test_the_reference_seals_the_frozen_frames() -> None:
+    made = json.loads((kernels_make.HERE / "frame.json").read_text())
+    for stream in made["streams"]:
+        counter = stream["counter"]
+        for step in stream["steps"]:
+            if step["do"] == "seal":
+                text = bytes(i % 251 for i in range(step["size"]))
+                metadata = bytes.fromhex(step["metadata"])
+                base_key = bytes.fromhex(stream["base_key"])
+                frame = frame_reference.seal(base_key, stream["kid"], counter, metadata, text)
+                if "hex" in step["frame"]:
+                    assert frame.hex() == step["frame"]["hex"]
+                else:
+                    assert hashlib.sha256(frame).hexdigest() == step["frame"]["sha256"]
+            counter += {"seal": 1, "burn": step.get("count")}.get(step["do"], 0)
+
+
+@pytest.mark.parametrize("name", ["sender_reference.py", "frame_reference.py"])
+def test_the_reference_imports_nothing_of_mobium(name: str) -> None:
+    text = (kernels_make.HERE / name).read_text()
     imports = [line for line in text.splitlines() if line.startswith(("import ", "from "))]
     assert imports
     assert not any("mobium" in line for line in imports)

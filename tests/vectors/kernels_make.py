@@ -1,5 +1,5 @@
-"""Makes padding.json, ratchet.json and sender_key.json: `python -m tests.vectors.kernels_make native` (or
-pure) writes them anew.
+"""Makes padding.json, ratchet.json, sender_key.json and frame.json: `python -m tests.vectors.kernels_make
+native` (or pure) writes them anew.
 
 The files are frozen: a difference is a change of what is on the wire or on disk. pytest has both back ends
 make them again and compares every byte; cargo test follows their steps by itself
@@ -8,40 +8,19 @@ make them again and compares every byte; cargo test follows their steps by itsel
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from mobium.errors import MobiumError
 from mobium.signing import SigningKey
 from tests.kernels.kernels import BOTH, AnyReceiver, Kernels
+from tests.vectors.common import Entropy, Json, counting, put, sha256
+from tests.vectors.frame_make import frame
 
 HERE = Path(__file__).parent
 NOW = 1_800_000_000
-
-Json = dict[str, Any]
-
-
-class _Entropy:
-    def __init__(self, label: str) -> None:
-        self._label = label
-        self._count = 0
-
-    def __call__(self, size: int) -> bytes:
-        self._count += 1
-        return hashlib.sha256(f"mobium vectors {self._label} {self._count}".encode()).digest()[:size]
-
-
-def _text(size: int) -> bytes:
-    """`size` bytes that count: 0, 1, ... 250, 0, 1 ..."""
-    return bytes(i % 251 for i in range(size))
-
-
-def _hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def padding(kernels: Kernels) -> Json:
@@ -50,8 +29,8 @@ def padding(kernels: Kernels) -> Json:
     good = [
         {
             "size": size,
-            "padded_size": len(kernels.pad(_text(size))),
-            "sha256": _hash(kernels.pad(_text(size))),
+            "padded_size": len(kernels.pad(counting(size))),
+            "sha256": sha256(kernels.pad(counting(size))),
         }
         for size in sizes
     ]
@@ -83,7 +62,7 @@ class _Story:
     """Writes down a conversation while it happens."""
 
     def __init__(self, kernels: Kernels, name: str, associated_data: bytes) -> None:
-        self.entropy = _Entropy(name)
+        self.entropy = Entropy(name)
         self._kernels = kernels
         shared, private, own = self.entropy(32), self.entropy(32), self.entropy(32)
         responder = kernels.Ratchet.accept(shared, private, associated_data)
@@ -113,14 +92,14 @@ class _Story:
                 **more,
                 "head": end.head().hex(),
                 "skipped": len(end.skipped()),
-                "state_sha256": _hash(end.to_bytes()),
+                "state_sha256": sha256(end.to_bytes()),
             }
         )
 
     def encrypt(self, who: str, size: int) -> int:
         """Notes the message and returns its index."""
         salt = self.entropy(16)
-        message, self.ends[who] = self.ends[who].encrypt(_text(size), salt)
+        message, self.ends[who] = self.ends[who].encrypt(counting(size), salt)
         self.messages.append(message)
         self._note(who, "encrypt", size=size, salt=salt.hex(), message=self._message(message))
         return len(self.messages) - 1
@@ -129,7 +108,7 @@ class _Story:
     def _message(message: bytes) -> Json:
         if len(message) == 569:
             return {"hex": message.hex()}
-        return {"start": message[:57].hex(), "size": len(message), "sha256": _hash(message)}
+        return {"start": message[:57].hex(), "size": len(message), "sha256": sha256(message)}
 
     def burn(self, who: str, count: int) -> None:
         """Messages of no text and a salt of zeros that nobody gets."""
@@ -154,7 +133,7 @@ class _Story:
             more["error"] = type(error).__name__
         else:
             more["opens"] = len(plaintext)
-            assert plaintext == _text(len(plaintext))
+            assert plaintext == counting(len(plaintext))
         self._note(who, "decrypt", **more)
 
     def expire(self, who: str, before: int) -> None:
@@ -162,12 +141,8 @@ class _Story:
         self._note(who, "expire", before=before)
 
 
-def _put(at: int, value: bytes) -> Callable[[bytes], bytes]:
-    return lambda message: message[:at] + value + message[at + len(value) :]
-
-
 def _counter(at: int, value: int) -> Callable[[bytes], bytes]:
-    return _put(at, value.to_bytes(4, "big"))
+    return put(at, value.to_bytes(4, "big"))
 
 
 def _turns(kernels: Kernels) -> Json:
@@ -211,14 +186,14 @@ def _forgeries(kernels: Kernels) -> Json:
     index = story.encrypt("a", 3)
     own, other = story.ends["b"].head()[66:98], story.entropy(32)
     edits = [
-        _put(0, b"\x00"),
-        _put(0, b"\x02"),
-        _put(1, own),
-        _put(1, other),
-        _put(1, bytes(32)),
-        _put(1, b"\x01" + bytes(31)),
-        _put(1, story.ends["a"].head()[98:130]),
-        _put(41, bytes(16)),
+        put(0, b"\x00"),
+        put(0, b"\x02"),
+        put(1, own),
+        put(1, other),
+        put(1, bytes(32)),
+        put(1, b"\x01" + bytes(31)),
+        put(1, story.ends["a"].head()[98:130]),
+        put(41, bytes(16)),
         *(_counter(at, value) for at in (33, 37) for value in (1, 1000, 1001, 2**32 - 2, 2**32 - 1)),
     ]
     for edit in edits:
@@ -261,7 +236,7 @@ class _Channel:
 
     def __init__(self, kernels: Kernels, name: str, roster_index: int, key_id: int) -> None:
         self._kernels = kernels
-        fresh = _Entropy(name)
+        fresh = Entropy(name)
         self.fresh = fresh
         self._channel_id, self._sender, roster_hash = fresh(32), fresh(32), fresh(32)
         chain_key, seed = fresh(32), fresh(32)
@@ -286,10 +261,10 @@ class _Channel:
     def encrypt(self, size: int) -> int:
         """Notes the message and returns its index."""
         salt = self.fresh(16)
-        message, self.chain = self.chain.encrypt(_text(size), salt)
+        message, self.chain = self.chain.encrypt(counting(size), salt)
         self.messages.append(message)
         note = {"do": "encrypt", "size": size, "salt": salt.hex(), "message": self._message(message)}
-        self.steps.append({**note, "state_sha256": _hash(self.chain.to_bytes())})
+        self.steps.append({**note, "state_sha256": sha256(self.chain.to_bytes())})
         return len(self.messages) - 1
 
     @staticmethod
@@ -297,13 +272,13 @@ class _Channel:
         if len(message) == 633:
             return {"hex": message.hex()}
         start, end = message[:57].hex(), message[-64:].hex()
-        return {"start": start, "end": end, "size": len(message), "sha256": _hash(message)}
+        return {"start": start, "end": end, "size": len(message), "sha256": sha256(message)}
 
     def burn(self, count: int) -> None:
         """Messages of no text and a salt of zeros that nobody gets."""
         for _ in range(count):
             _, self.chain = self.chain.encrypt(b"", bytes(16))
-        self.steps.append({"do": "burn", "count": count, "state_sha256": _hash(self.chain.to_bytes())})
+        self.steps.append({"do": "burn", "count": count, "state_sha256": sha256(self.chain.to_bytes())})
 
     def used_up(self) -> None:
         """What a chain that is used up answers."""
@@ -318,7 +293,7 @@ class _Channel:
             data, self._channel_id, self._sender
         )
         note = {"do": "distribute", "reader": reader, "nickname": nickname.hex(), "data": data.hex()}
-        self.steps.append({**note, "state_sha256": _hash(self.readers[reader].to_bytes())})
+        self.steps.append({**note, "state_sha256": sha256(self.readers[reader].to_bytes())})
 
     def refuse(self, what: str, edit: Callable[[bytes], bytes]) -> None:
         """A distribution that nobody takes."""
@@ -344,9 +319,9 @@ class _Channel:
             more["error"] = type(error).__name__
         else:
             more["opens"] = len(plaintext)
-            assert plaintext == _text(len(plaintext))
+            assert plaintext == counting(len(plaintext))
         chain = self.readers[reader]
-        more |= {"skipped": chain.skipped(), "state_sha256": _hash(chain.to_bytes())}
+        more |= {"skipped": chain.skipped(), "state_sha256": sha256(chain.to_bytes())}
         self.steps.append(more)
 
     def signed(self, edit: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
@@ -402,27 +377,27 @@ def _forged(kernels: Kernels) -> Json:
     index = channel.encrypt(3)
     order_8 = bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")
     for what, edit in (
-        ("version", _put(0, b"\x02")),
-        ("key id of zero", _put(1, bytes(4))),
-        ("another key id", _put(1, b"\0\0\0\x01")),
+        ("version", put(0, b"\x02")),
+        ("key id of zero", put(1, bytes(4))),
+        ("another key id", put(1, b"\0\0\0\x01")),
         ("iteration", _counter(5, 3)),
-        ("salt", _put(9, bytes(16))),
-        ("commitment", _put(25, bytes(32))),
-        ("ciphertext", _put(57, bytes(16))),
-        ("signature of zeros", _put(569, bytes(64))),
-        ("signature of small order", _put(569, order_8)),
-        ("signature, not canonical", _put(569, b"\xff" * 32)),
-        ("signature above the order", _put(601, b"\xff" * 32)),
+        ("salt", put(9, bytes(16))),
+        ("commitment", put(25, bytes(32))),
+        ("ciphertext", put(57, bytes(16))),
+        ("signature of zeros", put(569, bytes(64))),
+        ("signature of small order", put(569, order_8)),
+        ("signature, not canonical", put(569, b"\xff" * 32)),
+        ("signature above the order", put(601, b"\xff" * 32)),
         ("cut off", lambda message: message[:-1]),
         ("too long", lambda message: message + b"\0"),
         ("signed: iteration before the distribution", channel.signed(_counter(5, 1))),
         ("signed: iteration 999", channel.signed(_counter(5, 999))),
         ("signed: iteration 1000", channel.signed(_counter(5, 1000))),
         ("signed: iteration 2**32 - 1", channel.signed(_counter(5, 2**32 - 1))),
-        ("signed: salt", channel.signed(_put(9, bytes(16)))),
-        ("signed: commitment", channel.signed(_put(25, bytes(32)))),
-        ("signed: ciphertext", channel.signed(_put(57, bytes(16)))),
-        ("signed: tag", channel.signed(_put(553, bytes(16)))),
+        ("signed: salt", channel.signed(put(9, bytes(16)))),
+        ("signed: commitment", channel.signed(put(25, bytes(32)))),
+        ("signed: ciphertext", channel.signed(put(57, bytes(16)))),
+        ("signed: tag", channel.signed(put(553, bytes(16)))),
     ):
         channel.decrypt("reader", index, what, edit)
     channel.decrypt("reader", index)
@@ -431,14 +406,14 @@ def _forged(kernels: Kernels) -> Json:
         ("cut off", lambda data: data[:-1]),
         ("too long", lambda data: data + b"\0"),
         ("empty", lambda data: data[:0]),
-        ("version", _put(0, b"\x02")),
-        ("another channel", _put(1, bytes(32))),
-        ("key id of zero", _put(33, bytes(4))),
+        ("version", put(0, b"\x02")),
+        ("another channel", put(1, bytes(32))),
+        ("key id of zero", put(33, bytes(4))),
         ("iteration 1000", _counter(37, 1000)),
-        ("signing key of zeros", _put(73, bytes(32))),
-        ("signing key of order 8", _put(73, order_8)),
-        ("signing key, not canonical", _put(73, b"\xff" * 32)),
-        ("length of the nickname", _put(141, b"\x05")),
+        ("signing key of zeros", put(73, bytes(32))),
+        ("signing key of order 8", put(73, order_8)),
+        ("signing key, not canonical", put(73, b"\xff" * 32)),
+        ("length of the nickname", put(141, b"\x05")),
     ):
         channel.refuse(what, edit)
     return channel.json
@@ -450,7 +425,12 @@ def sender_key(kernels: Kernels) -> Json:
     return {"plaintext": "byte i is i mod 251", "channels": channels}
 
 
-FILES = {"padding.json": padding, "ratchet.json": ratchet, "sender_key.json": sender_key}
+FILES = {
+    "padding.json": padding,
+    "ratchet.json": ratchet,
+    "sender_key.json": sender_key,
+    "frame.json": frame,
+}
 
 
 def text_of(made: Json) -> str:

@@ -1,11 +1,11 @@
-//! HMAC-SHA256 (RFC 2104) and HKDF (RFC 5869), from the `hmac`, `hkdf` and `sha2` crates. Internal: the pure twin calls the standard library.
+//! HMAC-SHA256 (RFC 2104) and HKDF (RFC 5869; `SFrame` takes it with SHA-512), from the `hmac`, `hkdf` and `sha2` crates. Internal: the pure twin calls the standard library.
 //!
 //! A message takes seventeen compressions of some 45 ns, so what stands around them counts: aws-lc-rs' HMAC and HKDF took 2.2 us for them, these
 //! crates 1.1. Tests hold them against aws-lc-rs at every length, and against the RFCs' vectors.
 
 use hkdf::Hkdf;
 use hmac::{KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Sha256, Sha512};
 use zeroize::Zeroize;
 
 pub(crate) const HASH: usize = 32;
@@ -38,6 +38,23 @@ pub(crate) fn hkdf<const N: usize>(ikm: &[u8], salt: &[u8], info: &[u8], out: &m
     // The library refuses a longer output only.
     let done = Hkdf::<Sha256>::new(Some(salt), ikm).expand(info, out);
     debug_assert!(done.is_ok());
+}
+
+/// HKDF with SHA-512 and an empty salt: what is extracted from `ikm`, to be expanded under any number of labels. Wiped when dropped.
+pub(crate) struct Extracted(Hkdf<Sha512>);
+
+impl Extracted {
+    pub(crate) fn new(ikm: &[u8]) -> Self {
+        Self(Hkdf::new(None, ikm))
+    }
+
+    /// Writes what the label gives, the concatenation of `info`, over `out`: at most 16,320 bytes, more does not compile.
+    pub(crate) fn expand<const N: usize>(&self, info: &[&[u8]], out: &mut [u8; N]) {
+        const { assert!(N <= 255 * 64) };
+        // The library refuses a longer output only.
+        let done = self.0.expand_multi_info(info, out);
+        debug_assert!(done.is_ok());
+    }
 }
 
 #[cfg(test)]

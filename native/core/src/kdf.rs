@@ -1,15 +1,21 @@
-//! The key derivations of the kernels, each with its label (docs/CRYPTO.md sections 4 and 6).
+//! The key derivations of the kernels, each with its label (docs/CRYPTO.md sections 4, 6 and 8).
 //!
 //! Twin of `mobium/_pure/kdf.py`. Not its concern: what the keys are used for.
 
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::hmac::{HASH, Hmac, hkdf};
+use crate::aead::{KEY, NONCE};
+use crate::hmac::{Extracted, HASH, Hmac, hkdf};
 use crate::secret::Secret;
 
 const ROOT_LABEL: &[u8] = b"mobium/1 ratchet root";
 const MESSAGE_LABEL: &[u8] = b"mobium/1 ratchet message";
 const SENDER_LABEL: &[u8] = b"mobium/1 sender message";
+/// RFC 9605, section 4.4.2.
+const FRAME_KEY_LABEL: &[u8] = b"SFrame 1.0 Secret key ";
+const FRAME_SALT_LABEL: &[u8] = b"SFrame 1.0 Secret salt ";
+/// `AES_256_GCM_SHA512_128`.
+const FRAME_SUITE: &[u8] = &[0, 5];
 
 /// A message key, for one message: whoever uses it has used it up.
 pub(crate) struct MessageKey([u8; HASH]);
@@ -85,4 +91,26 @@ pub(crate) fn chain_step(chain: &Secret) -> (MessageKey, Secret) {
     keyed.mac(&[1], &mut message.0);
     keyed.mac(&[2], &mut next);
     (message, Secret::take(&mut next))
+}
+
+/// `SFrame`'s key for a KID, and the salt of which each nonce is made.
+pub(crate) struct FrameKeys {
+    pub(crate) key: [u8; KEY],
+    pub(crate) salt: [u8; NONCE],
+}
+
+impl Drop for FrameKeys {
+    fn drop(&mut self) {
+        self.key.as_mut_slice().zeroize();
+        self.salt.as_mut_slice().zeroize();
+    }
+}
+
+/// Gives `work` what RFC 9605 derives from a base key for this KID: it stays in one place, which is wiped.
+pub(crate) fn with_frame_keys<T>(base_key: &[u8], kid: u64, work: impl FnOnce(&FrameKeys) -> T) -> T {
+    let secret = Extracted::new(base_key);
+    let mut keys = FrameKeys { key: [0; KEY], salt: [0; NONCE] };
+    secret.expand(&[FRAME_KEY_LABEL, &kid.to_be_bytes(), FRAME_SUITE], &mut keys.key);
+    secret.expand(&[FRAME_SALT_LABEL, &kid.to_be_bytes(), FRAME_SUITE], &mut keys.salt);
+    work(&keys)
 }

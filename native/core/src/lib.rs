@@ -1,13 +1,15 @@
 //! The hot kernels of mobium: algorithms only.
 //!
-//! Entropy and time are arguments, every step returns a value, and nothing here reads a file, a clock or a random number. Each module has a
-//! twin of its name in `python/mobium/_pure`: same order, same errors, same bytes. Not its concern: Python (`native/py`), and everything cold.
+//! Entropy and time are arguments, every step returns a value (but for those of `frame`, which says why), and nothing here reads a file, a clock or
+//! a random number. Each module has a twin of its name in `python/mobium/_pure`: same order, same errors, same bytes. Not its concern: Python
+//! (`native/py`), and everything cold.
 
 #![forbid(unsafe_code)]
 
 mod aead;
 mod ed25519;
 mod error;
+pub mod frame;
 mod hmac;
 mod kdf;
 pub mod padding;
@@ -21,8 +23,9 @@ mod state;
 mod x25519;
 
 pub use error::Error;
+pub use frame::{FrameOpener, FrameSealer};
 pub use ratchet::{Plaintext, Ratchet};
 pub use sender_key::{ReceiverChain, SenderChain};
 
 /// Raised whenever this crate or the binding changes what Python sees; equal to `mobium._backend.KERNEL_VERSION`.
-pub const KERNEL_VERSION: u32 = 2;
+pub const KERNEL_VERSION: u32 = 3;

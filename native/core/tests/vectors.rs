@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use mobium_core::{Error, Ratchet, ReceiverChain, SenderChain, padding};
+use mobium_core::{Error, FrameOpener, FrameSealer, Ratchet, ReceiverChain, SenderChain, frame, padding};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -283,5 +283,96 @@ fn sender_key_vectors() {
             };
             assert_eq!(hash(&after), bytes(&vector["state_sha256"]), "{place}");
         }
+    }
+}
+
+fn seal_frame(sealer: &mut FrameSealer, plaintext: &[u8], metadata: &[u8]) -> Vec<u8> {
+    let mut data = vec![0xFF; sealer.frame_size(plaintext.len()).unwrap()];
+    sealer.seal(plaintext, metadata, &mut data).unwrap();
+    data
+}
+
+fn open_frame(opener: &mut FrameOpener, data: &[u8], metadata: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut plaintext = vec![0xFF; frame::opened_size(data)?];
+    opener.open(data, metadata, &mut plaintext)?;
+    Ok(plaintext)
+}
+
+#[test]
+fn frame_vectors() {
+    let vectors = load("frame.json");
+    let streams = vectors["streams"].as_array().unwrap();
+    assert_eq!(streams.len(), 5);
+    for stream in streams {
+        let (base_key, kid) = (bytes(&stream["base_key"]), stream["kid"].as_u64().unwrap());
+        let mut sealer = FrameSealer::new(&base_key, kid, stream["counter"].as_u64().unwrap()).unwrap();
+        let mut openers = HashMap::new();
+        let mut frames = Vec::new();
+        for (at, vector) in stream["steps"].as_array().unwrap().iter().enumerate() {
+            let place = format!("{} step {at}", stream["name"]);
+            match vector["do"].as_str().unwrap() {
+                "seal" => {
+                    let metadata = bytes(&vector["metadata"]);
+                    let data = seal_frame(&mut sealer, &text(size(&vector["size"])), &metadata);
+                    let expected = &vector["frame"];
+                    if expected["hex"].is_string() {
+                        assert_eq!(data, bytes(&expected["hex"]), "{place}");
+                    } else {
+                        assert_eq!(data.len(), size(&expected["size"]), "{place}");
+                        assert_eq!(hash(&data), bytes(&expected["sha256"]), "{place}");
+                    }
+                    frames.push((data, metadata));
+                }
+                "burn" => {
+                    for _ in 0..size(&vector["count"]) {
+                        seal_frame(&mut sealer, b"", b"");
+                    }
+                }
+                "used_up" => {
+                    assert_eq!(class(sealer.frame_size(0).unwrap_err()), vector["error"].as_str().unwrap());
+                }
+                "open" => {
+                    let (data, metadata) = &frames[size(&vector["frame"])];
+                    let given = |name: &str, own: &[u8]| match &vector[name] {
+                        value @ Value::String(_) => bytes(value),
+                        _ => own.to_vec(),
+                    };
+                    let opener = openers
+                        .entry(vector["opener"].as_str().unwrap())
+                        .or_insert_with(|| FrameOpener::new(&base_key, kid).unwrap());
+                    match open_frame(opener, &given("edited", data), &given("metadata", metadata)) {
+                        Ok(plaintext) => assert_eq!(plaintext, text(size(&vector["opens"])), "{place}"),
+                        Err(error) => assert_eq!(class(error), vector["error"].as_str().unwrap(), "{place}"),
+                    }
+                }
+                other => panic!("no step {other}"),
+            }
+        }
+    }
+}
+
+/// RFC 9605, appendix C, as it is.
+#[test]
+fn sframe_vectors() {
+    let vectors = load("sframe_rfc9605.json");
+    let headers = vectors["header"].as_array().unwrap();
+    assert_eq!(headers.len(), 17 * 17);
+    for vector in headers {
+        let (kid, counter) = (vector["kid"].as_u64().unwrap(), vector["ctr"].as_u64().unwrap());
+        let mut sealer = FrameSealer::new(&[1; 32], kid, counter).unwrap();
+        let data = seal_frame(&mut sealer, b"", b"");
+        assert_eq!(data[..data.len() - 16], bytes(&vector["encoded"]));
+        assert_eq!(frame::frame_header(&data), Ok((kid, counter)));
+    }
+    let frames = vectors["sframe"].as_array().unwrap();
+    assert_eq!(frames.len(), 1);
+    for vector in frames {
+        let (base_key, metadata) = (bytes(&vector["base_key"]), bytes(&vector["metadata"]));
+        let kid = vector["kid"].as_u64().unwrap();
+        let mut sealer = FrameSealer::new(&base_key, kid, vector["ctr"].as_u64().unwrap()).unwrap();
+        let data = seal_frame(&mut sealer, &bytes(&vector["pt"]), &metadata);
+        assert_eq!(data, bytes(&vector["ct"]));
+        let mut opener = FrameOpener::new(&base_key, kid).unwrap();
+        assert_eq!(open_frame(&mut opener, &data, &metadata), Ok(bytes(&vector["pt"])));
     }
 }

@@ -2,6 +2,7 @@
 //! raised as its class in `mobium.errors`. Not its concern: any algorithm, entropy, time.
 
 mod errors;
+mod frame;
 mod padding;
 mod ratchet;
 mod sender_key;
@@ -15,6 +16,7 @@ const LET_GO: usize = 128 * 1024;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("KERNEL_VERSION", mobium_core::KERNEL_VERSION)?;
+    frame::add(module)?;
     padding::add(module)?;
     ratchet::add(module)?;
     sender_key::add(module)

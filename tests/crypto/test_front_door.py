@@ -8,7 +8,18 @@ import sys
 import mobium.crypto
 from mobium.crypto import BUCKETS, Identity, Prekeys, Session, pad, unpad
 
-FRONT_DOOR = {"pad", "unpad", "BUCKETS", "DoubleRatchet", "Identity", "ReceiverKey", "SenderKey", "Session"}
+FRONT_DOOR = {
+    "pad",
+    "unpad",
+    "BUCKETS",
+    "DoubleRatchet",
+    "FrameOpener",
+    "FrameSealer",
+    "Identity",
+    "ReceiverKey",
+    "SenderKey",
+    "Session",
+}
 LATER = (
     "cryptography.hazmat.primitives.asymmetric.mlkem",
     "cryptography.hazmat.primitives.kdf.argon2",

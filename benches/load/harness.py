@@ -15,7 +15,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -68,8 +68,12 @@ def started(
 
 
 @contextlib.contextmanager
-def mobium_server(folder: Path, **settings: str) -> Iterator[tuple[psutil.Process, str]]:
-    """Our server without limits of rate and number. `settings` are SC_* variables without the prefix."""
+def mobium_server(
+    folder: Path, arguments: Sequence[str] = ("-m", "mobium_server"), **settings: str
+) -> Iterator[tuple[psutil.Process, str]]:
+    """Our server without limits of rate and number, as `arguments` of Python start it. `settings` are SC_*
+    variables without the prefix.
+    """
     environment = {
         "SC_HOST": "127.0.0.1",
         "SC_PORT": "0",
@@ -80,7 +84,7 @@ def mobium_server(folder: Path, **settings: str) -> Iterator[tuple[psutil.Proces
         "SC_RATE_GENERAL": "0",
         **{f"SC_{name.upper()}": value for name, value in settings.items()},
     }
-    with started(["-m", "mobium_server"], environment) as found:
+    with started([*arguments], environment) as found:
         yield found
 
 

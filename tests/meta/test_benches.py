@@ -1,4 +1,4 @@
-"""What makes benches/RESULTS.md keeps what others wrote there, and the benches with TLS and of the growth run
+"""What makes benches/RESULTS.md keeps what others wrote there, and the benches of TLS, growth and shares run
 at all: a few people, real servers, no figure held to a mark.
 """
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import psutil
 
-from benches.load import bench_growth, bench_tls
+from benches.load import bench_growth, bench_shares, bench_tls
 from benches.load.harness import cpu
 from benches.run import ROOT, page
 
@@ -57,6 +57,21 @@ def test_the_page_that_stands_is_one_that_can_be_written_again() -> None:
     assert page([], text) == text
 
 
+def test_the_page_that_stands_has_a_place_for_each_section() -> None:
+    text = (ROOT / "benches" / "RESULTS.md").read_text("utf-8")
+    for bench in (bench_tls, bench_shares, bench_growth):
+        assert text.count(f"\n## {bench.SECTION}\n") == 1
+
+
+def test_the_parts_of_the_server_are_files_that_are_there() -> None:
+    ours = [name for name in bench_shares.PARTS if name.startswith("mobium")]
+    missing = [
+        name for name in ours if not any((ROOT / top / name).exists() for top in ("python", "server_app"))
+    ]
+    assert len(ours) > 5
+    assert missing == []
+
+
 def test_cpu_time_of_a_process_is_finer_than_a_tick() -> None:
     process = psutil.Process()
     began = before = cpu(process)
@@ -81,3 +96,15 @@ def test_the_load_is_carried_with_and_without_tls(tmp_path: Path) -> None:
     rows = bench_tls.measure(tmp_path, bench_tls.Size(rounds=1, each=2, offline=100, queued=5), "pure")
     assert [row["id"] for row in rows] == ["B8", "B8", "B10", "B10", "B12"]
     assert all(row["ours"] > 0 and row["peer"] > 0 for row in rows)
+
+
+def test_a_message_is_looked_into_with_and_without_tls(tmp_path: Path) -> None:
+    figures = [row["figures"] for row in bench_shares.measure(tmp_path, 60)]
+    parts = {one["part"]: one for one in figures}
+    assert len(parts) == len(figures)
+    for tls in ("us a DM", "with TLS"):
+        whole = sum(one[tls] for one in figures)
+        assert whole > 1
+        assert parts[bench_shares.SYSTEM_CALLS][tls] > 0
+        assert parts.get("other", {}).get(tls, 0) < whole / 4
+    assert "Selector" in parts[bench_shares.SYSTEM_CALLS]["most of it, with TLS"]

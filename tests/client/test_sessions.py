@@ -8,7 +8,7 @@ from mobium.client import direct, receipts
 from mobium.client.bundles import fetch_bundle
 from mobium.client.receive import Arrival, receive
 from mobium.client.store import incoming, meta, peers
-from mobium.client.store.database import Tx
+from mobium.client.store.database import StoreFault, Tx
 from tests.support.engines import Ear, World, inside, online, settle, tx
 from tests.support.hostile import Envelope, HostileServer
 
@@ -102,7 +102,7 @@ async def test_a_batch_that_fails_leaves_the_sessions_as_they_were(
         raise KeyError("after both were opened")
 
     before = [line.text for line in await bob.history("Alice")]
-    with pytest.raises(KeyError):
+    with pytest.raises(StoreFault):
         await tx(bob, fails, inside(bob).now_ms())
     assert [line.text for line in await bob.history("Alice")] == before
     await bob.connect()

@@ -15,7 +15,7 @@ from sqlcipher3 import dbapi2  # type: ignore[import-untyped]
 
 from mobium.client.events import ContactKeyChanged, Event
 from mobium.client.store import channels, database, messages, meta, schema
-from mobium.client.store.database import Store, Tx
+from mobium.client.store.database import Store, StoreFault, Tx
 from mobium.errors import StoreError
 
 KEY = bytes(range(32))
@@ -33,13 +33,16 @@ async def store(folder: Path, told: list[Event]) -> AsyncIterator[Store]:
     await store.close()
 
 
-async def test_a_transaction_is_whole_or_nothing(store: Store) -> None:
+async def test_a_transaction_is_whole_or_nothing(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     def work(tx: Tx) -> None:
         meta.put(tx, "a", 1)
-        raise KeyError("no")
+        raise KeyError("what nobody is to read")
 
-    with pytest.raises(KeyError):
+    with pytest.raises(StoreFault, match="the log says where"):
         await store.run(work)
+    [line] = caplog.messages
+    assert "KeyError in test_store.py, line" in line
+    assert "nobody" not in line
     assert await store.run(meta.get, "a") is None
     await store.run(meta.put, "a", b"bytes")
     assert await store.run(meta.get, "a") == b"bytes"
@@ -60,7 +63,7 @@ async def test_events_are_told_after_the_commit_and_before_the_result(
 
     await store.run(work, "one")
     assert (seen, told) == ([0], [ContactKeyChanged("one")])
-    with pytest.raises(KeyError):
+    with pytest.raises(StoreFault):
         await store.run(failing)
     assert told == [ContactKeyChanged("one")]
 

@@ -36,7 +36,7 @@ class Channel(RuleBasedStateMachine):
 
     choices: tuple[Kernels, ...] = (NATIVE,)
 
-    @initialize(first=WHO, second=WHO, seed=st.integers(0, 2**32), nickname=st.binary(max_size=20))
+    @initialize(first=WHO, second=WHO, seed=st.integers(0, 2**32 - 1), nickname=st.binary(max_size=20))
     def meet(self, first: int, second: int, seed: int, nickname: bytes) -> None:
         self.entropy = Entropy(seed)
         self.place = self.entropy(32), self.entropy(32)

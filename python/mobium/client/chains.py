@@ -131,7 +131,8 @@ def sift_early(tx: Tx, row: ChannelRow, roster: Roster) -> None:
     hand out any.
     """
     for peer_id, key_id, index in chains.every_receiver(tx, row.id):
-        ed = peers.by_id(tx, peer_id).ed
+        peer = peers.find(tx, peer_id)
+        ed = b"" if peer is None else peer.ed  # a stranger who was forgotten meanwhile was no member
         if not _was_in(roster, ed, index) or _is_spent(row, roster, ed, index):
             chains.drop_receiver(tx, row.id, peer_id, key_id)
 

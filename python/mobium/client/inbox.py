@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from mobium.client.core import Core
-from mobium.client.receive import Arrival, receive
+from mobium.client.receive import Arrival, note_refused, receive
+from mobium.client.store.database import StoreFault
 from mobium.errors import NotConnected
 from mobium.protocol import limits
 from mobium.protocol.messages import AckDeliveries, ClientMessage, Delivery
@@ -83,14 +84,13 @@ class Inbox:
 
         Raises StoreError; then nothing of the batch was acknowledged.
         """
-        core = self._core
         while True:
             await self._some.wait()
             batch, connection = self._take(), self._connection
             if not batch:
                 continue  # the connection broke before this task had its turn
             arrivals = [Arrival(each.sender, each.payload, each.channel_id) for each in batch]
-            key_changed = await core.store.run(receive, core.identity, arrivals, core.now_ms(), core.entropy)
+            key_changed = await self._store(arrivals)
             if connection == self._connection:
                 try:
                     await self._send(AckDeliveries(batch[-1].tag))
@@ -99,6 +99,19 @@ class Inbox:
                 if self._expected is not None:
                     self._expected -= len(batch)
             await self._stored(key_changed)
+
+    async def _store(self, arrivals: list[Arrival]) -> bool:
+        """Store arrivals, together or, if one of them makes that fail, one by one without it: it must not
+        stand in the way of all others for ever. Returns whether somebody's identity key has changed.
+        """
+        core = self._core
+        try:
+            return await core.store.run(receive, core.identity, arrivals, core.now_ms(), core.entropy)
+        except StoreFault:
+            if len(arrivals) == 1:
+                await core.store.run(note_refused, arrivals[0], core.now())
+                return False
+        return any([await self._store([arrival]) for arrival in arrivals])
 
     def _take(self) -> list[Delivery]:
         batch: list[Delivery] = []

@@ -116,6 +116,9 @@ def forget_peer(tx: Tx, peer_id: int) -> None:
     if not channels.is_fellow(tx, peer_id):  # in whose channels the sessions are still needed
         for held in list(tx.sessions.of(tx, peer_id).values()):
             tx.sessions.remove(tx, held)
+        for table in ("handout", "handed", "receiver_chain", "gap", "claim", "asked"):
+            tx.execute(f"DELETE FROM {table} WHERE peer = ?", peer_id)  # noqa: S608
+        meta.drop(tx, f"retries of {peer_id}")
     tx.execute("DELETE FROM message WHERE peer = ? AND channel IS NULL", peer_id)
     for table in ("outbox", "receipt", "unopened"):
         tx.execute(f"DELETE FROM {table} WHERE peer = ?", peer_id)  # noqa: S608

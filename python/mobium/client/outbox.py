@@ -233,7 +233,9 @@ def begin_session(tx: Tx, identity: Identity, peer_id: int, bundle: Bundle, now:
 
     A changed identity key is noted. Raises CryptoError.
     """
-    peer = peers.by_id(tx, peer_id)
+    peer = peers.find(tx, peer_id)
+    if peer is None:  # a stranger who was forgotten while his bundle was on its way
+        return
     if peer.trust == "changed" or direct.active(tx, peer, now) is not None:
         return
     try:

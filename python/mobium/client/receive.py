@@ -29,7 +29,7 @@ from mobium.protocol import content
 from mobium.protocol.content import Distribution, Receipt, Retry, Text, Unknown
 from mobium.protocol.limits import KEY_SIZE
 
-__all__ = ["RECOVERY_TIME", "Arrival", "receive"]
+__all__ = ["RECOVERY_TIME", "Arrival", "note_refused", "receive"]
 
 RECOVERY_TIME: Final = 30 * 86_400  # seconds after a recovery in which old peers are asked to send again
 # By an honest server this cannot be. Opened as it is, it would be gone without a trace.
@@ -62,6 +62,13 @@ def receive(
     for arrival in arrivals:
         _receive_one(tx, setting, arrival)
     return any(isinstance(event, ContactKeyChanged) for event in tx.events)
+
+
+def note_refused(tx: Tx, arrival: Arrival, now: int) -> None:
+    """Record an arrival that could not be stored, as one that could not be opened."""
+    peer = peers.by_key(tx, arrival.sender)
+    digest = hashlib.sha256(arrival.payload).digest()
+    incoming.note_unopened(tx, digest, None if peer is None else peer.id, "it could not be stored", now)
 
 
 def _receive_one(tx: Tx, setting: Setting, arrival: Arrival) -> None:

@@ -285,6 +285,7 @@ def _depart(tx: Tx, row: ChannelRow, ed: bytes) -> None:
         with _settling(tx, row):
             channels.remove_member(tx, row.id, peer.id)
             channels.drop_claim(tx, row.id, peer.id)
+        posts.drop_handouts_of(tx, row.id, peer.id)
 
 
 def leave(tx: Tx, row: ChannelRow, kind: Kind) -> ChannelRow:

@@ -19,8 +19,8 @@ from mobium.client.labels import label
 from mobium.client.rosters import extend, mend, rolled_back, roster_of, why_held
 from mobium.client.store import chains, channels, lines, messages, outgoing
 from mobium.client.store.channels import ChannelRow
-from mobium.client.store.database import Tx
-from mobium.errors import NotConnected, ProtocolError, ServerRefused
+from mobium.client.store.database import StoreFault, Tx
+from mobium.errors import InvalidInput, NotConnected, ProtocolError, ServerRefused
 from mobium.protocol import content, limits
 from mobium.protocol.content import ChainRequest
 from mobium.protocol.messages import (
@@ -49,6 +49,10 @@ _WITHHELD: Final = (
 _PATIENCE: Final = 10.0  # seconds after a login that the mailbox may take before history is fetched
 _ROUNDS: Final = (
     20  # fetches of one channel in a row; then a server that names something newer each time waits
+)
+_STUCK: Final = (
+    "Something in this channel cannot be stored here, so what follows on it is not shown; the next connection"
+    " tries again."
 )
 _UNLISTED: Final = "The server does not list this channel any more."
 _LISTS: Final = 100  # pages of channels that are asked for; more than any member can have
@@ -91,6 +95,7 @@ class Sync:
         self._rosters: set[int] = set()
         self._put_off: set[int] = set()
         self._again_at = 0.0
+        self._stuck: set[int] = set()
         self._unseen: set[int] = set()
         self._listing = False
         self._online = False
@@ -121,6 +126,7 @@ class Sync:
         else:
             self.caught_up.set()
         self._put_off.clear()
+        self._stuck.clear()
         self._unseen.clear()
         self._pushes.clear()
         self._lost.clear()
@@ -228,17 +234,27 @@ class Sync:
                 channel = self._behind.pop()
                 rounds[channel] += 1
                 if rounds[channel] <= _ROUNDS:
-                    await self._catch_up(channel)
+                    await self._unless_stuck(channel, self._catch_up)
                 else:
                     self._put_off.add(channel)
                     self._again_at = self._time() + _RETRY
             elif self._rosters:
                 channel = self._rosters.pop()
                 if rounds[channel] <= _ROUNDS:
-                    await self._fetch_roster(channel)
+                    await self._unless_stuck(channel, self._fetch_roster)
             await self._take_pushes()
-        if self.listed.is_set() and not self._unseen:
+        if self.listed.is_set() and self._unseen <= self._stuck:
             self.caught_up.set()
+
+    async def _unless_stuck(self, channel: int, work: Callable[[int], Awaitable[None]]) -> None:
+        """Do something for a channel; one whose entries cannot be stored stands in no other one's way."""
+        if channel in self._stuck:
+            return
+        try:
+            await work(channel)
+        except StoreFault:
+            self._stuck.add(channel)
+            await self._core.store.run(_note_stuck, channel)
 
     # ------------------------------------------------------------ pushes
 
@@ -246,9 +262,15 @@ class Sync:
         while self._pushes or self._lost:
             batch = [self._pushes.popleft() for _ in range(min(_BATCH, len(self._pushes)))]
             lost, self._lost = self._lost, set()
-            behind, rosters = await self._core.store.run(
-                _take_pushes, self._setting(), self._host, batch, lost
-            )
+            try:
+                behind, rosters = await self._core.store.run(
+                    _take_pushes, self._setting(), self._host, batch, lost
+                )
+            except StoreFault:  # then each channel by itself, by number
+                lost |= {push.channel_id for push in batch}
+                behind, rosters = await self._core.store.run(
+                    _take_pushes, self._setting(), self._host, [], lost
+                )
             self._behind |= behind
             self._rosters |= rosters
 
@@ -283,7 +305,7 @@ class Sync:
         except ServerRefused as error:
             if error.retry_after is not None:
                 raise
-        except ProtocolError:
+        except (ProtocolError, InvalidInput, StoreFault):
             pass  # one channel that cannot be entered is in no other one's way; the next login tries again
 
     async def _catch_up(self, channel: int) -> None:
@@ -313,7 +335,12 @@ class Sync:
             taken, behind = await self._core.store.run(_take_page, self._setting(), channel, answer)
             if behind:
                 self._rosters.add(channel)
-            if taken.state != "member" or taken.cursor >= answer.head or taken.cursor == before:
+            if (
+                taken is None
+                or taken.state != "member"
+                or taken.cursor >= answer.head
+                or taken.cursor == before
+            ):
                 return
 
     async def _fetch_roster(self, channel: int) -> None:
@@ -469,8 +496,17 @@ def _note_unlisted(tx: Tx, missing: set[int], listed: set[int]) -> None:
             channels.update(tx, channel, reason=reason)
 
 
-def _take_page(tx: Tx, setting: Setting, channel: int, page: History) -> tuple[ChannelRow, bool]:
-    row = channels.by_id(tx, channel)
+def _note_stuck(tx: Tx, channel: int) -> None:
+    row = channels.find(tx, channel)
+    if row is not None and row.state == "member" and row.reason != _STUCK:
+        channels.update(tx, channel, reason=_STUCK)
+        tx.emit(ChannelChanged(row.hex, label(tx, row), "withheld", text=_STUCK))
+
+
+def _take_page(tx: Tx, setting: Setting, channel: int, page: History) -> tuple[ChannelRow | None, bool]:
+    row = channels.find(tx, channel)
+    if row is None:  # it was forgotten meanwhile
+        return None, False
     row = take_entries(tx, setting, row, page.entries)
     last = page.entries[-1].number if page.entries else row.cursor
     if row.state == "member":
@@ -496,7 +532,9 @@ def _newest(tx: Tx, channel: int) -> tuple[ChannelRow | None, int, bool]:
 
 def _take_roster(tx: Tx, setting: Setting, channel: int, page: RosterPage) -> bool:
     """Take statements; returns whether the newest of which there is word is there."""
-    row = channels.by_id(tx, channel)
+    row = channels.find(tx, channel)
+    if row is None or tx.rosters.of(tx, row.id) is None:  # it was forgotten meanwhile
+        return True
     row = channels.update(tx, row.id, server_index=max(row.server_index, page.newest))
     row = extend(tx, setting.identity, row, page.start, page.statements, setting.now_ms, setting.entropy)
     behind = _is_behind(tx, row)

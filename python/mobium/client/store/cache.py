@@ -152,7 +152,9 @@ def _read(tx: Tx, peer: int) -> dict[int, Held]:
 def _write_skipped(
     tx: Tx, session: int, added: list[bytes], removed: list[bytes], places: dict[tuple[int, bytes], int]
 ) -> None:
-    tx.many("DELETE FROM skipped WHERE session = ? AND key = ?", [(session, key) for key in removed])
+    # A sender who uses a ratchet key again can make a key come anew that went in the same transaction.
+    gone = [*removed, *(record[:36] for record in added)]
+    tx.many("DELETE FROM skipped WHERE session = ? AND key = ?", [(session, key) for key in gone])
     tx.many(
         "INSERT INTO skipped (session, key, record, stored_at, after) VALUES (?, ?, ?, ?, ?)",
         [

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from mobium.errors import InvalidInput
+
 if TYPE_CHECKING:
     from mobium.client.store.database import Tx
 
@@ -56,7 +58,8 @@ _CHANGEABLE: Final = frozenset(
         "server_index", "read_to", "drained_at",
     )
 )  # fmt: skip
-_MAX_EVIDENCE: Final = 16
+HEAD_SIZE: Final = 32
+_MAX_EVIDENCE: Final = 16  # heads of one channel, and as many statements
 _EVERY_INDEX: Final = 1 << 32
 _MAX_SPARE: Final = 8  # secrets of others for a key that is not in force; a hostile member may invent some
 
@@ -102,9 +105,10 @@ def find(tx: Tx, channel: int) -> ChannelRow | None:
 
 
 def by_id(tx: Tx, channel: int) -> ChannelRow:
-    """The channel of that row."""
+    """The channel of that row. Raises InvalidInput if it was forgotten meanwhile."""
     found = find(tx, channel)
-    assert found is not None
+    if found is None:
+        raise InvalidInput("This channel was forgotten.")
     return found
 
 
@@ -291,8 +295,10 @@ def note_evidence(tx: Tx, channel: int, index: int, mine: bytes, other: bytes, n
     tx.execute(
         "INSERT INTO evidence SELECT ?, ?, ?, ?, ? WHERE"
         " NOT EXISTS (SELECT 1 FROM evidence WHERE channel = ? AND idx = ? AND other = ?)"
-        " AND (SELECT count(*) FROM evidence WHERE channel = ?) < ?",
-        channel, index, mine, other, now, channel, index, other, channel, _MAX_EVIDENCE,
+        # Heads, which anybody invents, take no room of statements, which somebody has signed.
+        " AND (SELECT count(*) FROM evidence WHERE channel = ? AND (length(other) = 32) = ?) < ?",
+        channel, index, mine, other, now, channel, index, other, channel, len(other) == HEAD_SIZE,
+        _MAX_EVIDENCE,
     )  # fmt: skip
 
 

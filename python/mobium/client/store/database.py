@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,9 +24,11 @@ from mobium.client.events import Event
 from mobium.client.store.cache import SessionCache
 from mobium.client.store.rosters import RosterCache
 from mobium.client.store.schema import APPLICATION_ID, MIGRATIONS
-from mobium.errors import StoreError
+from mobium.errors import MobiumError, StoreError
 
-__all__ = ["Row", "Store", "Tx"]
+__all__ = ["Row", "Store", "StoreFault", "Tx"]
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,6 +45,10 @@ _PRAGMAS: Final = (
     "temp_store = MEMORY",
     "foreign_keys = ON",
 )
+
+
+class StoreFault(StoreError):
+    """A unit of work failed for what it was given, not for the state of the disk: it would fail again."""
 
 
 class Tx:
@@ -125,7 +133,8 @@ class Store:
         """Run `work(tx, ...)` in one transaction and return its result once it is committed.
 
         If it raises, or the commit fails, nothing has changed. A cancelled caller does not undo a transaction
-        that has begun. Raises what `work` raises, and StoreError.
+        that has begun. Raises StoreError, StoreFault, and what `work` raises of mobium's own errors; any other
+        one is a StoreFault.
         """
         return await self._on_thread(self._transact, work, args, kwargs)
 
@@ -152,12 +161,28 @@ class Store:
     async def _on_thread(self, work: Callable[..., T], *args: Any) -> T:
         try:
             return await self._loop.run_in_executor(self._thread, work, *args)
+        except (dbapi2.IntegrityError, dbapi2.InterfaceError, dbapi2.ProgrammingError) as error:
+            raise self._fault(error) from error
         except dbapi2.Error as error:
             raise _explain(error, self._path) from error
-        except RuntimeError as error:
-            if self._connection is None:
-                raise StoreError("The profile is locked.") from error
+        except MobiumError:
             raise
+        except Exception as error:
+            if isinstance(error, RuntimeError) and self._connection is None:
+                raise StoreError("The profile is locked.") from error
+            raise self._fault(error) from error
+
+    @staticmethod
+    def _fault(error: Exception) -> StoreFault:
+        """A fault of this program, which somebody may have caused from outside: it must not end the program,
+        and can be found by its place. Its words may hold what nobody is to read.
+        """
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        log.error(
+            "A change of the database failed and was undone: %s in %s, line %d",
+            type(error).__name__, Path(place.filename).name, place.lineno,
+        )  # fmt: skip
+        return StoreFault("A change of this profile's database failed and was undone; the log says where.")
 
     # ------------------------------------------------------------ on the store's thread
 

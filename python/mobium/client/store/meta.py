@@ -60,6 +60,11 @@ def put(tx: Tx, name: str, value: Any) -> None:
     )
 
 
+def drop(tx: Tx, name: str) -> None:
+    """Forget a value."""
+    tx.execute("DELETE FROM meta WHERE name = ?", name)
+
+
 def server(tx: Tx, host: str) -> Server | None:
     """What is known of a server, by its canonical host."""
     row = tx.one(

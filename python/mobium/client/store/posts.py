@@ -199,6 +199,11 @@ def drop_handouts(tx: Tx, rows: Iterable[int]) -> None:
     tx.many("DELETE FROM handout WHERE id = ?", [(row,) for row in rows])
 
 
+def drop_handouts_of(tx: Tx, channel: int, peer: int) -> None:
+    """Delete the sender keys for somebody who has left."""
+    tx.execute("DELETE FROM handout WHERE channel = ? AND peer = ?", channel, peer)
+
+
 def forget_handouts(tx: Tx, before: int) -> None:
     """Delete the sender keys that were queued before that unix second."""
     tx.execute("DELETE FROM handout WHERE queued_at < ?", before)

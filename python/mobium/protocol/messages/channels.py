@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 
 from mobium.protocol import limits
-from mobium.protocol.messages.fields import DeliveryId, Id16, Index, Key, Number, RequestId, Signature
+from mobium.protocol.messages.fields import DeliveryId, Id16, Index, Key, Number, Place, RequestId, Signature
 
 __all__ = [
     "Appended",
@@ -85,7 +85,7 @@ class Appended(msgspec.Struct, frozen=True, tag_field="type", tag="appended", om
 
     channel_id: Key
     index: Index
-    number: Number
+    number: Place
     rid: RequestId | None = None
 
 

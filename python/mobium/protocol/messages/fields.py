@@ -8,7 +8,19 @@ from typing import Annotated
 
 from msgspec import Meta
 
-__all__ = ["DeliveryId", "Id16", "Id32", "Index", "Key", "Nonce", "Number", "RequestId", "Signature", "Tag"]
+__all__ = [
+    "DeliveryId",
+    "Id16",
+    "Id32",
+    "Index",
+    "Key",
+    "Nonce",
+    "Number",
+    "Place",
+    "RequestId",
+    "Signature",
+    "Tag",
+]
 
 Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Nonce = Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -19,4 +31,5 @@ Id32 = Annotated[int, Meta(ge=1, le=0xFFFFFFFF)]
 Tag = Annotated[int, Meta(ge=1, le=0x7FFFFFFFFFFFFFFF)]
 Id16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Index = Annotated[int, Meta(ge=0, le=0xFFFFFFFF)]
-Number = Annotated[int, Meta(ge=0, le=0x7FFFFFFFFFFFFFFF)]
+Number = Annotated[int, Meta(ge=0, le=(1 << 40) - 1)]
+Place = Annotated[int, Meta(ge=1, le=(1 << 40) - 1)]

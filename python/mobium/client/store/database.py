@@ -133,8 +133,8 @@ class Store:
         """Run `work(tx, ...)` in one transaction and return its result once it is committed.
 
         If it raises, or the commit fails, nothing has changed. A cancelled caller does not undo a transaction
-        that has begun. Raises StoreError, and what `work` raises of mobium's own errors; any other one becomes
-        a StoreFault.
+        that has begun. Raises StoreError, and what `work` raises of mobium's own errors; any other becomes a
+        StoreFault.
         """
         return await self._on_thread(self._transact, work, args, kwargs)
 

@@ -9,6 +9,7 @@ only file of the server that imports `websockets`. Not its concern: the listenin
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email.utils
 import logging
 import random
@@ -567,8 +568,9 @@ class Wire(asyncio.BufferedProtocol):
             return
         if self._tls is not None:
             self._tls.end()
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+        with contextlib.suppress(OSError):  # the peer has gone without reading the last of it
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
         self._set_reading()
         self._linger()
 

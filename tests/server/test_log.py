@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import logging
 import re
 import socket
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,9 +21,12 @@ from websockets.exceptions import InvalidStatus
 
 from mobium.protocol import messages as m
 from mobium.protocol.connection import Answer, ClientConnection
+from mobium_server import app
+from mobium_server.care.probe import probe
+from tests.support.certificates import certificate, trusting
 from tests.support.channels import begin, enter, invite, tell
 from tests.support.raw import request
-from tests.support.server import Client, Person, ServerProcess, client, log_in, server
+from tests.support.server import Client, Person, ServerProcess, client, log_in, server, settings
 
 TOKEN = "t" * 24
 ADDRESS = "203.0.113.77"  # as a proxy says
@@ -142,3 +148,61 @@ async def test_at_its_most_talkative_it_still_names_nobody(
     assert_nobody_is_named("\n".join(map(logging.Formatter().format, ours)), secrets)
     # The test itself can find something: the clients' own library, in this process, names the server.
     assert "127.0.0.1" in "\n".join(record.getMessage() for record in caplog.records)
+
+
+# ---------------------------------------------------------------- who leaves early
+
+GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: the end is a reset
+
+
+def leave(port: int, data: bytes, *, reset: bool = False) -> None:
+    """Say something, and go without reading an answer."""
+    with socket.create_connection(("127.0.0.1", port)) as gone:
+        gone.sendall(data)
+        if reset:
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+
+
+async def emptied(one: app.Server, accepted: int) -> None:
+    """Wait until so many connections have come, and all have ended."""
+    async with asyncio.timeout(10):
+        while one.listener.counters.accepted < accepted or one.listener.lines:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("data", [GET, b"HEAD /info HTTP/1.1\r\n\r\n", b"nonsense\r\n\r\n", GET + b"more"])
+async def test_who_leaves_before_the_answer_is_no_fault(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, data: bytes, reset: bool
+) -> None:
+    async with server(tmp_path) as one:
+        for _ in range(5):
+            leave(one.port, data, reset=reset)
+        await emptied(one, 5)
+        assert one.listener.counters.internal == 0
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_health_checks_over_tls_leave_no_line(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "localhost")
+    variables = {"SC_TLS_CERT": str(cert), "SC_TLS_KEY": str(key), "SC_ADMIN_TOKEN": TOKEN}
+    with ServerProcess(tmp_path, variables) as process:
+        assert await asyncio.to_thread(process.said, "TLS 1.3 with the certificate")
+        start = len(process.errors)
+        asked = settings(tmp_path, port=process.port, tls_cert=cert, tls_key=key)
+        for _ in range(20):
+            assert await asyncio.to_thread(probe, asked) is None
+        command = [sys.executable, "-m", "mobium_server", "health"]
+        where = {"SC_HOST": "127.0.0.1", "SC_PORT": str(process.port), "PATH": "/usr/bin:/bin"}
+        done = await asyncio.to_thread(
+            subprocess.run, command, env={**where, **variables}, cwd=tmp_path, capture_output=True, timeout=20
+        )
+        assert (done.returncode, done.stdout) == (0, b"OK\n")
+        with socket.create_connection(("127.0.0.1", process.port)) as raw:
+            raw.sendall(b"\x16\x03\x01\x00")  # and one that leaves in the middle of the handshake
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        shown = await request(process.port, "/admin/stats", headers=headers, context=trusting(cert))
+        assert json.loads(shown.body)["internal"] == 0
+        assert await asyncio.to_thread(process.stop) == 0
+        assert process.errors[start:] == []

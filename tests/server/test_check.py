@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from mobium.errors import StoreError
+from mobium_server.app import _signing_key as signing_key
 from mobium_server.care.check import Finding, Grade, check
 from mobium_server.storage.schema import MIGRATIONS
 from mobium_server.storage.sqlite import SqliteStorage
@@ -149,6 +152,38 @@ def test_a_newer_and_an_older_database(tmp_path: Path) -> None:
     other.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     other.close()
     assert "newer mobium-server" in worst(findings(path))["database"]
+
+
+@pytest.mark.parametrize("table", ["messages", "server"])
+def test_tables_on_which_a_server_would_not_start(tmp_path: Path, table: str) -> None:
+    path, other = made(tmp_path / "m.db"), tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"DROP TABLE {table}")
+    expected = f"In {path} {table} is not as schema {len(MIGRATIONS)} has it: "
+    with pytest.raises(StoreError) as failed:
+        SqliteStorage(path, 1_000).open()
+    assert str(failed.value).startswith(expected)
+    assert worst(findings(path))["database"].startswith(f"wrong: {expected}")
+    said = operate("backup", tmp_path / "b.db", database=path)
+    assert (said.code, said.sentence) == (1, str(failed.value))
+    said = operate("restore", path, database=other)
+    assert (said.code, said.sentence) == (1, str(failed.value))
+    assert not other.exists()
+
+
+@pytest.mark.parametrize("value", ["'" + "k" * 32 + "'", "32", "1.5", "x'00'"])
+def test_a_key_that_is_none(tmp_path: Path, value: str) -> None:
+    path = made(tmp_path / "m.db")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE server SET value = {value} WHERE name = 'signing key'")
+    assert "holds no key" in worst(findings(path))["database"]
+    said = operate("restore", path, database=tmp_path / "other.db")
+    assert said.sentence == f"{path} has no key of a server in it, so it is not complete."
+    storage = SqliteStorage(path, 1_000)
+    storage.open()
+    with pytest.raises(StoreError, match="restore a backup"):
+        signing_key(storage)
+    storage.close()
 
 
 def test_a_database_that_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mobium.errors import InvalidInput, StoreError
 from mobium_server.care.contents import Contents, faults, look, reading
+from mobium_server.storage.access import hindrance
 from mobium_server.storage.database import lock
 
 __all__ = ["Restored", "backup", "replaced", "restore"]
@@ -87,7 +88,9 @@ def restore(source: Path, path: Path, now: datetime) -> Restored:
                     raise
                 _sync_folder(path.parent)
     except OSError as error:
-        raise StoreError(f"The database {path} cannot be replaced: {error.strerror}.") from error
+        raise StoreError(
+            f"The database {path} cannot be replaced: {error.strerror}. {hindrance(path)}".rstrip()
+        ) from error
     return Restored(contents, aside)
 
 

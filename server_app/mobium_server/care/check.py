@@ -8,7 +8,6 @@ Not its concern: whether the server answers (`mobium_server.care.probe`) and the
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import sqlite3
 import stat
@@ -24,6 +23,7 @@ from mobium_server.care.backup import replaced
 from mobium_server.care.contents import faults, identify, look, reading
 from mobium_server.config import Settings, database_path, problems, unknown_variables
 from mobium_server.space import reserve
+from mobium_server.storage.access import hindrance
 from mobium_server.storage.database import InUse, connect, lock
 from mobium_server.storage.schema import MIGRATIONS
 from mobium_server.tls import Certificates, period
@@ -101,6 +101,10 @@ def _database(path: Path) -> Iterator[Finding]:
     if not path.exists():
         yield _new_database(path)
         return
+    why = hindrance(path)
+    if why:
+        yield Finding(Grade.WRONG, "database", f"{path} cannot be used by a server of this user. {why}")
+        return
     try:
         running = _runs(path)
         with reading(path) as connection:
@@ -140,10 +144,9 @@ def _database(path: Path) -> Iterator[Finding]:
 
 
 def _new_database(path: Path) -> Finding:
-    folder = next(one for one in path.absolute().parents if one.exists())
-    if not os.access(folder, os.W_OK | os.X_OK):
-        text = f"There is none, and {path} cannot be made: {folder} cannot be written by this user."
-        return Finding(Grade.WRONG, "database", text)
+    why = hindrance(path)
+    if why:
+        return Finding(Grade.WRONG, "database", f"There is none, and {path} cannot be made. {why}")
     return Finding(Grade.OK, "database", f"There is none yet; the first start makes {path}.")
 
 

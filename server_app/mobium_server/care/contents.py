@@ -16,6 +16,7 @@ from mobium.errors import StoreError
 from mobium.signing import SEED_SIZE
 from mobium_server.storage.base import SIGNING_KEY
 from mobium_server.storage.database import BUSY_MS, reason
+from mobium_server.storage.migrate import compare
 from mobium_server.storage.schema import APPLICATION_ID, MIGRATIONS
 
 __all__ = ["Contents", "faults", "identify", "look", "reading"]
@@ -85,8 +86,11 @@ def identify(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def look(connection: sqlite3.Connection, path: Path) -> Contents:
-    """What is in the database at `path`. Raises StoreError as `identify` does."""
+    """What is in the database at `path`. Raises StoreError as `identify` does, and for tables on which a
+    server would not start.
+    """
     version = identify(connection, path)
+    compare(connection, path, MIGRATIONS[:version])
     tables = connection.execute(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*' ORDER BY name"
     ).fetchall()
@@ -95,7 +99,8 @@ def look(connection: sqlite3.Connection, path: Path) -> Contents:
         for (name,) in tables
     }
     seed = connection.execute("SELECT value FROM server WHERE name = ?", (SIGNING_KEY,)).fetchone()
-    return Contents(version, rows, seed is not None and len(seed[0]) == SEED_SIZE)
+    has_key = seed is not None and isinstance(seed[0], bytes) and len(seed[0]) == SEED_SIZE
+    return Contents(version, rows, has_key)
 
 
 def faults(connection: sqlite3.Connection) -> list[str]:

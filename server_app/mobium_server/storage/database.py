@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from mobium.errors import StoreError
+from mobium_server.storage.access import hindrance
 from mobium_server.storage.base import Unavailable
 from mobium_server.storage.migrate import migrate
 from mobium_server.storage.schema import MIGRATIONS
@@ -61,17 +62,17 @@ class Database:
             self._lock = lock(self.path)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
-            whose = _whose(error, self.path.parent)
-            raise StoreError(
-                f"The database {self.path} cannot be opened: {error.strerror}.{whose}"
-            ) from error
+            self.close()
+            said = f"The database {self.path} cannot be opened: {error.strerror}. {hindrance(self.path)}"
+            raise StoreError(said.rstrip()) from error
         try:
             self._connection = self._connector(self.path)
             self._prepare(self._connection)
             migrate(self._connection, self.path, self._migrations)
         except sqlite3.Error as error:
             self.close()
-            raise StoreError(f"The database {self.path} cannot be used: {reason(error)}.") from error
+            said = f"The database {self.path} cannot be used: {reason(error)}. {hindrance(self.path)}"
+            raise StoreError(said.rstrip()) from error
         except StoreError:
             self.close()
             raise
@@ -163,17 +164,6 @@ def reason(error: sqlite3.Error) -> str:
     if getattr(error, "sqlite_errorcode", 0) & 0xFF not in damaged:
         return str(error)
     return f"{error}; it is damaged: stop the server, then mobium-server check, and restore a backup"
-
-
-def _whose(error: OSError, folder: Path) -> str:
-    """What helps when a folder belongs to somebody else, as one that a container's engine made does."""
-    if sys.platform == "win32" or not isinstance(error, PermissionError) or not folder.is_dir():
-        return ""
-    user = os.geteuid()
-    return (
-        f" The folder {folder} belongs to user {folder.stat().st_uid} and this server runs as user {user}:"
-        f" give it to that user with chown -R {user}, for a container on the host."
-    )
 
 
 def pieces(number: int) -> Iterator[tuple[int, int]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from mobium.errors import StoreError
 from mobium_server.storage.schema import APPLICATION_ID, MIGRATIONS
 
-__all__ = ["COPY_LIFE", "backup", "copies", "migrate"]
+__all__ = ["COPY_LIFE", "backup", "compare", "copies", "migrate"]
 
 COPY_LIFE = 30 * 86_400  # seconds for which a copy stays: it holds what was deleted since
 
@@ -50,12 +50,14 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-    _compare(connection, path, migrations)
+    compare(connection, path, migrations)
     return made
 
 
-def _compare(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:
-    """Raises StoreError unless all tables are as the steps make them; there may be others."""
+def compare(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:
+    """Raises StoreError unless all tables of the database at `path` are as the steps make them; there may be
+    others.
+    """
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
         for script in migrations:
             fresh.executescript(script)

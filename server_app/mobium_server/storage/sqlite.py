@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from mobium.errors import StoreError
 from mobium_server.storage.base import (
     DEVICE,
     KEPT,
@@ -137,6 +138,8 @@ class SqliteStorage(SqliteChannels):
     def get(self, name: str) -> bytes | None:
         with self._reading() as connection:
             row = connection.execute("SELECT value FROM server WHERE name = ?", (name,)).fetchone()
+        if row is not None and not isinstance(row[0], bytes):
+            raise StoreError(f"In {self.path} the value {name!r} is no bytes; restore a backup.")
         return None if row is None else bytes(row[0])
 
     def put(self, name: str, value: bytes) -> None:

@@ -1,0 +1,83 @@
+"""Whether this user can keep a database at a path, and what to type if not.
+
+Nothing is changed to find out. Not its concern: opening it (`mobium_server.storage.database`).
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+__all__ = ["hindrance"]
+
+FILES = ("", "-wal", "-shm", ".lock")  # of a database, its own first
+
+
+def hindrance(path: Path) -> str:
+    """What keeps this user from the database at `path`, in one sentence with what to type; empty if nothing
+    does. SQLite opens what it cannot write for reading, so that trying tells less than the rights do.
+    """
+    if sys.platform == "win32":
+        return ""
+    folder = path.absolute().parent
+    if not _is_there(folder):
+        return _no_folder(folder)
+    if not _is_folder(folder):
+        return f"{path.parent} is no folder."
+    if not _may(folder, os.R_OK | os.W_OK | os.X_OK):
+        return _closed(path.parent, "folder", "rwx")
+    files = [path.with_name(path.name + suffix) for suffix in FILES]
+    closed = [one for one in files if os.path.lexists(one) and not _may(one, os.R_OK | os.W_OK)]
+    return _closed(closed[0], "file", "rw", closed[1:]) if closed else ""
+
+
+def _is_there(one: Path) -> bool:
+    return os.path.exists(one)  # noqa: PTH110 - a path's own method raises where a folder above is closed
+
+
+def _is_folder(one: Path) -> bool:
+    return os.path.isdir(one)  # noqa: PTH112 - the same
+
+
+def _may(one: Path, rights: int) -> bool:
+    effective = os.access in os.supports_effective_ids
+    return os.access(one, rights, effective_ids=effective)
+
+
+def _no_folder(folder: Path) -> str:
+    above = next(one for one in folder.parents if _is_there(one))
+    if not _is_folder(above):
+        return f"{above} is no folder."
+    if _may(above, os.W_OK | os.X_OK):
+        return ""
+    if _read_only(above):
+        return f"The file system of {above} is read-only."
+    user = os.geteuid()
+    return (
+        f"The folder {folder} is not there, and user {user} cannot make it in {above}:"
+        f" sudo install -d -m 700 -o {user} {shlex.quote(str(folder))}"
+    )
+
+
+def _closed(one: Path, kind: str, rights: str, others: list[Path] | None = None) -> str:
+    try:
+        owner = one.stat().st_uid
+    except OSError as error:
+        return f"The {kind} {one} cannot be reached: {error.strerror}."
+    if _read_only(one):
+        return f"The file system of {one} is read-only."
+    user = os.geteuid()
+    typed = " ".join(shlex.quote(str(each)) for each in (one, *(others or [])))
+    if owner == user:
+        return f"The {kind} {one} is closed to user {user}, to whom it belongs: chmod u+{rights} {typed}"
+    recursive = " -R" if kind == "folder" else ""
+    return (
+        f"The {kind} {one} belongs to user {owner} and this is user {user}: give it to that user with"
+        f" sudo chown{recursive} {user} {typed} (for a container on the host)."
+    )
+
+
+def _read_only(one: Path) -> bool:
+    return bool(os.statvfs(one).f_flag & os.ST_RDONLY)

@@ -32,11 +32,13 @@ _ICE_URL = re.compile(r"(stun|turn)s?:(\[[^\]]*\]|[^\[\]:?]*)(?::([0-9]{1,5}))?(
 
 
 def _listen_on(value: str) -> str:
+    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else ""
     try:
-        ipaddress.ip_address(value)
+        # As in a URL: an IPv6 address may stand in brackets.
+        return str(ipaddress.IPv6Address(bare) if bare else ipaddress.ip_address(value))
     except ValueError:
         try:
-            canonical_host(value, 1)
+            canonical_host("" if bare else value, 1)
         except InvalidInput as error:
             raise InvalidInput(
                 "must be an address or a name of this machine, such as 0.0.0.0 or 127.0.0.1; the port goes"
@@ -84,10 +86,18 @@ def _bool(value: str) -> bool:
     return known[value.lower()]
 
 
+def _expand(value: str) -> Path:
+    """The path with ~ and ~user as a shell takes them."""
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise InvalidInput(f"names a home folder that does not exist: {value}") from error
+
+
 def _file(value: str) -> Path | None:
     if not value:
         return None
-    path = Path(value).expanduser()
+    path = _expand(value)
     try:
         there = path.is_file()
     except OSError as error:  # a folder above it is closed to this user, as certbot's are
@@ -164,9 +174,10 @@ def _rate(value: str) -> Rate:
     number, _, burst = value.partition("/")
     try:
         rate = Rate(float(number), int(burst) if burst else math.ceil(2 * float(number)))
-    except ValueError:
+    except (ValueError, OverflowError):  # inf has no double
         rate = Rate(-1, 0)
-    if not 0 <= rate.per_second <= 1_000_000 or rate.burst < (1 if rate.per_second else 0):
+    least = 1 if rate.per_second else 0
+    if not 0 <= rate.per_second <= 1_000_000 or not least <= rate.burst <= 2_000_000:
         raise InvalidInput(
             "must be messages a second, or messages a second/at once such as 30/60; 0 is unlimited"
         )
@@ -334,4 +345,4 @@ def database_path(url: str) -> Path:
         raise InvalidInput(
             "must name a file, such as sqlite://./data/mobium.db or sqlite:///var/lib/mobium/mobium.db"
         )
-    return Path(name)
+    return _expand(name)

@@ -54,23 +54,28 @@ class Door:
         dropped.
         """
         self._counters.accepted += 1
-        if self.most and len(self._places) >= self.most:
-            # Whoever says nothing for longest makes way, so that idle strangers cannot keep people out.
-            oldest = next(iter(self._strangers), None)
-            if oldest is not None:
-                self.leave(oldest)
-                oldest.drop()
-        full = self.most and len(self._places) >= self.most
-        if not full and (guest.behind_proxy or self.count(guest)):
+        # The address first: nobody makes way for a connection that is refused all the same.
+        if (guest.behind_proxy or self.count(guest)) and self._make_room():
             self._places[guest] = None
             self._strangers[guest] = None
             return True
         self._counters.refused += 1
+        self.leave(guest)  # what has no place counts for no address
         if len(self._courtesies) >= COURTESY:
             guest.drop()
         else:
             self._courtesies[guest] = None
         return False
+
+    def _make_room(self) -> bool:
+        if not self.most or len(self._places) < self.most:
+            return True
+        # Whoever says nothing for longest makes way, so that idle strangers cannot keep people out.
+        oldest = next(iter(self._strangers), None)
+        if oldest is not None:
+            self.leave(oldest)
+            oldest.drop()
+        return len(self._places) < self.most
 
     def has_place(self, guest: Guest) -> bool:
         """Whether a connection was given a place."""

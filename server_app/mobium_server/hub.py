@@ -32,7 +32,7 @@ from mobium_server.config import Settings
 from mobium_server.delivery import RETRY_AFTER, Desk, Outlet, PostOffice
 from mobium_server.handlers import HANDLERS
 from mobium_server.invites import Invites
-from mobium_server.limits import HOUR, Allowance, HandOuts, Rate, Rates, site_key
+from mobium_server.limits import HOUR, AddressRates, Allowance, HandOuts, Rate, Rates
 from mobium_server.pages import Pages
 from mobium_server.rooms import Rooms
 from mobium_server.space import Space
@@ -47,11 +47,12 @@ _DELIVERED = (SendMessage, ChannelPost, Distribute)  # an answer names their del
 # First publications, a second and at once, for each identity that an address stands for (by default ten):
 # each costs the disk for months.
 NEWCOMERS = Rate(6 / HOUR, 2)
-TURN_USERS = 10  # credentials for the TURN server that an identity gets in an hour
+# Credentials for the TURN server, an hour and at once: for an identity, and, since identities cost nothing,
+# for each one that an address stands for.
+TURN_USERS = 10
 # Bytes that lie on the disk until somebody fetches them, a second and at once, for each identity that an
 # address stands for: by default 60 MiB an hour, which is 10 GiB in the week that they may lie there.
 KEPT = Rate((6 << 20) / HOUR, 24 << 20)
-OF_SITE = 4  # an IPv6 /48 may have so many times as much as a /64
 INTERNAL_ERROR = 1011  # the WebSocket's own code for a fault of the server
 
 
@@ -151,16 +152,15 @@ class Hub:
         self.channels = Channels(storage, board, rooms, pages, wall=clock.wall, steady=clock.steady)
         self.invites = Invites(storage, rooms, clock.wall)
         self.hand_outs = HandOuts(clock.steady)
-        self.turn_users = Allowance(TURN_USERS, HOUR, clock.steady)
         self.sessions: dict[bytes, Session] = {}
         of_address = settings.rate_general.times(settings.rate_address_factor)
         self._by_identity = Rates(settings.rate_general, clock.steady)
         self._by_address = Rates(of_address, clock.steady)
-        newcomers = NEWCOMERS.times(settings.rate_address_factor if of_address.per_second else 0)
-        self._newcomers = Rates(newcomers, clock.steady)
-        kept = KEPT.times(settings.rate_address_factor if of_address.per_second else 0)
-        self._kept = Rates(kept, clock.steady)
-        self._kept_of_site = Rates(kept.times(OF_SITE), clock.steady)
+        factor = settings.rate_address_factor if of_address.per_second else 0
+        self._newcomers = AddressRates(NEWCOMERS.times(factor), clock.steady)
+        self._kept = AddressRates(KEPT.times(factor), clock.steady)
+        self._turn_users = Allowance(TURN_USERS, HOUR, clock.steady)
+        self._turn_users_of = AddressRates(Rate(TURN_USERS / HOUR, TURN_USERS).times(factor), clock.steady)
         self.limits = Limits(
             message_size=settings.max_message_size,
             offline_messages=settings.max_offline_messages,
@@ -249,22 +249,26 @@ class Hub:
 
     def newcomer(self, address: str) -> float:
         """Count an identity that publishes for the first time: 0.0, or the seconds until it may."""
-        site = site_key(address)
-        wait = self._newcomers.take(address)
-        return wait or (self._newcomers.take(site, 1 / OF_SITE) if site is not None else 0.0)
+        wait = self._newcomers.wait(address)
+        if not wait:
+            self._newcomers.charge(address)
+        return wait
+
+    def turn_user(self, session: Session) -> float:
+        """Count credentials for the TURN server: 0.0, or the seconds until there are more."""
+        address = session.line.address
+        wait = self._turn_users_of.wait(address) or self._turn_users.take(session.identity)
+        if not wait:
+            self._turn_users_of.charge(address)
+        return wait
 
     def may_keep(self, address: str, size: int) -> float:
         """Whether an address may have `size` bytes more kept on the disk: 0.0, or the seconds until it may.
 
         It is asked whether the recipient is away or not, so that the answer tells nobody that.
         """
-        site = site_key(address)
-        wait = self._kept.wait(address, size)
-        return wait or (self._kept_of_site.wait(site, size) if site is not None else 0.0)
+        return self._kept.wait(address, size)
 
     def keeps(self, address: str, size: int) -> None:
         """Count bytes of an address that lie on the disk until somebody fetches them."""
         self._kept.charge(address, size)
-        site = site_key(address)
-        if site is not None:
-            self._kept_of_site.charge(site, size)

@@ -17,6 +17,7 @@ __all__ = [
     "DAY",
     "HOUR",
     "Address",
+    "AddressRates",
     "Allowance",
     "HandOuts",
     "Network",
@@ -39,6 +40,7 @@ DAY = 86_400.0
 TARGET_MINUTE = 10  # one-time prekeys of one target, over all requesters
 TARGET_DAY = 100
 TARGETS_MOST = 20_000  # targets remembered; the oldest go first
+OF_SITE = 4  # an IPv6 /48 may have so many times as much as a /64
 
 
 def parse_address(text: str) -> Address | None:
@@ -142,6 +144,27 @@ class Rates:
     def _sweep(self, now: float) -> None:
         self._full_at = {key: moment for key, moment in self._full_at.items() if moment > now}
         self._sweep_at = max(SWEEP, 2 * len(self._full_at))
+
+
+class AddressRates:
+    """A bucket for each address, and one of `OF_SITE` times its rate for each IPv6 /48."""
+
+    def __init__(self, rate: Rate, steady: Callable[[], float]) -> None:
+        self._addresses = Rates(rate, steady)
+        self._sites = Rates(rate.times(OF_SITE), steady)
+
+    def wait(self, address: str, cost: float = 1.0) -> float:
+        """The seconds until both have `cost`; nothing is taken."""
+        site = site_key(address)
+        wait = self._addresses.wait(address, cost)
+        return max(wait, self._sites.wait(site, cost)) if site is not None else wait
+
+    def charge(self, address: str, cost: float = 1.0) -> None:
+        """Take `cost` from both, whether it is there or not."""
+        site = site_key(address)
+        self._addresses.charge(address, cost)
+        if site is not None:
+            self._sites.charge(site, cost)
 
 
 class Allowance:

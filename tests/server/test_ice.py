@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import logging
@@ -19,6 +20,7 @@ from mobium.protocol.messages import GetIceConfig, IceConfig, IceServer
 from mobium_server import app
 from mobium_server.clock import Clock
 from mobium_server.ice import turn_credentials
+from mobium_server.limits import Rate
 from tests.support.server import Client, Refused, client, server
 from tests.support.turn import attempt, turn_server
 
@@ -95,6 +97,52 @@ async def test_credentials_are_ten_an_hour(tmp_path: Path) -> None:
         await ask(ben)
         now[0] += 3_601
         await ask(anna)
+
+
+async def fresh(url: str, count: int, address: str) -> int:
+    """So many new identities at an address, as a proxy says, each asking once: how many got credentials."""
+    got = 0
+    for _ in range(count):
+        async with client(url, publish=False, additional_headers={"X-Forwarded-For": address}) as one:
+            with contextlib.suppress(Refused):
+                got += bool(pair(await ask(one)))
+    return got
+
+
+async def test_new_identities_of_an_address_get_no_more(tmp_path: Path) -> None:
+    now = [1_000.0]
+    clock = Clock(steady=lambda: now[0])
+    general = {"rate_general": Rate(1_000, 1_000), "rate_address_factor": 0.5}
+    async with server(tmp_path, clock=clock, **general, **TURN) as one:
+        assert await fresh(one.url, 12, "192.0.2.1") == 5
+        assert await fresh(one.url, 1, "192.0.2.2") == 1, "others are not concerned"
+        # Of an IPv6 address the /64 counts, and the /48 four times as much.
+        assert [await fresh(one.url, 7, f"2001:db8:0:{n}::{n}") for n in range(5)] == [5, 5, 5, 5, 0]
+        assert await fresh(one.url, 2, "2001:db8:1::1") == 2
+        async with client(
+            one.url, publish=False, additional_headers={"X-Forwarded-For": "192.0.2.1"}
+        ) as late:
+            with pytest.raises(Refused, match="rate_limited") as refused:
+                await ask(late)
+            assert refused.value.error.retry_after == pytest.approx(3_600 / 5)
+        now[0] += 3_601
+        assert await fresh(one.url, 7, "192.0.2.1") == 5
+
+
+async def test_one_who_asks_too_often_takes_nothing_from_his_address(tmp_path: Path) -> None:
+    general = {"rate_general": Rate(1_000, 1_000), "rate_address_factor": 2}
+    async with (
+        server(tmp_path, **general, **TURN) as one,
+        client(one.url, publish=False) as anna,
+        client(one.url, publish=False) as ben,
+    ):
+        for _ in range(10):
+            await ask(anna)
+        for _ in range(20):
+            with pytest.raises(Refused, match="rate_limited"):
+                await ask(anna)
+        for _ in range(10):
+            await ask(ben)
 
 
 async def test_what_costs_nobody_anything_has_the_usual_rate_alone(tmp_path: Path) -> None:

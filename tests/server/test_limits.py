@@ -320,6 +320,22 @@ def test_a_full_house_lets_the_oldest_stranger_make_way() -> None:
     assert door.enter(Guest("11"))
 
 
+def test_nobody_makes_way_for_who_is_refused_for_his_address() -> None:
+    door = Door(3, 2, Counters())
+    stranger, *flood = Guest("b"), Guest("a"), Guest("a")
+    assert all(door.enter(guest) for guest in (stranger, *flood))
+    for _ in range(5):
+        assert not door.enter(Guest("a"))
+    assert not stranger.dropped
+    assert door.places == 3
+    # Who is refused because the house is full counts for no address either.
+    for guest in (stranger, *flood):
+        door.known(guest)
+    assert not any(door.enter(Guest("c")) for _ in range(5))
+    door.leave(stranger)
+    assert door.enter(Guest("c"))
+
+
 def test_only_so_many_are_told() -> None:
     door = Door(1, 0, Counters())
     inside = Guest("0")

@@ -34,6 +34,9 @@ WRONG = [
     ("SC_HOST", "https://chat.example"),
     ("SC_HOST", "127.0.0.1:8443"),
     ("SC_HOST", "two words"),
+    ("SC_HOST", "[127.0.0.1]"),
+    ("SC_HOST", "[::1]:8443"),
+    ("SC_HOST", "[]"),
     ("SC_PORT", "x"),
     ("SC_PORT", "65536"),
     ("SC_PORT", "-1"),
@@ -42,8 +45,10 @@ WRONG = [
     ("SC_DATABASE_URL", "postgresql://localhost/mobium"),
     ("SC_DATABASE_URL", "sqlite://"),
     ("SC_DATABASE_URL", "sqlite://:memory:"),
+    ("SC_DATABASE_URL", "sqlite://~nobody-of-this-name/x.db"),
     ("SC_REQUIRE_TLS", "maybe"),
     ("SC_TLS_CERT", "/no/such/file.pem"),
+    ("SC_TLS_CERT", "~nobody-of-this-name/cert.pem"),
     ("SC_TLS_KEY", "/no/such/file.pem"),
     ("SC_PUBLIC_HOSTS", "https://chat.example"),
     ("SC_PUBLIC_HOSTS", "chat.example:443"),
@@ -59,7 +64,13 @@ WRONG = [
     ("SC_AUTH_TIMEOUT", "inf"),
     ("SC_RATE_GENERAL", "fast"),
     ("SC_RATE_GENERAL", "30/0"),
+    ("SC_RATE_GENERAL", "inf"),
+    ("SC_RATE_GENERAL", "1e400"),
+    ("SC_RATE_GENERAL", "inf/60"),
+    ("SC_RATE_GENERAL", "nan"),
+    ("SC_RATE_GENERAL", f"30/{'9' * 400}"),
     ("SC_RATE_MEDIA", "-1"),
+    ("SC_RATE_MEDIA", "-inf"),
     ("SC_RATE_ADDRESS_FACTOR", "x"),
     ("SC_CORS_ORIGINS", "chat.example"),
     ("SC_CORS_ORIGINS", "https://chat.example/path"),
@@ -143,6 +154,13 @@ def test_where_one_may_listen(host: str) -> None:
     assert Settings.from_env({"SC_HOST": host}).host == host
 
 
+@pytest.mark.parametrize(
+    ("written", "host"), [("[::1]", "::1"), ("[::]", "::"), ("::0", "::"), ("0:0:0:0:0:0:0:1", "::1")]
+)
+def test_an_ipv6_address_may_be_written_as_in_a_url(written: str, host: str) -> None:
+    assert Settings.from_env({"SC_HOST": written}).host == host
+
+
 def test_each_variable_has_a_wrong_value_above() -> None:
     tried = {name for name, _ in WRONG}
     assert tried == set(variables())
@@ -175,3 +193,12 @@ def test_every_variable_has_words_for_the_documents() -> None:
 def test_the_database_is_a_file() -> None:
     assert database_path("sqlite://./data/mobium.db") == Path("data/mobium.db")
     assert database_path("sqlite:///var/lib/mobium/mobium.db") == Path("/var/lib/mobium/mobium.db")
+
+
+def test_the_home_folder_is_that_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "cert.pem").touch()
+    assert database_path("sqlite://~/x.db") == tmp_path / "x.db"
+    found = Settings.from_env({"SC_TLS_CERT": "~/cert.pem", "SC_TLS_KEY": "~/cert.pem"})
+    assert found.tls_cert == tmp_path / "cert.pem"

@@ -21,7 +21,7 @@ def config(hub: Hub, session: Session, message: GetIceConfig) -> None:
     """Name the servers. New credentials are for the relay's operator to pay, so there are few."""
     settings = hub.settings
     if settings.ice_turn_url:
-        wait = hub.turn_users.take(session.identity)
+        wait = hub.turn_user(session)
         if wait:
             hub.counters.limited += 1
             session.refuse(ErrorCode.RATE_LIMITED, rid=message.rid, retry_after=wait)

@@ -112,7 +112,7 @@ async def fresh(url: str, count: int, address: str) -> int:
 async def test_new_identities_of_an_address_get_no_more(tmp_path: Path) -> None:
     now = [1_000.0]
     clock = Clock(steady=lambda: now[0])
-    general = {"rate_general": Rate(1_000, 1_000), "rate_address_factor": 0.5}
+    general: dict[str, Any] = {"rate_general": Rate(1_000, 1_000), "rate_address_factor": 0.5}
     async with server(tmp_path, clock=clock, **general, **TURN) as one:
         assert await fresh(one.url, 12, "192.0.2.1") == 5
         assert await fresh(one.url, 1, "192.0.2.2") == 1, "others are not concerned"
@@ -130,7 +130,7 @@ async def test_new_identities_of_an_address_get_no_more(tmp_path: Path) -> None:
 
 
 async def test_one_who_asks_too_often_takes_nothing_from_his_address(tmp_path: Path) -> None:
-    general = {"rate_general": Rate(1_000, 1_000), "rate_address_factor": 2}
+    general: dict[str, Any] = {"rate_general": Rate(1_000, 1_000), "rate_address_factor": 2}
     async with (
         server(tmp_path, **general, **TURN) as one,
         client(one.url, publish=False) as anna,

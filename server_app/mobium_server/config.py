@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -334,7 +335,9 @@ def _gather(environment: Mapping[str, str], env_file: Path | None) -> dict[str, 
 
 
 def database_path(url: str) -> Path:
-    """The file that a database URL names. Raises InvalidInput for anything but SQLite."""
+    """The file that a database URL names; where that is a link, the one to which it leads, so that lock and
+    log lie beside the file by whatever name a server finds it. Raises InvalidInput for anything but SQLite.
+    """
     if not url.startswith(_SQLITE):
         raise InvalidInput(
             "must begin with sqlite:// in this version, such as sqlite://./data/mobium.db;"
@@ -345,4 +348,6 @@ def database_path(url: str) -> Path:
         raise InvalidInput(
             "must name a file, such as sqlite://./data/mobium.db or sqlite:///var/lib/mobium/mobium.db"
         )
-    return _expand(name)
+    path = _expand(name)
+    # (As text: a path's own methods raise where a folder is closed, which is said when it is opened.)
+    return Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114

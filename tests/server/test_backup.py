@@ -339,14 +339,14 @@ def test_a_restore_that_fails_at_the_last_step_puts_everything_back(
 ) -> None:
     database, file = made(tmp_path / "m.db"), tmp_path / "b.db"
     assert operate("backup", file, database=database).code == 0
-    rename = Path.rename
+    replace = Path.replace
 
     def fails(self: Path, target: Path) -> Path:
         if self.name.endswith("restoring"):
             raise OSError(5, "Input/output error")
-        return rename(self, target)
+        return replace(self, target)
 
-    monkeypatch.setattr(Path, "rename", fails)
+    monkeypatch.setattr(Path, "replace", fails)
     said = operate("restore", file, database=database)
     assert said.sentence == f"The database {database} cannot be replaced: Input/output error."
     assert deliveries(database) == [0, 1, 2]

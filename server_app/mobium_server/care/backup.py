@@ -8,7 +8,7 @@ upgrades (`mobium_server.storage.migrate`).
 from __future__ import annotations
 
 import contextlib
-import glob
+import errno
 import os
 import sqlite3
 import sys
@@ -20,14 +20,16 @@ from pathlib import Path
 from mobium.errors import InvalidInput, StoreError
 from mobium_server.care.contents import Contents, faults, look, reading
 from mobium_server.storage.access import hindrance
+from mobium_server.storage.beside import halfway, linked, unfinished
 from mobium_server.storage.database import lock
 
-__all__ = ["Restored", "backup", "replaced", "restore"]
+__all__ = ["Restored", "backup", "restore"]
 
 # Numbers of a channel that are passed over after a restore. Those that were given since the backup are known
 # to clients, and what comes under them would be taken for something they have seen.
 GAP = 1 << 30
-BESIDE = ("", "-wal", "-shm")  # the files of one database
+# what a file system says that has no hard links, such as FAT
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ def backup(path: Path, target: Path) -> Contents:
     there is no file.
     """
     _refuse_to_overwrite(target)
+    if linked(path):
+        raise StoreError(linked(path))
     partial = _beside(target, "partial")
     try:
         with _fresh(partial):
@@ -68,12 +72,15 @@ def restore(source: Path, path: Path, now: datetime) -> Restored:
     """
     if not source.is_file():
         raise InvalidInput(f"There is no file {source}.")
-    if path.exists() and source.samefile(path):
+    if path.exists() and source.samefile(path) and not _is_aside(source, path):
         raise InvalidInput(f"{source} is the server's database itself; name a backup.")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with lock(path):
             _give(path.with_name(f"{path.name}.lock"), path)
+            _take_up(path)
+            for old in unfinished(path):
+                _remove(old)
             partial = _beside(path, "restoring")
             with _fresh(partial):
                 contents = _copy(source, partial, still=True)
@@ -81,10 +88,10 @@ def restore(source: Path, path: Path, now: datetime) -> Restored:
                 _give(partial, path)
                 aside = _set_aside(path, now)
                 try:
-                    partial.rename(path)
+                    partial.replace(path)
                 except OSError:
                     if aside is not None:
-                        _move(aside, path)
+                        _put_back(aside, path)
                     raise
                 _sync_folder(path.parent)
     except OSError as error:
@@ -92,12 +99,6 @@ def restore(source: Path, path: Path, now: datetime) -> Restored:
             f"The database {path} cannot be replaced: {error.strerror}. {hindrance(path)}".rstrip()
         ) from error
     return Restored(contents, aside)
-
-
-def replaced(path: Path) -> list[Path]:
-    """The databases that restores have replaced at `path` and that are still there."""
-    found = path.parent.glob(f"{glob.escape(path.name)}.replaced-*")
-    return sorted(one for one in found if not one.name.endswith(BESIDE[1:]))
 
 
 def _copy(source: Path, target: Path, *, still: bool) -> Contents:
@@ -145,20 +146,62 @@ def _make_ready(partial: Path) -> None:
 
 
 def _set_aside(path: Path, now: datetime) -> Path | None:
-    """Move the database at `path` to a name of its own, with the log that belongs to it."""
+    """Give the database at `path` a name of its own, with the log that belongs to it. It keeps the old one
+    until another file takes that, so that there is a database whenever the power goes.
+    """
     if not path.exists():
         return None
-    aside = path.with_name(f"{path.name}.replaced-{now:%Y%m%d-%H%M%S}")
-    if aside.exists():
+    aside = halfway(path) or path.with_name(f"{path.name}.replaced-{now:%Y%m%d-%H%M%S}")
+    if aside.exists() and not aside.samefile(path):
         raise StoreError(f"{aside} exists already; nothing was changed.")
-    _move(path, aside)
+    try:
+        _link(path, aside)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        _put_back(aside, path)
+        for one, other in _pairs(path, aside):
+            if one.exists():
+                one.rename(other)
+    _sync_folder(path.parent)
+    # The log would be taken for that of the file that comes.
+    for one, _ in _pairs(path, aside)[1:]:
+        one.unlink(missing_ok=True)
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+    _sync_folder(path.parent)
     return aside
 
 
-def _move(one: Path, other: Path) -> None:
-    for suffix in BESIDE:
-        with contextlib.suppress(FileNotFoundError):
-            one.with_name(one.name + suffix).rename(other.with_name(other.name + suffix))
+def _take_up(path: Path) -> None:
+    """Complete what a restore that was interrupted had set aside. Raises StoreError for another hard link."""
+    aside = halfway(path)
+    if aside is not None:
+        _link(path, aside)
+    elif linked(path):
+        raise StoreError(linked(path))
+
+
+def _link(path: Path, aside: Path) -> None:
+    for one, other in _pairs(path, aside):
+        if one.exists() and not other.exists():
+            other.hardlink_to(one)
+
+
+def _put_back(aside: Path, path: Path) -> None:
+    for one, other in _pairs(aside, path):
+        if one.exists() and other.exists():
+            one.unlink()
+        elif one.exists():
+            one.rename(other)
+
+
+def _is_aside(source: Path, path: Path) -> bool:
+    aside = halfway(path)
+    return aside is not None and source.resolve() == aside.resolve()
+
+
+def _pairs(path: Path, other: Path) -> list[tuple[Path, Path]]:
+    return [(path.with_name(path.name + end), other.with_name(other.name + end)) for end in ("", "-wal")]
 
 
 def _beside(path: Path, ending: str) -> Path:
@@ -172,8 +215,12 @@ def _fresh(partial: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        for suffix in (*BESIDE, "-journal"):
-            partial.with_name(partial.name + suffix).unlink(missing_ok=True)
+        _remove(partial)
+
+
+def _remove(partial: Path) -> None:
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        partial.with_name(partial.name + suffix).unlink(missing_ok=True)
 
 
 def _refuse_to_overwrite(target: Path) -> None:

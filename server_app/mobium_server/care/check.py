@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mobium.errors import InvalidInput, StoreError
-from mobium_server.care.backup import replaced
 from mobium_server.care.contents import faults, identify, look, reading
 from mobium_server.config import Settings, database_path, problems, unknown_variables
 from mobium_server.space import reserve
 from mobium_server.storage.access import hindrance
+from mobium_server.storage.beside import linked, remains, replaced
 from mobium_server.storage.database import InUse, connect, lock
 from mobium_server.storage.schema import MIGRATIONS
 from mobium_server.tls import Certificates, period
@@ -98,12 +98,15 @@ def _settings(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(path: Path) -> Iterator[Finding]:
-    if not path.exists():
+    if not path.exists() or remains(path):
         yield _new_database(path)
         return
     why = hindrance(path)
     if why:
         yield Finding(Grade.WRONG, "database", f"{path} cannot be used by a server of this user. {why}")
+        return
+    if linked(path):
+        yield Finding(Grade.WRONG, "database", linked(path))
         return
     try:
         running = _runs(path)
@@ -147,6 +150,8 @@ def _new_database(path: Path) -> Finding:
     why = hindrance(path)
     if why:
         return Finding(Grade.WRONG, "database", f"There is none, and {path} cannot be made. {why}")
+    if remains(path):
+        return Finding(Grade.WRONG, "database", remains(path))
     return Finding(Grade.OK, "database", f"There is none yet; the first start makes {path}.")
 
 

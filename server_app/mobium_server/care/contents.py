@@ -56,13 +56,14 @@ def reading(path: Path, *, still: bool = False) -> Iterator[sqlite3.Connection]:
     """
     if not path.is_file():
         raise StoreError(f"There is no database {path}.")
+    path = path.resolve()  # the log lies where the file does, not where a link to it lies
     # A log that is there stays as it is. One that reading makes goes again, which takes the right to write.
     mode = "mode=rw"
     if path.with_name(f"{path.name}-wal").exists():
         mode = "mode=ro"
     elif still:
         mode = "mode=ro&immutable=1"
-    uri = f"{path.resolve().as_uri()}?{mode}"
+    uri = f"{path.as_uri()}?{mode}"
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_MS / 1_000)
         with contextlib.closing(connection):

@@ -19,6 +19,7 @@ from typing import IO
 from mobium.errors import StoreError
 from mobium_server.storage.access import hindrance
 from mobium_server.storage.base import Unavailable
+from mobium_server.storage.beside import linked, remains
 from mobium_server.storage.migrate import migrate
 from mobium_server.storage.schema import MIGRATIONS
 
@@ -60,6 +61,10 @@ class Database:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = lock(self.path)
+            doubt = remains(self.path) or linked(self.path)
+            if doubt:
+                self.close()
+                raise StoreError(doubt)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
             self.close()

@@ -317,9 +317,25 @@ def test_what_cannot_be_restored_changes_nothing(tmp_path: Path) -> None:
     assert (said.code, said.sentence) == (2, f"There is no file {file}.")
     said = operate("restore", database, database=database)
     assert said.sentence == f"{database} is the server's database itself; name a backup."
-    for content in (b"", b"no database, but long enough " * 50):
+    said = operate("restore", "", database=database)
+    expected = "The name of the file is empty; say which one: mobium-server restore FILE."
+    assert (said.code, said.sentence) == (2, expected)
+    said = operate("restore", tmp_path, database=database)
+    assert (said.code, said.sentence) == (2, f"{tmp_path} is a folder; name the backup in it.")
+    for content, expected in (
+        (b"", f"{file} is not the database of a mobium server."),
+        (
+            b"no database, but long enough " * 50,
+            f"{file} cannot be read: it is no database, so no backup of a mobium server.",
+        ),
+        (
+            before[: len(before) // 2],
+            f"{file} cannot be read: database disk image is malformed; it is damaged, take another backup.",
+        ),
+    ):
         file.write_bytes(content)
-        assert operate("restore", file, database=database).code == 1
+        said = operate("restore", file, database=database)
+        assert (said.code, said.sentence) == (1, expected)
     file.unlink()
     made(file)
     damage(file, "messages")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +20,7 @@ from mobium_server.storage.schema import MIGRATIONS
 from mobium_server.storage.sqlite import SqliteStorage
 from tests.support.certificates import certificate
 from tests.support.damage import damage
-from tests.support.operator import command, operate
+from tests.support.operator import ROOT, command, operate
 from tests.support.server import ServerProcess, client
 
 NOW = datetime.now(UTC)
@@ -140,6 +143,7 @@ def test_what_is_no_database(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "m.db"
     path.write_bytes(content)
     assert worst(findings(path))["database"].startswith("wrong: ")
+    assert "damaged" not in worst(findings(path))["database"]
     assert path.read_bytes() == content
 
 
@@ -231,6 +235,23 @@ def test_what_a_restore_left(tmp_path: Path) -> None:
         (tmp_path / f"m.db.replaced-20260301-120000{suffix}").touch()
     [warning] = [one for one in findings(path) if one.grade is Grade.WARNING]
     assert warning.text.startswith(f"{tmp_path / 'm.db.replaced-20260301-120000'} is what a restore replaced")
+
+
+def test_whoever_reads_may_stop(tmp_path: Path) -> None:
+    path = made(tmp_path / "m.db")
+    reads, writes = os.pipe()
+    os.close(reads)
+    done = subprocess.run(
+        [sys.executable, "-m", "mobium_server", "check"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SC_DATABASE_URL": f"sqlite://{path}"},
+        cwd=tmp_path,
+        stdout=writes,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 # ---------------------------------------------------------------- the certificate

@@ -70,6 +70,8 @@ def restore(source: Path, path: Path, now: datetime) -> Restored:
     prekeys, which may have been handed out since, are left to be published anew. Raises StoreError while a
     server runs, and for what is no sound backup; then nothing was changed.
     """
+    if source.is_dir():
+        raise InvalidInput(f"{source} is a folder; name the backup in it.")
     if not source.is_file():
         raise InvalidInput(f"There is no file {source}.")
     if path.exists() and source.samefile(path) and not _is_aside(source, path):

@@ -48,11 +48,11 @@ def add_commands(parser: argparse.ArgumentParser, common: argparse.ArgumentParse
     one = add(
         "backup", _backup, "Copy the database to a new file, while the server runs or not, and check it."
     )
-    one.add_argument("file", type=Path, metavar="FILE")
+    one.add_argument("file", metavar="FILE")
     one = add(
         "restore", _restore, "Put a backup in the place of the database, which is kept; not while it runs."
     )
-    one.add_argument("file", type=Path, metavar="FILE")
+    one.add_argument("file", metavar="FILE")
     one = add("purge", _purge, "Delete by hand and make the file smaller; not while the server runs.")
     what = one.add_mutually_exclusive_group(required=True)
     what.add_argument(
@@ -79,6 +79,9 @@ def run_command(asked: argparse.Namespace) -> int:
         return run(asked)
     except InUse as error:
         raise InUse(f"{error} Stop it first.") from error
+    except BrokenPipeError:  # whoever reads has read enough, such as head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the rest is tried at the exit
+        return 1
     except OSError as error:  # most often a folder that is closed to this user
         raise MobiumError(f"{error.filename or 'A file'} cannot be used: {error.strerror}.") from error
 
@@ -89,6 +92,15 @@ def _settings(asked: argparse.Namespace) -> Settings:
 
 def _path(asked: argparse.Namespace) -> Path:
     return database_path(_settings(asked).database_url)
+
+
+def _file(asked: argparse.Namespace) -> Path:
+    """The file that was named. A script that found none names it empty, which would be this folder."""
+    if not asked.file:
+        raise InvalidInput(
+            f"The name of the file is empty; say which one: mobium-server {asked.command} FILE."
+        )
+    return Path(asked.file)
 
 
 def _check(asked: argparse.Namespace) -> int:
@@ -108,14 +120,16 @@ def _health(asked: argparse.Namespace) -> int:
 
 
 def _backup(asked: argparse.Namespace) -> int:
-    contents = backup(_path(asked), asked.file)
-    print(f"{asked.file} holds the server's key and {contents}, and was checked. Keep it secret.")
+    file = _file(asked)
+    contents = backup(_path(asked), file)
+    print(f"{file} holds the server's key and {contents}, and was checked. Keep it secret.")
     return 0
 
 
 def _restore(asked: argparse.Namespace) -> int:
-    done = restore(asked.file, _path(asked), datetime.now(UTC))
-    print(f"{_path(asked)} is now what {asked.file} holds: {done.contents}.")
+    file = _file(asked)
+    done = restore(file, _path(asked), datetime.now(UTC))
+    print(f"{_path(asked)} is now what {file} holds: {done.contents}.")
     if done.aside is not None:
         print(f"What was there before is {done.aside}; delete it when you need it no more.")
     return 0

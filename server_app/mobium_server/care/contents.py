@@ -70,7 +70,16 @@ def reading(path: Path, *, still: bool = False) -> Iterator[sqlite3.Connection]:
             connection.execute("BEGIN")
             yield connection
     except sqlite3.Error as error:
+        if still:
+            raise StoreError(f"{path} cannot be read: {_why_no_backup(error)}.") from error
         raise StoreError(f"The database {path} cannot be read: {reason(error)}.") from error
+
+
+def _why_no_backup(error: sqlite3.Error) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_NOTADB:
+        return "it is no database, so no backup of a mobium server"
+    return f"{error}; it is damaged, take another backup" if code == sqlite3.SQLITE_CORRUPT else str(error)
 
 
 def identify(connection: sqlite3.Connection, path: Path) -> int:

@@ -35,8 +35,7 @@ StartLimitBurst=10
 Type=exec
 User={user}
 Group={user}
-EnvironmentFile=-{settings}
-ExecStart={command}
+ExecStart={command} --env-file {settings}
 # a new certificate
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure

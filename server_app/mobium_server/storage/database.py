@@ -165,8 +165,10 @@ def give_back(connection: sqlite3.Connection, pages: int = 0) -> None:
 
 def reason(error: sqlite3.Error) -> str:
     """What SQLite says, and for a damaged file what to do about it, since that does not pass."""
-    damaged = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF not in damaged:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_NOTADB:
+        return f"{error}: either SC_DATABASE_URL names another file, or restore a backup"
+    if code != sqlite3.SQLITE_CORRUPT:
         return str(error)
     return f"{error}; it is damaged: stop the server, then mobium-server check, and restore a backup"
 

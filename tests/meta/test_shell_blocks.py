@@ -1,20 +1,26 @@
 """What people are told to type works: every fenced `sh` block of README and docs runs as it stands, in order,
 beside a server of its own; or a line above it says why not.
 
-That line is a comment of Markdown: `not run:` and the reason, or `run while the server is stopped`.
+That line is a comment of Markdown: `not run:` and the reason, `run while the server is stopped`, or `run as a
+service`, by two users: whoever looks after the server, and the one as whom it runs (where the tests run as
+root).
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from mobium_server.storage.sqlite import SqliteStorage
 from tests.meta.tree import ROOT
 from tests.support.server import ServerProcess
 
@@ -27,6 +33,7 @@ FENCE = re.compile(r"(?:^<!-- (?P<said>[^\n]*) -->\n)?^```sh\n(?P<text>.*?)^```$
 ANY_FENCE = re.compile(r"^[ \t>]*(?:```|~~~)[ \t]*(?:sh|bash|shell|zsh|console)\b.*$", re.MULTILINE)
 NOT_RUN = "not run: "
 STOPPED = "run while the server is stopped"
+SERVICE = "run as a service"
 COMMANDS = {"mobium-server": "mobium_server", "mobium": "mobium_client"}
 
 
@@ -39,8 +46,8 @@ class Block(NamedTuple):
     @property
     def runs(self) -> bool:
         """Whether a test runs it. Raises ValueError for a line above it that means nothing."""
-        if self.said in ("", STOPPED):
-            return True
+        if self.said in ("", STOPPED, SERVICE):
+            return self.said != SERVICE  # that is done below
         if self.said.startswith(NOT_RUN) and " " in self.said.removeprefix(NOT_RUN):
             return False
         raise ValueError(f"above a block of sh stands {self.said!r}, which means nothing")
@@ -86,6 +93,101 @@ class Shell:
         assert done.returncode == 0, f"{block.text}\n{done.stdout}{done.stderr}"
         if block.said == STOPPED:
             self.server.start()
+
+
+OPERATOR, SERVER = 12_345, 12_346
+
+# What sudo does, with what a user has who is no root but may become another one. The server's user may read
+# all, since the interpreter may lie in root's home; it may not write any more than others.
+SUDO = f"""\
+#!/bin/sh
+as() {{ user=$1; caps=$2; shift 2
+    exec setpriv --reuid 0 --regid 0 --clear-groups setpriv --reuid $user --regid $user --clear-groups \\
+        --inh-caps=-all,$caps --ambient-caps=-all,$caps "$@"; }}
+[ "$1" != -u ] || {{ shift 2; as {SERVER} +dac_read_search "$@"; }}
+exec setpriv --reuid 0 --regid 0 --clear-groups "$@"
+"""
+
+
+class Service:
+    """The folders of a machine on which the server is a service, in a folder that everybody can reach."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.chmod(0o755)
+        for name in ("opt/mobium/bin", "etc/mobium", "etc/cron.daily", "var/lib", "bin"):
+            (folder / name).mkdir(parents=True)
+        self.state, self.home = folder / "var/lib/mobium", folder / "home"
+        for own, user in ((self.state, SERVER), (self.home, OPERATOR)):
+            own.mkdir(mode=0o700)
+            os.chown(own, user, user)
+        (folder / "etc/mobium/mobium.env").write_text(
+            f"SC_DATABASE_URL=sqlite://{self.state}/mobium.db\nSC_HOST=127.0.0.1\nSC_REQUIRE_TLS=false # here\n"
+        )
+        for name, text in (
+            ("opt/mobium/bin/mobium-server", f'#!/bin/sh\nexec {sys.executable} -m mobium_server "$@"\n'),
+            ("bin/sudo", SUDO),
+            ("bin/systemctl", f'#!/bin/sh\necho "$@" >> {folder}/systemctl.log\n'),
+        ):
+            (folder / name).write_text(text)
+            (folder / name).chmod(0o755)
+
+    def type(self, text: str) -> subprocess.CompletedProcess[str]:
+        """Type lines as whoever looks after the server."""
+        for name in ("/opt/mobium", "/etc/mobium", "/etc/cron.daily", "/var/lib/mobium"):
+            text = text.replace(name, f"{self.folder}{name}")
+        return subprocess.run(
+            ["setpriv", f"--reuid={OPERATOR}", f"--regid={OPERATOR}", "--clear-groups"]
+            + [f"--{kind}-caps=-all,+setuid,+setgid" for kind in ("inh", "ambient")]
+            + ["sh", "-eu", "-c", text],
+            cwd=self.home,
+            env={"PATH": f"{self.folder}/bin:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("only root can be two users")
+    with tempfile.TemporaryDirectory() as folder:
+        yield Service(Path(folder))
+
+
+def test_what_is_typed_for_a_service_works_for_two_users(service: Service) -> None:
+    found = [
+        block for file in DOCUMENTS for block in blocks(file.read_text("utf-8")) if block.said == SERVICE
+    ]
+    database = service.state / "mobium.db"
+    make = SqliteStorage(database, 1_000)
+    make.open()
+    make.put("signing key", b"k" * 32)
+    make.close()
+    for file in (database, Path(f"{database}.lock")):
+        os.chown(file, SERVER, SERVER)
+    for block in found:
+        done = service.type(block.text)
+        assert done.returncode == 0, f"{block.text}\n{done.stdout}{done.stderr}"
+    assert len(list((service.state / "backups").glob("mobium-*.db"))) == 1
+    assert len(list(service.state.glob("mobium.db.replaced-*"))) == 1
+    assert {one.stat().st_uid for one in service.state.rglob("*")} == {SERVER}
+    assert (service.folder / "systemctl.log").read_text().split("\n")[:2] == [
+        "stop mobium-server",
+        "start mobium-server",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["ls /var/lib/mobium", "mkdir /var/lib/mobium/mine", "sudo -u mobium touch x"]
+)
+def test_the_two_users_are_two(service: Service, text: str) -> None:
+    done = service.type(text)
+    assert done.returncode != 0
+    assert "Permission denied" in done.stderr
 
 
 def runnable(file: Path) -> list[Block]:

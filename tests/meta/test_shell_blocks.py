@@ -45,7 +45,7 @@ class Block(NamedTuple):
 
     @property
     def runs(self) -> bool:
-        """Whether it is run beside a server of its own. Raises ValueError for a line above it that means nothing."""
+        """Whether it runs beside a server here. Raises ValueError for a line above it that means nothing."""
         if self.said in ("", STOPPED):
             return True
         if self.said == SERVICE:

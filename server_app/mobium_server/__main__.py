@@ -18,6 +18,7 @@ from mobium_server.app import Server, serve
 from mobium_server.care.command import add_commands, run_command
 from mobium_server.config import Settings, unknown_variables
 from mobium_server.files import raise_file_limit
+from mobium_server.signals import Signals
 
 __all__ = ["main"]
 
@@ -62,6 +63,7 @@ def _is_there(file: Path) -> bool:
 
 
 def _serve(asked: argparse.Namespace) -> int:
+    signals = Signals()
     logging.basicConfig(
         level=logging.DEBUG if asked.verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
@@ -78,7 +80,7 @@ def _serve(asked: argparse.Namespace) -> int:
     fit = raise_file_limit(settings.max_connections)
     settings = dataclasses.replace(settings, max_connections=fit)
     try:
-        asyncio.run(serve(settings, announce))
+        asyncio.run(serve(settings, signals, announce))
     except MobiumError as error:
         print(f"mobium-server: {error}", file=sys.stderr)
         return EXIT_FAILED

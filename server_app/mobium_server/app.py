@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
-import sys
+import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +38,7 @@ from mobium_server.listener import Listener
 from mobium_server.pages import Pages
 from mobium_server.reception import Reception
 from mobium_server.rooms import Rooms
+from mobium_server.signals import Signals
 from mobium_server.space import Space, on_disk
 from mobium_server.stats import Counters
 from mobium_server.storage.base import SIGNING_KEY, Storage
@@ -73,7 +73,7 @@ class Server:
         scheme = "ws" if self.certificates is None else "wss"
         host = self.settings.host
         if host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-            host = "127.0.0.1"
+            host = "::1" if host == "::" and not socket.has_dualstack_ipv6() else "127.0.0.1"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/ws"
 
     def reload_certificates(self) -> None:
@@ -237,18 +237,15 @@ def _info(hub: Hub) -> dict[str, object]:
     }
 
 
-async def serve(settings: Settings, ready: Callable[[Server], None]) -> None:
-    """Run until SIGTERM or SIGINT. `ready` is called once clients can connect."""
+async def serve(settings: Settings, signals: Signals, ready: Callable[[Server], None]) -> None:
+    """Run until a signal ends it. `ready` is called once clients can connect."""
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals.end_with(loop, stop.set)
     async with running(settings) as server:
-        loop = asyncio.get_running_loop()
         loop.set_exception_handler(Scarcity(loop.time).handle)
-        if sys.platform == "win32":
-            # No signal handlers on this loop: Ctrl+C reaches Python's own, which must be woken.
-            signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(stop.set))
-        else:
-            loop.add_signal_handler(signal.SIGTERM, stop.set)
-            loop.add_signal_handler(signal.SIGINT, stop.set)
-            loop.add_signal_handler(signal.SIGHUP, server.reload_certificates)
-        ready(server)
+        reload = server.reload_certificates if server.certificates is not None else None
+        signals.hang_up_with(loop, stop.set, reload)
+        if not stop.is_set():
+            ready(server)
         await stop.wait()

@@ -7,6 +7,7 @@ Not its concern: what happens on a connection (`mobium_server.gateway`).
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import Callable
 from typing import Protocol
@@ -75,11 +76,18 @@ class Listener:
         """Open the socket, with a protocol that `make` makes for each connection; returns its port. Raises
         OSError.
         """
-        self._server = await self.loop.create_server(
-            lambda: make(self), self.settings.host or None, self.settings.port, backlog=BACKLOG
-        )
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        host, port = self.settings.host, self.settings.port
+        if host == "::" and socket.has_dualstack_ipv6():
+            # Every address of the machine; asyncio's own socket would take IPv6 alone.
+            both = socket.create_server(
+                (host, port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
+            )
+            self._server = await self.loop.create_server(lambda: make(self), sock=both, backlog=BACKLOG)
+        else:
+            self._server = await self.loop.create_server(
+                lambda: make(self), host or None, port, backlog=BACKLOG
+            )
+        return int(self._server.sockets[0].getsockname()[1])
 
     def stop_listening(self) -> None:
         """Take no more connections, and read no more from those there are."""

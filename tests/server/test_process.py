@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -11,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from mobium.errors import ServerRefused
 from mobium.protocol.messages import Accepted, Delivery
 from mobium_server import __version__
 from mobium_server.__main__ import main
+from mobium_server.care.probe import probe
 from tests.support.raw import request
-from tests.support.server import Person, ServerProcess, client, log_in
+from tests.support.server import Person, ServerProcess, client, log_in, settings
 
 
 def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -101,6 +104,39 @@ def test_the_start_says_where_clients_connect(tmp_path: Path) -> None:
         assert process.said("every connection is refused unless it comes through a proxy")
         assert process.said("SC_PUBLIC_HOSTS is empty: through a proxy nobody can log in")
         assert process.url == f"ws://127.0.0.1:{process.port}/ws"
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has IPv6 on loopback."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+async def test_all_addresses_are_those_of_ipv4_too(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, {"SC_HOST": "::", "SC_MAX_CONNECTIONS_PER_IP": "1"}) as process:
+        assert process.url == f"ws://127.0.0.1:{process.port}/ws"
+        by_ipv6 = f"ws://[::1]:{process.port}/ws"
+        async with client(process.url) as anna, client(by_ipv6) as ben:
+            await anna.post_and_wait(ben.public, b"over both")
+            assert (await ben.take()).payload[1:10] == b"over both"
+            with pytest.raises(ServerRefused, match="Too many connections"):  # it is the address that counts
+                await log_in(process.url)
+        assert probe(settings(tmp_path, host="::", port=process.port)) is None
+        (tmp_path / "other").mkdir()
+        ended = run(folder=tmp_path / "other", SC_HOST="::", SC_PORT=str(process.port))
+        assert (ended.returncode, "cannot listen on SC_HOST=::" in ended.stderr) == (1, True)
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+async def test_brackets_around_an_address_are_taken(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, {"SC_HOST": "[::1]"}) as process:
+        assert process.url == f"ws://[::1]:{process.port}/ws"
+        async with client(process.url):
+            pass
 
 
 def test_bad_arguments(capsys: pytest.CaptureFixture[str]) -> None:

@@ -210,15 +210,6 @@ async def test_a_renewed_certificate_is_read_on_sighup(tmp_path: Path) -> None:
     ]
 
 
-async def test_sighup_without_a_certificate_ends_nothing(process: ServerProcess) -> None:
-    process.start()
-    process.process.send_signal(signal.SIGHUP)
-    assert process.process.poll() is None
-    async with client(process.url) as anna:
-        await anna.post_and_wait(anna.public)
-    assert await asyncio.to_thread(process.stop) == 0
-
-
 async def taken(port: int, context: ssl.SSLContext) -> None:
     """Wait until a context's certificate is the one that is used."""
     async with asyncio.timeout(10):

@@ -7,10 +7,13 @@ product.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from mobium_server.__main__ import main
+from mobium_server import __main__ as entry
+from mobium_server.config import unknown_variables
 from mobium_server.delivery import Envelope, PostOffice
 from mobium_server.envelope import Asker
 from mobium_server.storage.base import HistoryPage, NewPost, Posted, Refused
@@ -78,14 +81,45 @@ def skips_history() -> None:
     setattr(SqliteStorage, "history", skipping)  # noqa: B010
 
 
+def wait_for_go(what: str) -> None:
+    """Say what waits, and wait until the folder has a file `go`."""
+    print(f"waiting in {what}", file=sys.stderr, flush=True)
+    while not Path("go").exists():
+        time.sleep(0.01)
+
+
+def waits_in_settings() -> None:
+    """Reading the settings takes long."""
+    unknown = unknown_variables
+
+    def waiting(environment: Mapping[str, str], env_file: Path | None = None) -> list[str]:
+        wait_for_go("settings")
+        return unknown(environment, env_file)
+
+    setattr(entry, "unknown_variables", waiting)  # noqa: B010
+
+
+def waits_in_open() -> None:
+    """Opening the database takes long, as an upgrade does."""
+    open_it = SqliteStorage.open
+
+    def waiting(storage: SqliteStorage) -> None:
+        wait_for_go("open")
+        open_it(storage)
+
+    setattr(SqliteStorage, "open", waiting)  # noqa: B010
+
+
 PATCHES: dict[str, Callable[[], None]] = {
     "acknowledge_before_commit": acknowledge_before_commit,
     "answers_and_never_commits": answers_and_never_commits,
     "loses_posts": loses_posts,
     "never_commits": never_commits,
     "skips_history": skips_history,
+    "waits_in_open": waits_in_open,
+    "waits_in_settings": waits_in_settings,
 }
 
 if __name__ == "__main__":
     PATCHES[sys.argv[1]]()
-    sys.exit(main([]))
+    sys.exit(entry.main([]))

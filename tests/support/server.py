@@ -70,10 +70,14 @@ class ServerProcess:
         settings: Mapping[str, str] | None = None,
         patch: str | None = None,
         before: Sequence[str] = (),
+        *,
+        service: bool = False,
     ) -> None:
         """`settings` are SC_* variables; `patch` names one of tests/support/patches.py, applied in the
-        process; `before` is a command that is given the server's as its arguments.
+        process; `before` is a command that is given the server's as its arguments. `service`: it has no
+        terminal, even where the tests have one.
         """
+        self.service = service
         self.folder = folder
         self.before = before
         self.patch = patch
@@ -114,6 +118,7 @@ class ServerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=self.service,
         )
         self.errors = []
         assert process.stderr is not None

@@ -164,7 +164,17 @@ class Terminal:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+        if self._main >= 0:
+            os.close(self._main)
+
+    def hang_up(self) -> None:
+        """Close the window; the program goes on, or ends."""
         os.close(self._main)
+        self._main = -1
+
+    def ended(self, timeout: float = 60.0) -> int:
+        """The exit code of a program whose window was closed."""
+        return self._process.wait(timeout)
 
     @property
     def screen(self) -> list[str]:

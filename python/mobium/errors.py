@@ -17,6 +17,7 @@
     ├── NotConnected
     │   └── ServerKeyChanged    the server is not the one that was pinned at first use
     ├── StoreError              a vault or a database that cannot be read or written
+    │   └── StoreFault          a change was undone for what it held, not for the state of the disk
     └── InvalidInput            an argument that names nothing, or is malformed (also a ValueError)
 
 Messages are sentences for people and hold no secret: no key, password, plaintext or recovery word that was
@@ -43,6 +44,7 @@ __all__ = [
     "SignatureError",
     "StateError",
     "StoreError",
+    "StoreFault",
     "TooFar",
     "WrongPassword",
 ]
@@ -151,6 +153,10 @@ class ServerKeyChanged(NotConnected):
 
 class StoreError(MobiumError):
     """A vault or a database is unreadable, foreign, damaged, or in use by another process."""
+
+
+class StoreFault(StoreError):
+    """A unit of work failed for what it was given, a fault of this program: it would fail again."""
 
 
 class InvalidInput(MobiumError, ValueError):

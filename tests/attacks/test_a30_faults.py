@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mobium._pure.ratchet import Ratchet
-from mobium.client import ConnectionChanged
+from mobium.client import ConnectionChanged, postbox
 from mobium.client import sync as syncing
 from mobium.client.entries import take_entries
 from mobium.client.receive import Arrival, receive
@@ -28,8 +28,8 @@ from mobium.protocol import content
 from mobium.protocol import messages as m
 from mobium.protocol.roster import SEALED_SIZE, Kind
 from tests.attacks.people import Person, Scene, acquainted, bundle_of
-from tests.attacks.rooms import Room, evidence, gather, says_pairwise, statement
-from tests.support.engines import tx, until
+from tests.attacks.rooms import Room, evidence, gather, lines, says_pairwise, statement
+from tests.support.engines import PATIENCE, tx, until
 
 STRANGERS = 205  # more than are remembered
 
@@ -290,37 +290,130 @@ async def test_a_message_that_the_store_refuses_is_noted_and_costs_nobody_elses(
         assert await bob.unopened() == ["it could not be stored"]
 
 
-async def test_a_channel_that_cannot_be_stored_costs_no_other_one(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    take = take_entries
+def poisoned(patch: pytest.MonkeyPatch, *, statements: bool) -> None:
+    """From now on nobody can store the payload b"poison", or statements at all, in the garden."""
 
     def refuses(tx: Tx, setting: Any, row: ChannelRow, entries: Any) -> ChannelRow:
         entries = list(entries)
-        if row.name == "garden" and any(entry.payload == b"poison" for entry in entries):
+        if row.name == "garden" and any(
+            entry.payload == b"poison" or (statements and entry.statement) for entry in entries
+        ):
             raise LookupError("a fault")
-        return take(tx, setting, row, entries)
+        return take_entries(tx, setting, row, entries)
 
+    patch.setattr(syncing, "take_entries", refuses)
+
+
+async def test_a_message_that_cannot_be_stored_stays_closed_in_its_place(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with Scene(folder) as scene:
         room = await gather(scene, "alice", "bob")
         other = await gather(scene, name="orchard", people=room.people)
         alice, bob = room.people
         await room.told(alice, "before", bob)
-        monkeypatch.setattr(syncing, "take_entries", refuses)
+        poisoned(monkeypatch, statements=False)
         await scene.server.channels.write(room.book, alice.key, b"poison", to=(bob.key,))
+        await room.told(alice, "behind it", bob)
+        await bob.engine.disconnect()
+        for number in range(3):
+            await room.says(alice, f"{number}")
+        await scene.server.channels.write(room.book, alice.key, b"poison", to=())
+        await room.says(alice, "at the end")
+        await bob.engine.connect(scene.server.url)
+        await room.hear("0", bob)
+        for words in ("1", "2", "at the end"):
+            await room.hear(words, bob)
+        shown = [text or kind for kind, text in await lines(room, bob) if kind != "notice"]
+        assert shown == ["before", "closed", "behind it", "0", "1", "2", "closed", "at the end"]
         await other.told(alice, "elsewhere life goes on", bob)
-        await alice.says(bob, "and here")
-        await bob.hears("and here")
 
-        async def told() -> bool:
-            return "cannot be stored" in (await room.at(bob)).reason
 
-        await until(told)
-        monkeypatch.setattr(syncing, "take_entries", take)
+async def stuck(scene: Scene, patch: pytest.MonkeyPatch) -> tuple[Room, Room]:
+    """The garden, where Bob could not store a change of the roster, and the orchard."""
+    room = await gather(scene, "alice", "bob", "carol")
+    other = await gather(scene, name="orchard", people=room.people)
+    alice, bob, carol = room.people
+    for person in room.people:
+        await room.told(person, "before", *(each for each in room.people if each is not person))
+    poisoned(patch, statements=True)
+    row = statement(room, carol.engine.identity, Kind.LEAVE)
+    await scene.server.channels.place(room.book, row, to=(bob.key,))
+
+    async def told() -> bool:
+        return "cannot be stored" in (await room.at(bob)).reason
+
+    await until(told)
+    # And a member speaks of what Bob cannot see.
+    await says_pairwise(
+        alice, bob, content.RosterHead(os.urandom(16), 0, room.id, room.roster.index, room.roster.head)
+    )
+    await scene.server.drained(bob.key)
+    return room, other
+
+
+async def test_a_channel_that_cannot_be_followed_costs_no_other_one_and_no_rest(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Scene(folder) as scene:
+        room, other = await stuck(scene, monkeypatch)
+        alice, bob, _ = room.people
+        waiting = await bob.engine.send(room.name, "not before it can be followed")
+        prepared = 0
+        prepare = postbox._prepare
+
+        def counted(*arguments: Any) -> Any:
+            nonlocal prepared
+            prepared += 1
+            return prepare(*arguments)
+
+        monkeypatch.setattr(postbox, "_prepare", counted)
+        await other.told(alice, "elsewhere life goes on", bob)
+        for number in range(30):
+            await bob.says(alice, f"{number}")
+        await bob.engine.settled(PATIENCE)
+        assert prepared < 500  # a few for each of those; it would be thousands without a rest
+        assert (await bob.engine.message(waiting)).state == "queued"
+        monkeypatch.setattr(syncing, "take_entries", take_entries)
         await bob.engine.disconnect()
         await bob.engine.connect(scene.server.url)
-        await room.told(alice, "after", bob)
-        assert (await room.at(bob)).reason == ""
+        await room.caught_up(bob)
+        assert len(await bob.engine.members(room.name)) == 2
+        assert "cannot be stored" not in (await room.at(bob)).reason
+
+
+async def test_a_channel_that_cannot_be_followed_can_be_left_and_forgotten(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Scene(folder) as scene:
+        room = await gather(scene, "alice", "bob")
+        alice, bob = room.people
+        poisoned(monkeypatch, statements=True)
+        await scene.server.channels.write(room.book, alice.key, b"x", to=())
+        await bob.engine.leave(room.name)
+        await bob.engine.channels.forget(room.name)
+        assert await bob.engine.channels.list() == []
+
+
+async def test_a_machine_without_memory_for_a_while_loses_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, short = messages.add_incoming, True
+
+    def refuses(*arguments: Any) -> int:
+        if short:
+            raise MemoryError
+        return add(*arguments)
+
+    monkeypatch.setattr(messages, "add_incoming", refuses)
+    async with Scene(folder) as scene:
+        alice, bob = await scene.pair()
+        await alice.says(bob, "hello")
+        await bob.ear.next(ConnectionChanged, lambda event: event.state == "waiting")
+        short = False
+        await bob.engine.connect(scene.server.url)
+        await bob.hears("hello")
+        assert await bob.unopened() == []
 
 
 async def test_numbers_beyond_all_bounds_are_no_messages(folder: Path) -> None:

@@ -8,7 +8,8 @@ from mobium.client import direct, receipts
 from mobium.client.bundles import fetch_bundle
 from mobium.client.receive import Arrival, receive
 from mobium.client.store import incoming, meta, peers
-from mobium.client.store.database import StoreFault, Tx
+from mobium.client.store.database import Tx
+from mobium.errors import StoreFault
 from tests.support.engines import Ear, World, inside, online, settle, tx
 from tests.support.hostile import Envelope, HostileServer
 

@@ -15,8 +15,8 @@ from sqlcipher3 import dbapi2  # type: ignore[import-untyped]
 
 from mobium.client.events import ContactKeyChanged, Event
 from mobium.client.store import channels, database, messages, meta, schema
-from mobium.client.store.database import Store, StoreFault, Tx
-from mobium.errors import StoreError
+from mobium.client.store.database import Store, Tx
+from mobium.errors import StoreError, StoreFault
 
 KEY = bytes(range(32))
 

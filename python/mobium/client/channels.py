@@ -146,7 +146,7 @@ class Channels:
 
     async def forget(self, channel: str) -> None:
         """Delete a channel that was left, with everything that is kept of it. Raises InvalidInput."""
-        await self._core.store.run(_forget, channel)
+        await self._core.store.run(_forget, self._core.identity.public, channel)
 
     # ------------------------------------------------------------ members
 
@@ -343,9 +343,9 @@ def _banned(tx: Tx, channel: str) -> list[str]:
     return sorted(ed.hex() for ed in roster_of(tx, labels.resolve(tx, channel)).banned)
 
 
-def _forget(tx: Tx, channel: str) -> None:
+def _forget(tx: Tx, me: bytes, channel: str) -> None:
     row = labels.resolve(tx, channel)
-    if row.state == "member":
+    if row.state == "member" and roster_of(tx, row).role(me) is not None:
         raise InvalidInput("Leave the channel before you forget it.")
     channels.note_forgotten(tx, row.key)
     channels.forget(tx, row.id)

@@ -43,6 +43,7 @@ from mobium.errors import InvalidInput, MobiumError, NotConnected, StoreError
 
 __all__ = ["Engine", "ServerInfo"]
 
+_END: Final = 1 << 62  # no position lies there
 _LONGEST_NAME: Final = 255  # bytes of what a sender key carries
 _RANK: Final[dict[str, int]] = {"queued": 0, "failed": 0, "expired": 0, "sent": 1, "delivered": 2, "read": 3}
 
@@ -166,9 +167,18 @@ class Engine:
         finally:
             self._group = None
             self._hub.close()
-            # To its end, also if the caller is cancelled meanwhile: else nobody could open the profile again.
+            # To its end, also if the caller is cancelled meanwhile, or a task of ours fails: else whoever opens
+            # the profile next finds it in use.
             self._closing = asyncio.create_task(self._close())
-            await asyncio.shield(self._closing)
+            cancelled = False
+            while not self._closing.done():
+                try:
+                    await asyncio.shield(self._closing)
+                except asyncio.CancelledError:
+                    cancelled = True
+            if cancelled:
+                raise asyncio.CancelledError
+            self._closing.result()
 
     async def _close(self) -> None:
         try:
@@ -351,8 +361,8 @@ class Engine:
         Lines of the kind "missing" stand where numbers of the peer have not arrived for 10 minutes. Raises
         InvalidInput.
         """
-        if limit < 1:
-            raise InvalidInput("A history has at least one line.")
+        if limit < 1 or (before is not None and not 0 <= before < _END):
+            raise InvalidInput("A history has at least one line, and ends before a position that there is.")
         drained = self._online is not None and self._online.drained
         now = self._core.now() if drained else None
         if labels.is_channel(peer):
@@ -496,10 +506,13 @@ class Engine:
     async def _maintain(self) -> None:
         while True:
             # A disk that is full for a while is no reason to end a conversation; the next hour tries again.
+            core = self._core
             with suppress(StoreError):
-                await self._core.store.run(maintain, self._core.now())
-                await self._core.store.checkpoint()
-                await self._core.store.forget_copies(self._core.clock())
+                await core.store.run(maintain, core.now())
+            with suppress(StoreError):
+                await core.store.checkpoint()
+            with suppress(StoreError):
+                await core.store.forget_copies(core.clock())
             await asyncio.sleep(INTERVAL)
 
 

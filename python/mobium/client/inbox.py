@@ -14,8 +14,7 @@ from typing import Final
 
 from mobium.client.core import Core
 from mobium.client.receive import Arrival, note_refused, receive
-from mobium.client.store.database import StoreFault
-from mobium.errors import NotConnected
+from mobium.errors import NotConnected, StoreFault
 from mobium.protocol import limits
 from mobium.protocol.messages import AckDeliveries, ClientMessage, Delivery
 
@@ -109,7 +108,7 @@ class Inbox:
             return await core.store.run(receive, core.identity, arrivals, core.now_ms(), core.entropy)
         except StoreFault:
             if len(arrivals) == 1:
-                await core.store.run(note_refused, arrivals[0], core.now())
+                await core.store.run(note_refused, core.identity, arrivals[0], core.now())
                 return False
         return any([await self._store([arrival]) for arrival in arrivals])
 

@@ -26,7 +26,7 @@ from mobium.client.store.database import Tx
 from mobium.client.sync import Sync
 from mobium.crypto.identity import Identity
 from mobium.crypto.invite import invite_key, new_secret, seal_names
-from mobium.errors import InvalidInput, NotConnected, ProtocolError, ServerRefused
+from mobium.errors import InvalidInput, NotConnected, ProtocolError, ServerRefused, StoreFault
 from mobium.protocol.codes import ErrorCode, sentence
 from mobium.protocol.messages import (
     Appended,
@@ -261,7 +261,7 @@ class Membership:
             await core.store.run(_appended, self._setting(), row.id, raw, appended)
             self._sync.fetch(row.id)
             if change.kind is Kind.LEAVE:  # what was written before is still to be read
-                with suppress(NotConnected, ServerRefused, ProtocolError):
+                with suppress(NotConnected, ServerRefused, ProtocolError, StoreFault):
                     await self._sync.reach(row.id)
             return
 

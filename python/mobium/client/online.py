@@ -22,7 +22,7 @@ from mobium.client.pace import Pace
 from mobium.client.postbox import Postbox
 from mobium.client.receipts import Receipts
 from mobium.client.repair import Repair
-from mobium.client.store import meta, outgoing, posts
+from mobium.client.store import incoming, meta, outgoing, posts
 from mobium.client.store.database import Tx
 from mobium.client.sync import Sync
 from mobium.client.transport import Connector
@@ -182,7 +182,8 @@ class Online:
             raise NotConnected("There is no connection to the server, and this needs one.")
         if not (self.link.online and self.inbox.drained and self.sync.idle):
             return False
-        return not await self._core.store.run(_open_count, self.address.host, self._core.now())
+        held = self.sync.unseen() or frozenset()
+        return not await self._core.store.run(_open_count, self.address.host, self._core.now(), held)
 
     async def request(self, message: ClientMessage) -> ServerMessage:
         """Ask the server, at the pace that it allows. Raises ServerRefused, NotConnected."""
@@ -278,7 +279,7 @@ class Online:
             delay = _UPKEEP_INTERVAL
             try:
                 await self.upkeep.run_once(message_size)
-            except (NotConnected, ServerRefused, ProtocolError):
+            except (NotConnected, ServerRefused, ProtocolError, StoreError):
                 delay = _UPKEEP_RETRY
             # Only now can others write to somebody who has come for the first time.
             if not self._first.done() and self.link.online:
@@ -310,8 +311,9 @@ def _note_login(tx: Tx, address: Address, welcome: Welcome) -> None:
     meta.set_server_key(tx, address.host, welcome.server_key, limits.message_size, limits.message_ttl)
 
 
-def _open_count(tx: Tx, host: str, now: int) -> int:
-    return outgoing.open_count(tx) + posts.open_count(tx, host, now)
+def _open_count(tx: Tx, host: str, now: int, held: frozenset[int]) -> int:
+    owed = len(incoming.owed_peers(tx))  # receipts, which wait for a moment so that they go together
+    return owed + outgoing.open_count(tx) + posts.open_count(tx, host, held, now)
 
 
 def _drained(tx: Tx, host: str, now: int) -> None:

@@ -64,11 +64,13 @@ def receive(
     return any(isinstance(event, ContactKeyChanged) for event in tx.events)
 
 
-def note_refused(tx: Tx, arrival: Arrival, now: int) -> None:
+def note_refused(tx: Tx, identity: Identity, arrival: Arrival, now: int) -> None:
     """Record an arrival that could not be stored, as one that could not be opened."""
-    peer = peers.by_key(tx, arrival.sender)
-    digest = hashlib.sha256(arrival.payload).digest()
+    peer, digest = peers.by_key(tx, arrival.sender), hashlib.sha256(arrival.payload).digest()
+    if peer is None and arrival.sender != identity.public:  # to be asked, should he become a contact
+        peer = peers.add(tx, arrival.sender, "unknown", now)
     incoming.note_unopened(tx, digest, None if peer is None else peer.id, "it could not be stored", now)
+    forget_strangers(tx)
 
 
 def _receive_one(tx: Tx, setting: Setting, arrival: Arrival) -> None:

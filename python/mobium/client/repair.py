@@ -20,7 +20,14 @@ from mobium.client.store.database import Tx
 from mobium.client.upkeep import Request
 from mobium.crypto.identity import Identity
 from mobium.crypto.prekeys import Bundle
-from mobium.errors import CryptoError, IdentityChanged, NotConnected, ProtocolError, ServerRefused
+from mobium.errors import (
+    CryptoError,
+    IdentityChanged,
+    NotConnected,
+    ProtocolError,
+    ServerRefused,
+    StoreFault,
+)
 from mobium.protocol import content
 from mobium.protocol.content import Retry
 
@@ -86,7 +93,7 @@ class Repair:
             await core.store.run(_begin_retry, core.identity, peer_id, bundle, core.now_ms(), core.entropy)
         except NotConnected:
             return  # the next connection wakes us
-        except (ServerRefused, ProtocolError, CryptoError):
+        except (ServerRefused, ProtocolError, CryptoError, StoreFault):
             await core.store.run(_note_asked, peer_id, core.now())  # in an hour again
         else:
             self._queued()

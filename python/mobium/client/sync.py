@@ -12,15 +12,17 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from mobium.client.core import Core
 from mobium.client.entries import Setting, take_entries
 from mobium.client.events import ChannelChanged
 from mobium.client.labels import label
 from mobium.client.rosters import extend, mend, rolled_back, roster_of, why_held
-from mobium.client.store import chains, channels, lines, messages, outgoing
+from mobium.client.store import chains, channels, lines, messages, outgoing, peers
 from mobium.client.store.channels import ChannelRow
-from mobium.client.store.database import StoreFault, Tx
-from mobium.errors import InvalidInput, NotConnected, ProtocolError, ServerRefused
+from mobium.client.store.database import Tx
+from mobium.errors import InvalidInput, NotConnected, ProtocolError, ServerRefused, StoreFault
 from mobium.protocol import content, limits
 from mobium.protocol.content import ChainRequest
 from mobium.protocol.messages import (
@@ -139,10 +141,10 @@ class Sync:
         )
 
     def unseen(self) -> frozenset[int] | None:
-        """The channels whose history since the login was not seen to its end; None before the server has said
-        how far each has come.
+        """The channels whose history since the login was not seen to its end, or cannot be followed any more;
+        None before the server has said how far each has come.
         """
-        return frozenset(self._unseen) if self.listed.is_set() else None
+        return frozenset(self._unseen | self._stuck) if self.listed.is_set() else None
 
     def put(self, push: Push) -> None:
         """Take what the server pushes."""
@@ -332,7 +334,7 @@ class Sync:
             _check(answer, row)
             assert isinstance(answer, History)
             before = row.cursor
-            taken, behind = await self._core.store.run(_take_page, self._setting(), channel, answer)
+            taken, behind = await self._store_page(channel, answer)
             if behind:
                 self._rosters.add(channel)
             if (
@@ -342,6 +344,26 @@ class Sync:
                 or taken.cursor == before
             ):
                 return
+
+    async def _store_page(self, channel: int, page: History) -> tuple[ChannelRow | None, bool]:
+        """Store a page; if one of its entries makes that fail, one by one. A message that cannot be stored
+        stays closed; behind a statement that cannot be nothing may be read. Raises StoreFault then.
+        """
+        run, setting = self._core.store.run, self._setting()
+        try:
+            return await run(_take_page, setting, channel, page)
+        except StoreFault:
+            if not page.entries:
+                raise
+        for entry in page.entries:
+            single = msgspec.structs.replace(page, entries=[entry], upto=entry.number)
+            try:
+                await run(_take_page, setting, channel, single)
+            except StoreFault:
+                if entry.statement:
+                    raise
+                await run(_pass_entry, setting, channel, entry)
+        return await run(_take_page, setting, channel, msgspec.structs.replace(page, entries=[]))
 
     async def _fetch_roster(self, channel: int) -> None:
         before = -1
@@ -364,7 +386,11 @@ class Sync:
                     self._behind.add(channel)  # the history says why
                     return
                 raise
+            except (NotConnected, ProtocolError):
+                self._held(channel)
+                raise
             if not isinstance(answer, RosterPage) or answer.channel_id != row.key:
+                self._held(channel)
                 raise ProtocolError("The server answered a question about members with something else.")
             done = await self._core.store.run(_take_roster, self._setting(), channel, answer)
             if row.cursor < answer.number:
@@ -500,7 +526,23 @@ def _note_stuck(tx: Tx, channel: int) -> None:
     row = channels.find(tx, channel)
     if row is not None and row.state == "member" and row.reason != _STUCK:
         channels.update(tx, channel, reason=_STUCK)
+        for message in lines.own_queued(tx, channel):
+            messages.set_state(tx, message, "queued", "channel_stuck", _STUCK)
         tx.emit(ChannelChanged(row.hex, label(tx, row), "withheld", text=_STUCK))
+
+
+def _pass_entry(tx: Tx, setting: Setting, channel: int, entry: Entry) -> None:
+    """A message that cannot be stored stands closed in its place."""
+    row = channels.find(tx, channel)
+    if row is None or entry.number <= row.cursor:
+        return
+    peer = None if entry.sender is None else peers.by_key(tx, entry.sender)
+    if peer is not None and not lines.at(tx, channel, entry.number):
+        lines.add(
+            tx, channel, entry.number, peer.id, setting.entropy(16), "closed", "", setting.now_ms,
+            setting.now_ms,
+        )  # fmt: skip
+    channels.update(tx, channel, cursor=entry.number, head=max(row.head, entry.number))
 
 
 def _take_page(tx: Tx, setting: Setting, channel: int, page: History) -> tuple[ChannelRow | None, bool]:

@@ -24,9 +24,9 @@ from mobium.client.events import Event
 from mobium.client.store.cache import SessionCache
 from mobium.client.store.rosters import RosterCache
 from mobium.client.store.schema import APPLICATION_ID, MIGRATIONS
-from mobium.errors import MobiumError, StoreError
+from mobium.errors import MobiumError, StoreError, StoreFault
 
-__all__ = ["Row", "Store", "StoreFault", "Tx"]
+__all__ = ["Row", "Store", "Tx"]
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +45,6 @@ _PRAGMAS: Final = (
     "temp_store = MEMORY",
     "foreign_keys = ON",
 )
-
-
-class StoreFault(StoreError):
-    """A unit of work failed for what it was given, not for the state of the disk: it would fail again."""
 
 
 class Tx:
@@ -167,6 +163,8 @@ class Store:
             raise _explain(error, self._path) from error
         except MobiumError:
             raise
+        except (MemoryError, OSError) as error:  # it passes, perhaps
+            raise StoreError(f"{self._path} could not be changed: {type(error).__name__}.") from error
         except Exception as error:
             if isinstance(error, RuntimeError) and self._connection is None:
                 raise StoreError("The profile is locked.") from error

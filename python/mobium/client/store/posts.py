@@ -114,10 +114,13 @@ def with_work(tx: Tx, host: str, busy: Collection[int], now: int) -> list[int]:
     return [row[0] for row in rows if row[0] not in busy]
 
 
-def open_count(tx: Tx, host: str, now: int) -> int:
-    """How many messages and sender keys could go out to a server now: nothing is known in their way."""
+def open_count(tx: Tx, host: str, held: Collection[int], now: int) -> int:
+    """How many messages and sender keys could go out to a server now: nothing is known in their way, and
+    their channel is not `held` up.
+    """
     member = (  # a channel whose roster somebody contradicts is held up
-        "channel IN (SELECT id FROM channel WHERE host = ? AND state = 'member'"
+        "channel IN (SELECT id FROM channel WHERE host = ? AND state = 'member'"  # noqa: S608
+        f" AND id NOT IN ({','.join(map(str, held))})"
         " AND id NOT IN (SELECT claim.channel FROM claim JOIN member USING (channel, peer)))"
     )
     messages = tx.value(

@@ -167,8 +167,8 @@ class Engine:
         finally:
             self._group = None
             self._hub.close()
-            # To its end, also if the caller is cancelled meanwhile, or a task of ours fails: else whoever opens
-            # the profile next finds it in use.
+            # To its end, also if the caller is cancelled meanwhile, or a task of ours fails: else whoever
+            # opens the profile next finds it in use.
             self._closing = asyncio.create_task(self._close())
             cancelled = False
             while not self._closing.done():

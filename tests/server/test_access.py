@@ -77,7 +77,7 @@ def test_a_database_of_this_user(folder: Path) -> None:
 def test_a_database_of_root(folder: Path, mode: int) -> None:
     path = made(folder / "m.db")
     path.chmod(mode)
-    whose = f"The file {path} belongs to user 0 and this is user {SOMEBODY}: give it to that user with sudo"
+    whose = f"The file {path} belongs to user 0, and this is user {SOMEBODY}: sudo"
     with somebody():
         [one] = wrong(path)
         assert start(path).startswith(f"The database {path} cannot be opened: Permission denied. ")
@@ -103,9 +103,22 @@ def test_a_folder_of_root(folder: Path) -> None:
     folder.chmod(0o755)
     with somebody():
         [one] = wrong(path)
-        assert f"The folder {folder} belongs to user 0 and this is user {SOMEBODY}" in one
+        assert f"The folder {folder} belongs to user 0, and this is user {SOMEBODY}" in one
         assert f"sudo chown -R {SOMEBODY} {folder} " in one
         assert f"The folder {folder} belongs to user 0" in start(path)
+
+
+def test_the_folder_of_a_service(folder: Path) -> None:
+    path = made(folder / "m.db")
+    for one in (folder, path, Path(f"{path}.lock")):
+        os.chown(one, 12_346, 12_346)
+    with somebody():
+        [said] = wrong(path)
+        assert said.endswith(
+            f"The folder {folder} belongs to user 12346, and this is user {SOMEBODY}: do this as the former"
+            f" (sudo -u '#12346'), or give it to the latter: sudo chown -R {SOMEBODY} {folder} (for a"
+            " container, on its host)."
+        )
 
 
 def test_a_log_of_root(folder: Path) -> None:

@@ -8,6 +8,7 @@ Not its concern: whether the server answers (`mobium_server.care.probe`) and the
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sqlite3
 import stat
@@ -98,15 +99,16 @@ def _settings(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(path: Path) -> Iterator[Finding]:
-    if not path.exists() or remains(path):
-        yield _new_database(path)
-        return
     why = hindrance(path)
     if why:
         yield Finding(Grade.WRONG, "database", f"{path} cannot be used by a server of this user. {why}")
         return
-    if linked(path):
-        yield Finding(Grade.WRONG, "database", linked(path))
+    doubt = remains(path) or linked(path)
+    if doubt:
+        yield Finding(Grade.WRONG, "database", doubt)
+        return
+    if not path.exists():
+        yield Finding(Grade.OK, "database", f"There is none yet; the first start makes {path}.")
         return
     try:
         running = _runs(path)
@@ -144,15 +146,6 @@ def _database(path: Path) -> Iterator[Finding]:
             f"{aside} is what a restore replaced, and holds what was deleted since; delete it when you can."
         )
         yield Finding(Grade.WARNING, "database", text)
-
-
-def _new_database(path: Path) -> Finding:
-    why = hindrance(path)
-    if why:
-        return Finding(Grade.WRONG, "database", f"There is none, and {path} cannot be made. {why}")
-    if remains(path):
-        return Finding(Grade.WRONG, "database", remains(path))
-    return Finding(Grade.OK, "database", f"There is none yet; the first start makes {path}.")
 
 
 def _runs(path: Path) -> bool:
@@ -230,11 +223,13 @@ def _in_force(cert: Path, begins: datetime, ends: datetime, now: datetime) -> Fi
 
 
 def _disk(path: Path) -> Iterator[Finding]:
-    folder = next(one for one in path.absolute().parents if one.exists())
+    folder = next(one for one in path.absolute().parents if os.path.exists(one))  # noqa: PTH110 - never raises
     usage = shutil.disk_usage(folder)
     free = usage.free
     least = reserve(usage.total)
-    size = path.stat().st_size if path.exists() else 0
+    size = 0
+    with contextlib.suppress(OSError):  # there is none yet, or it is closed, which was said
+        size = path.stat().st_size
     text = f"{_bytes(free)} free for {folder}; the database has {_bytes(size)}."
     if free < least:
         kept = f"{_bytes(least)} have to stay free: mail for people who are away and for channels is refused."

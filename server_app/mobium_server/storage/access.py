@@ -72,10 +72,12 @@ def _closed(one: Path, kind: str, rights: str, others: list[Path] | None = None)
     typed = " ".join(shlex.quote(str(each)) for each in (one, *(others or [])))
     if owner == user:
         return f"The {kind} {one} is closed to user {user}, to whom it belongs: chmod u+{rights} {typed}"
+    # Whoever looks after a service is often not the user as whom it runs; root should not run it.
+    other = f"do this as the former (sudo -u '#{owner}'), or give it to the latter: " if owner else ""
     recursive = " -R" if kind == "folder" else ""
     return (
-        f"The {kind} {one} belongs to user {owner} and this is user {user}: give it to that user with"
-        f" sudo chown{recursive} {user} {typed} (for a container on the host)."
+        f"The {kind} {one} belongs to user {owner}, and this is user {user}: {other}"
+        f"sudo chown{recursive} {user} {typed} (for a container, on its host)."
     )
 
 

@@ -24,7 +24,7 @@ def remains(path: Path) -> str:
         return ""
     log = path.with_name(f"{path.name}-wal")
     whole = [*reversed(replaced(path)), *reversed(_found(path, "{}.before-*[0-9]"))]
-    parts = [*unfinished(path), *_found(path, ".*.partial"), *_found(path, "{}.before-*.partial")]
+    parts = [*unfinished(path), *_found(path, ".*.[0-9]*.partial"), *_found(path, "{}.before-*.partial")]
     if whole:
         found, typed = whole[0], f"mobium-server restore {shlex.quote(str(whole[0]))}"
     elif parts or (log.exists() and log.stat().st_size):

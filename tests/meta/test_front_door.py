@@ -87,6 +87,7 @@ ERRORS = {
     "ServerRefused": "MobiumError",
     "NotConnected": "MobiumError",
     "StoreError": "MobiumError",
+    "StoreFault": "StoreError",
     "InvalidInput": "MobiumError",
     "IdentityChanged": "CryptoError",
     "ServerKeyChanged": "NotConnected",

@@ -101,13 +101,21 @@ async def test_sighup_to_a_service_without_a_certificate_ends_nothing(tmp_path: 
 # ---------------------------------------------------------------- in a terminal
 
 
+# What runs the tests may ignore SIGHUP, which children inherit.
+_HEARS_SIGHUP = (
+    "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL);"
+    " os.execvp(sys.argv[1], sys.argv[1:])"
+)
+
+
 def in_terminal(folder: Path, *before: str, tls: bool = False) -> Terminal:
     """A server that somebody has started by hand."""
     variables = {"SC_PORT": "0", "SC_HOST": "127.0.0.1", "SC_DATABASE_URL": f"sqlite://{folder}/mobium.db"}
     if tls:
         cert, key = certificate(folder, "localhost")
         variables |= {"SC_TLS_CERT": str(cert), "SC_TLS_KEY": str(key)}
-    command = [*before, sys.executable, "-m", "mobium_server", "--env-file", "/dev/null"]
+    server = [sys.executable, "-m", "mobium_server", "--env-file", "/dev/null"]
+    command = [sys.executable, "-c", _HEARS_SIGHUP, *before, *server]
     return Terminal(command, {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **variables}, columns=200)
 
 

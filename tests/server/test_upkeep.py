@@ -98,6 +98,8 @@ async def test_old_copies_are_removed_and_the_log_says_so_once(
     caplog.set_level("INFO")
     days = Days()
     copy = tmp_path / "mobium.db.before-2"
+    async with server(tmp_path):
+        pass  # a copy without its database would be one that was lost
     copy.write_bytes(SECRET)
     async with server(tmp_path, clock=days.clock) as one, client(one.url) as anna:
         await anna.post_and_wait(anna.public)

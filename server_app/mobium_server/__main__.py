@@ -108,6 +108,7 @@ def _advice(server: Server) -> list[str]:
     if server.certificates is not None:
         names = ", ".join(sorted(server.certificates.names)) or "none"
         lines.append(f"TLS 1.3 with the certificate for: {names}")
+        lines += server.doubts()
     elif settings.require_tls:
         lines.append(
             "SC_REQUIRE_TLS is true and there is no certificate: every connection is refused unless it comes"

@@ -12,6 +12,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from mobium.errors import InvalidInput, StoreError
@@ -86,6 +87,15 @@ class Server:
             log.error("The certificate was not reloaded: %s", error)  # noqa: TRY400 - a sentence, no traceback
         else:
             log.info("The certificate was reloaded.")
+            for sentence in self.doubts():
+                log.warning("%s", sentence)
+
+    def doubts(self) -> list[str]:
+        """Sentences about what makes clients refuse the certificate."""
+        if self.certificates is None:
+            return []
+        now = datetime.fromtimestamp(self.hub.clock.wall(), UTC)
+        return self.certificates.doubts(self.settings.public_hosts, now)
 
 
 @contextlib.asynccontextmanager
@@ -167,7 +177,7 @@ async def _serving(
         return ServerConnection(key, own_name, settings.max_message_size)
 
     survey = Survey(storage, worker, clock.steady)
-    figures = all_figures(hub, door, health, survey, space, counters)
+    figures = all_figures(hub, door, health, survey, space, certificates, counters)
 
     def show() -> dict[str, Any]:
         survey.refresh()

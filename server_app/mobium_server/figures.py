@@ -15,6 +15,7 @@ from mobium_server.hub import Hub
 from mobium_server.space import Space
 from mobium_server.stats import Counters, Figure
 from mobium_server.survey import Survey
+from mobium_server.tls import Certificates
 
 __all__ = ["all_figures"]
 
@@ -33,7 +34,13 @@ _COUNTED = {
 
 
 def all_figures(
-    hub: Hub, door: Door, health: Health, survey: Survey, space: Space, counters: Counters
+    hub: Hub,
+    door: Door,
+    health: Health,
+    survey: Survey,
+    space: Space,
+    certificates: Certificates | None,
+    counters: Counters,
 ) -> list[Figure]:
     """Every figure, in the order in which they are shown."""
     began = hub.clock.steady()
@@ -43,6 +50,7 @@ def all_figures(
         *_messages(hub),
         *_storage(health, survey),
         *_disk(space),
+        *_certificate(certificates, hub),
         *(_counted(counters, field.name) for field in fields(Counters)),
     ]
 
@@ -103,6 +111,18 @@ def _storage(health: Health, survey: Survey) -> list[Figure]:
         _gauge("commit_99th_seconds", "What 99 of 100 of them took.", lambda: commits.recent(0.99)),
         _gauge("storage_failing", "1 while the storage fails.", lambda: int(health.failing)),
         _counter("storage_failures", "Times that the storage failed.", lambda: health.failures),
+    ]
+
+
+def _certificate(certificates: Certificates | None, hub: Hub) -> list[Figure]:
+    if certificates is None:
+        return []
+    return [
+        _gauge(
+            "certificate_seconds_left",
+            "Time until the certificate ends; below 0 it has.",
+            lambda: certificates.ends.timestamp() - hub.clock.wall(),
+        )
     ]
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mobium.errors import InvalidInput
@@ -30,26 +30,49 @@ class Certificates:
     def __init__(self, cert: Path, key: Path) -> None:
         self._cert = cert
         self._key = key
-        self.context, self.names = self._load()
+        self.context, self.names, self.begins, self.ends = self._load()
 
     def reload(self) -> None:
         """Use what the files hold now for new connections. Raises InvalidInput if it cannot be used, and
         keeps what it had.
         """
-        self.context, self.names = self._load()
+        self.context, self.names, self.begins, self.ends = self._load()
 
-    def _load(self) -> tuple[ssl.SSLContext, frozenset[str]]:
+    def doubts(self, hosts: Collection[str], now: datetime) -> list[str]:
+        """A sentence about each reason for which clients that dial one of `hosts` refuse it. `now` has a time
+        zone.
+        """
+        found = []
+        if self.ends <= now:
+            found.append(f"{self._cert} expired on {_moment(self.ends)}; clients refuse it. Renew it.")
+        elif self.begins > now:
+            begins = _moment(self.begins)
+            found.append(f"{self._cert} is not in force before {begins}; is this clock right?")
+        strange = [
+            host
+            for host in hosts
+            if host not in self.names and f"*.{host.partition('.')[2]}" not in self.names
+        ]
+        found += [f"{self._cert} is not for {host}, which SC_PUBLIC_HOSTS names." for host in strange]
+        return found
+
+    def _load(self) -> tuple[ssl.SSLContext, frozenset[str], datetime, datetime]:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.set_alpn_protocols(["http/1.1"])
         try:
             context.load_cert_chain(self._cert, self._key, password=lambda: "")
-            names = _names(self._cert.read_bytes())
+            pem = self._cert.read_bytes()
+            names, (begins, ends) = _names(pem), period(pem)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise InvalidInput(
                 f"SC_TLS_CERT and SC_TLS_KEY cannot be used: {_reason(error)} ({self._cert}, {self._key})."
             ) from error
-        return context, names
+        return context, names, begins, ends
+
+
+def _moment(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _reason(error: Exception) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import re
 import signal
 import ssl
 from dataclasses import dataclass
@@ -208,6 +210,54 @@ async def test_a_renewed_certificate_is_read_on_sighup(tmp_path: Path) -> None:
         "they are not a certificate chain and its key, without a password, in PEM",
         "the key is not that of the certificate",
     ]
+
+
+async def test_a_certificate_that_clients_refuse_is_said(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "chat.example.org", "*.example.net", begins=-9, ends=-2)
+    variables = {
+        "SC_TLS_CERT": str(cert),
+        "SC_TLS_KEY": str(key),
+        "SC_PUBLIC_HOSTS": "chat.example.org,mail.example.net,other.example",
+    }
+    with ServerProcess(tmp_path, variables, service=True) as process:
+        assert await asyncio.to_thread(process.said, f"{cert} expired on ")
+        assert await asyncio.to_thread(
+            process.said, f"{cert} is not for other.example, which SC_PUBLIC_HOSTS"
+        )
+        said = "".join(process.errors)
+        assert "is not for chat.example.org" not in said
+        assert "is not for mail.example.net" not in said
+        # What is put in its place is looked at as well, and nothing is said of a good one.
+        certificate(tmp_path, "chat.example.org", "*.example.net", "other.example", begins=3, ends=9)
+        process.process.send_signal(signal.SIGHUP)
+        assert await asyncio.to_thread(process.said, f"{cert} is not in force before ")
+        before = len(process.errors)
+        certificate(tmp_path, "chat.example.org", "*.example.net", "other.example")
+        process.process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(10):
+            while len(process.errors) == before:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert process.stop() == 0
+        assert [line.partition("INFO ")[2] for line in process.errors[before:]] == [
+            "The certificate was reloaded.\n"
+        ]
+
+
+async def test_the_time_that_a_certificate_has_left_is_a_figure(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "localhost", ends=2)
+    headers = {"Authorization": f"Bearer {'t' * 24}"}
+    async with server(tmp_path, tls_cert=cert, tls_key=key, admin_token="t" * 24) as one:
+        shown = await request(one.port, "/metrics", headers=headers, context=trusting(cert))
+        left = re.search(rb"^mobium_certificate_seconds_left (\S+)$", shown.body, re.MULTILINE)
+        assert left is not None
+        assert 2 * 86_400 - 600 < float(left[1]) <= 2 * 86_400
+        certificate(tmp_path, "localhost", ends=-0.5)
+        one.reload_certificates()
+        stats = json.loads((await request(one.port, "/admin/stats", headers=headers)).body)
+        assert -43_800 < stats["certificate_seconds_left"] <= -43_200
+    async with server(tmp_path / "clear", admin_token="t" * 24) as one:
+        shown = await request(one.port, "/metrics", headers=headers)
+        assert b"certificate" not in shown.body
 
 
 async def taken(port: int, context: ssl.SSLContext) -> None:

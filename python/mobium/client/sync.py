@@ -358,7 +358,9 @@ class Sync:
         for entry in page.entries:
             single = msgspec.structs.replace(page, entries=[entry], upto=entry.number)
             try:
-                await run(_take_page, setting, channel, single)
+                row, behind = await run(_take_page, setting, channel, single)
+                if row is None or row.cursor < entry.number:
+                    return row, behind  # it was not taken, and nothing behind it may be
             except StoreFault:
                 if entry.statement:
                     raise

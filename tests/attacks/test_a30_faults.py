@@ -329,6 +329,30 @@ async def test_a_message_that_cannot_be_stored_stays_closed_in_its_place(
         await other.told(alice, "elsewhere life goes on", bob)
 
 
+async def test_nothing_behind_a_statement_that_is_not_taken_is_read_though_a_message_cannot_be_stored(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server leaves out Carol's departure, and shows Dave's behind it, and what Carol wrote since."""
+    async with Scene(folder) as scene:
+        room = await gather(scene, "alice", "bob", "carol", "dave")
+        alice, bob, carol, dave = room.people
+        await room.told(alice, "before", bob)
+        poisoned(monkeypatch, statements=False)
+        await bob.engine.disconnect()
+        server = scene.server.channels
+        hidden = await server.place(room.book, statement(room, carol.engine.identity, Kind.LEAVE), to=())
+        await server.place(room.book, statement(room, dave.engine.identity, Kind.LEAVE), to=())
+        server.erase(room.book, hidden)
+        await server.write(room.book, carol.key, b"by one who has left", to=())
+        await server.write(room.book, alice.key, b"poison", to=())
+        await bob.engine.connect(scene.server.url)
+        await room.becomes("broken", bob)
+        row = await tx(bob.engine, channels.by_key, room.id)
+        assert row is not None
+        assert row.cursor < hidden.number
+        assert "closed" not in [kind for kind, _ in await lines(room, bob)]
+
+
 async def stuck(scene: Scene, patch: pytest.MonkeyPatch) -> tuple[Room, Room]:
     """The garden, where Bob could not store a change of the roster, and the orchard."""
     room = await gather(scene, "alice", "bob", "carol")

@@ -20,6 +20,7 @@ _PARTS = (
     messages.InviteRow,
     messages.Limits,
     messages.NotTaken,
+    messages.Speaker,
     messages.WirePrekey,
 )
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"

@@ -26,6 +26,7 @@ from websockets.server import ServerProtocol
 from mobium.protocol.codes import CloseCode, ErrorCode
 from mobium.protocol.connection import LoggedIn, Refusal, ServerConnection
 from mobium.protocol.limits import PREAUTH_FRAME
+from mobium.protocol.media_frames import MediaUp
 from mobium_server.frames import PING, cut, header
 from mobium_server.http import Asked, Reply, plain
 from mobium_server.hub import INTERNAL_ERROR, Session
@@ -431,7 +432,7 @@ class Wire(asyncio.BufferedProtocol):
             self._listener.hub.log_in(self, connection, event)
         elif isinstance(event, Refusal):
             self._carry_out(event)
-        elif session is not None:
+        elif session is not None and not isinstance(event, MediaUp):
             self._listener.hub.request(session, event.message)
 
     def _carry_out(self, refusal: Refusal) -> None:

@@ -237,7 +237,11 @@ class Hub:
                         ErrorCode.RATE_LIMITED, rid=message.rid, delivery=delivery, retry_after=wait
                     )
                 return
-        HANDLERS[type(message)](self, session, message)
+        handler = HANDLERS.get(type(message))
+        if handler is None:
+            session.refuse(ErrorCode.UNKNOWN_TYPE, rid=getattr(message, "rid", None))
+        else:
+            handler(self, session, message)
 
     def admission(self, address: str, cost: float = 1.0) -> float:
         """Count a request of an address, or as many as it costs: 0.0, or the seconds until it may have it."""

@@ -40,6 +40,9 @@ UP: list[m.ClientMessage] = [
     m.CreateInvite(KEY, 10, 3_600),
     m.ListInvites(KEY, 8),
     m.RevokeInvite(KEY, ID),
+    m.SendSignal(KEY, b"payload", 3),
+    m.JoinVoice(KEY, 4),
+    m.LeaveVoice(KEY),
     m.GetIceConfig(9),
     m.Ping(1),
     m.Pong(),
@@ -60,6 +63,10 @@ DOWN: list[m.ServerMessage] = [
     m.Channels([m.ChannelState(KEY, 9, 2)]),
     m.Invite(KEY, ID, 10, 2**33, 6),
     m.Invites(KEY, [m.InviteRow(ID, 1, 0, KEY)]),
+    m.Signal(KEY, b"payload"),
+    m.Forwarded(3),
+    m.VoiceState(KEY, 0xFFFF, [m.Speaker(KEY, 1), m.Speaker(bytes(32), 0xFFFF)], 4),
+    m.VoiceState(KEY),
     m.PrekeyBundle(KEY, KEY, b"b" * 64, PREKEY, PREKEY, 2, PREKEY, 9),
     m.PrekeyBundle(KEY, KEY, b"b" * 64, PREKEY, PREKEY, 1),
     m.PrekeyCount(1, 2, 3, 4, 5),
@@ -174,6 +181,32 @@ ALLOWED_OUTCOMES = {"message", ErrorCode.MALFORMED, ErrorCode.UNKNOWN_TYPE}
 def test_garbage_is_a_protocol_error_or_a_message(data: bytes) -> None:
     assert outcome(codec.decode_client, data) in ALLOWED_OUTCOMES
     assert outcome(codec.decode_server, data) in ALLOWED_OUTCOMES
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"room": 1 << 16, "members": []},
+        {"room": -1, "members": []},
+        {"room": 1, "members": [{"identity": KEY, "number": 1}] * (limits.MAX_SPEAKERS + 1)},
+        {"room": 1, "members": [{"identity": KEY, "number": 0}]},
+        {"room": 1, "members": [{"identity": KEY, "number": 1 << 16}]},
+        {"room": 1, "members": [{"identity": KEY[:-1], "number": 1}]},
+    ],
+)
+def test_a_voice_state_that_no_server_sends_is_malformed(fields: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        codec.decode_server(msgpack.packb({"type": "voice_state", "channel_id": KEY, **fields}))
+    assert caught.value.code == ErrorCode.MALFORMED
+
+
+@given(st.sampled_from(DOWN), st.integers(0, 400), st.integers(0, 7))
+def test_a_flipped_bit_of_a_server_is_a_protocol_error_or_a_message(
+    message: m.ServerMessage, at: int, bit: int
+) -> None:
+    data = bytearray(codec.encode(message))
+    data[at % len(data)] ^= 1 << bit
+    assert outcome(codec.decode_server, bytes(data)) in ALLOWED_OUTCOMES
 
 
 @given(st.sampled_from(UP), st.integers(0, 400), st.integers(0, 7))

@@ -22,6 +22,7 @@ from mobium.protocol.connection import (
     Welcome,
 )
 from mobium.protocol.handshake import binding_input
+from mobium.protocol.media_frames import SCREEN, VOICE, MediaDown, MediaUp, to_client, to_server
 from mobium.signing import SigningKey
 
 ALLOWED = m.Limits(1 << 20, 1_000, 604_800, 30.0, 60, 30.0)
@@ -187,6 +188,54 @@ def test_the_third_malformed_frame_closes() -> None:
     end = logged_in()
     closes = [refused(end.receive(frame)).close for frame in (b"junk", codec.encode(m.Pong())[:-1], b"")]
     assert closes == [None, None, CloseCode.PROTOCOL]
+
+
+BODY = bytes(limits.VOICE_BODY)
+
+
+def test_media_frames_pass_after_the_login() -> None:
+    end = server()
+    client = ClientConnection(ALICE, HOST)
+    end.receive(answer(client, end.challenge()))
+    client.receive(end.welcome(0, ALLOWED))
+    assert end.receive(to_server(VOICE, 7, BODY)) == MediaUp(VOICE, 7, BODY)
+    assert client.receive(to_client(VOICE, 7, 3, BODY)) == MediaDown(VOICE, 7, 3, BODY)
+    assert end.receive(to_server(SCREEN, 7, b"x")) == MediaUp(SCREEN, 7, b"x")
+    assert client.receive(to_client(SCREEN, 7, 3, b"x")) == MediaDown(SCREEN, 7, 3, b"x")
+
+
+def test_no_media_frame_passes_before_the_login() -> None:
+    event = refused(server().receive(to_server(VOICE, 1, BODY)))
+    assert (event.code, event.close) == (ErrorCode.NOT_AUTHENTICATED, CloseCode.AUTH)
+    end = server()
+    client = ClientConnection(ALICE, HOST)
+    answer(client, end.challenge())
+    with pytest.raises(ProtocolError):
+        client.receive(to_client(VOICE, 1, 1, BODY))
+
+
+def test_malformed_media_counts_as_other_malformed_frames_do() -> None:
+    end = logged_in()
+    frames = (to_server(VOICE, 7, BODY) + b"x", b"junk", b"\x02\0\1")
+    assert [refused(end.receive(frame)).close for frame in frames] == [None, None, CloseCode.PROTOCOL]
+
+
+def test_the_client_refuses_malformed_media() -> None:
+    end = server()
+    client = ClientConnection(ALICE, HOST)
+    end.receive(answer(client, end.challenge()))
+    client.receive(end.welcome(0, ALLOWED))
+    with pytest.raises(ProtocolError):
+        client.receive(to_server(VOICE, 7, BODY))
+
+
+@pytest.mark.parametrize("message_size", [512, 1 << 20])
+def test_the_largest_media_frame_passes_however_small_messages_have_to_be(message_size: int) -> None:
+    end = ServerConnection(SERVER_KEY, lambda _name: True, message_size)
+    end.receive(answer(ClientConnection(ALICE, HOST), end.challenge()))
+    frame = to_server(SCREEN, 1, bytes(limits.SCREEN_BODY))
+    assert isinstance(end.receive(frame), MediaUp)
+    assert isinstance(end.receive(frame + b"x"), Refusal)
 
 
 def test_a_second_login_is_malformed() -> None:

@@ -24,6 +24,21 @@ def test_both_overheads_and_nothing_else(bucket: int) -> None:
     assert not limits.direct_payload_ok(bucket, largest)
 
 
+def test_a_signal_is_a_padded_message_of_at_most_32_kib() -> None:
+    for overhead in (57, 1_799):
+        assert limits.signal_payload_ok(512 + overhead)
+        assert limits.signal_payload_ok((32 << 10) + overhead)
+        assert not limits.signal_payload_ok((64 << 10) + overhead)
+        assert not limits.signal_payload_ok(513 + overhead)
+
+
+@pytest.mark.parametrize(
+    ("size", "cost"), [(1, 1), (145, 1), ((32 << 10) - 1, 1), (32 << 10, 2), (limits.SCREEN_BODY, 3)]
+)
+def test_what_a_media_frame_costs(size: int, cost: int) -> None:
+    assert limits.media_cost(size) == cost
+
+
 def test_the_largest_content_fills_its_bucket() -> None:
     from mobium._backend import pad
 
@@ -42,6 +57,7 @@ def test_what_a_message_costs(size: int, cost: int) -> None:
     assert limits.message_cost(size) == cost
     assert request_cost(m.SendMessage(delivery, key, payload)) == cost
     assert request_cost(m.ChannelPost(delivery, key, 0, payload)) == cost
+    assert request_cost(m.SendSignal(key, payload)) == cost
     parts = [m.Distribution(key, payload), m.Distribution(key, bytes(569))]
     assert request_cost(m.Distribute(delivery, key, parts)) == cost + 1
 

@@ -159,8 +159,8 @@ async def test_frames_that_break_the_rules_close_with_the_rules_code(
 
 async def test_fragments_together_are_not_larger_than_a_frame_may_be(tmp_path: Path) -> None:
     async with server(tmp_path, max_message_size=512) as one, client(one.url, publish=False) as anna:
-        write(anna, serialize(Frame(Opcode.BINARY, bytes(4_000), False)))
-        write(anna, serialize(Frame(Opcode.CONT, bytes(4_000), False)))
+        write(anna, serialize(Frame(Opcode.BINARY, bytes(40_000), False)))
+        write(anna, serialize(Frame(Opcode.CONT, bytes(40_000), False)))
         assert await anna.closed() == 1009
 
 

@@ -363,14 +363,14 @@ async def test_who_never_answers_a_close_is_dropped(peer: Peer, running: app.Ser
 
 @pytest.mark.parametrize("over", [0, 1])
 async def test_the_largest_frame(tmp_path: Path, over: int) -> None:
-    async with server(tmp_path, max_message_size=4_096) as one, connected(one.port) as peer:
+    async with server(tmp_path, max_message_size=65_536) as one, connected(one.port) as peer:
         machine = ClientConnection(Person(), f"127.0.0.1:{one.port}")
         answer = machine.receive((await peer.read()).payload)
         assert isinstance(answer, Answer)
         peer.write(frame(BINARY, answer.frame))
         await peer.read()
-        empty = len(msgpack.packb({"type": "ping", "rid": 7, "x": bytes(300)})) - 300
-        data = msgpack.packb({"type": "ping", "rid": 7, "x": bytes(8_192 - empty + over)})
+        empty = len(msgpack.packb({"type": "ping", "rid": 7, "x": bytes(66_000)})) - 66_000
+        data = msgpack.packb({"type": "ping", "rid": 7, "x": bytes(65_536 + 4_096 - empty + over)})
         peer.write(frame(BINARY, data))
         if over:
             assert await peer.closes() == 1009

@@ -257,7 +257,8 @@ class HostileServer:
             await self._log_in(line, event)
         else:
             self.arrived.append((line.identity, data))
-            await self._handle(line, event)
+            if isinstance(event, Request):
+                await self._handle(line, event)
         await self._note()
 
     async def _log_in(self, line: Line, event: LoggedIn) -> None:

@@ -19,6 +19,7 @@ from mobium.errors import MobiumError, NotConnected, ProtocolError, ServerKeyCha
 from mobium.protocol import codec
 from mobium.protocol.codes import CloseCode, ErrorCode
 from mobium.protocol.connection import Answer, ClientConnection, Signer, Welcome
+from mobium.protocol.media_frames import MediaDown
 from mobium.protocol.messages import ClientMessage, Error, Limits, Ping, Pong, ServerMessage
 
 __all__ = ["Link", "LinkState"]
@@ -45,8 +46,9 @@ class Link:
     """One connection at a time to `address`, as `identity`.
 
     `on_open` runs once after every login, beside the frames that arrive meanwhile; `on_message` gets
-    every frame that answers no request, in order, one at a time; `on_state` is told of every change, with
-    the error that caused it and the seconds until the next try.
+    every frame that answers no request, in order, one at a time; `on_media` gets media frames as they come,
+    so that none waits for a message to be stored; `on_state` is told of every change, with the error that
+    caused it and the seconds until the next try.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Link:
         on_open: Callable[[Welcome], Awaitable[None]],
         on_message: Callable[[ServerMessage], Awaitable[None]],
         on_state: Callable[[LinkState, MobiumError | None, float | None], None],
+        on_media: Callable[[MediaDown], None] = lambda _frame: None,
         connector: Connector = dial,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -67,6 +70,7 @@ class Link:
         self._on_open = on_open
         self._on_message = on_message
         self._on_state = on_state
+        self._on_media = on_media
         self._connector = connector
         self._uniform = uniform
         self._transport: Transport | None = None
@@ -201,6 +205,9 @@ class Link:
                 if len(data) > _LARGE:
                     await waiting.join()
                 event: Any = connection.receive(data)
+                if isinstance(event, MediaDown):
+                    self._on_media(event)
+                    continue
                 rid = getattr(event, "rid", None)
                 answer = None if rid is None else self._answers.get(rid)
                 if answer is not None:

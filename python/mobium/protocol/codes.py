@@ -45,6 +45,9 @@ class ErrorCode(StrEnum):
     BAD_STATEMENT = "bad_statement"
     TOO_MANY_CHANNELS = "too_many_channels"
     TOO_MANY_INVITES = "too_many_invites"
+    OFFLINE = "offline"
+    ROOM_FULL = "room_full"
+    NOT_IN_ROOM = "not_in_room"
 
 
 _SENTENCES = {
@@ -88,6 +91,9 @@ _SENTENCES = {
     ErrorCode.BAD_STATEMENT: "The channel statement is malformed, unsigned by its actor, or without effect.",
     ErrorCode.TOO_MANY_CHANNELS: "You are in as many channels as this server allows; leave one first.",
     ErrorCode.TOO_MANY_INVITES: "The channel has as many invitations as it may have; revoke one first.",
+    ErrorCode.OFFLINE: "The recipient is not online at the moment.",
+    ErrorCode.ROOM_FULL: "The voice room has as many people as it may have.",
+    ErrorCode.NOT_IN_ROOM: "You are not in the voice room of this channel.",
 }
 
 

@@ -18,6 +18,7 @@ from mobium.protocol import codec, limits, version
 from mobium.protocol.codes import CloseCode, ErrorCode, sentence
 from mobium.protocol.handshake import binding_input, client_input, server_input
 from mobium.protocol.host import split_host
+from mobium.protocol.media_frames import MediaDown, MediaUp, is_media, read_down, read_up
 from mobium.protocol.messages import (
     Auth,
     AuthChallenge,
@@ -111,17 +112,24 @@ class ServerConnection:
     @property
     def frame_limit(self) -> int:
         """The largest frame that may come now, bytes."""
-        return limits.PREAUTH_FRAME if self._auth is None else self._message_size + limits.FRAME_OVERHEAD
+        if self._auth is None:
+            return limits.PREAUTH_FRAME
+        return max(self._message_size + limits.FRAME_OVERHEAD, limits.MAX_MEDIA_FRAME)
 
     def challenge(self) -> bytes:
         """The first frame to send."""
         return codec.encode(AuthChallenge(self._nonce, self._server_key.public, list(version.VERSIONS)))
 
-    def receive(self, data: bytes) -> LoggedIn | Request | Refusal:
-        """Take one binary message."""
+    def receive(self, data: bytes) -> LoggedIn | Request | MediaUp | Refusal:
+        """Take one binary message. A media frame comes as it is: who may send it is not known here."""
         if len(data) > self.frame_limit:
             return self.refuse(ErrorCode.TOO_LARGE, close=CloseCode.PROTOCOL)
         try:
+            if is_media(data):
+                media = read_up(data)
+                if self._auth is not None:
+                    return media
+                return self.refuse(ErrorCode.NOT_AUTHENTICATED, close=CloseCode.AUTH)
             message = codec.decode_client(data)
         except ProtocolError as error:
             return self.malformed(ErrorCode(error.code))
@@ -218,13 +226,15 @@ class ClientConnection:
         self._challenge: AuthChallenge | None = None
         self._open = False
 
-    def receive(self, data: bytes) -> Answer | Welcome | ServerMessage:
-        """Take one binary message.
+    def receive(self, data: bytes) -> Answer | Welcome | ServerMessage | MediaDown:
+        """Take one binary message, which is a media frame or a message.
 
         Raises ProtocolError for a frame that breaks the protocol, ServerKeyChanged for a server that is
         not the pinned one, and ServerRefused for a login that is refused. After any of them before the
         login the socket must be closed.
         """
+        if self._open and is_media(data):
+            return read_down(data)
         message = codec.decode_server(data)
         if self._open:
             if isinstance(message, AuthChallenge | AuthSuccess):

@@ -17,11 +17,13 @@ from mobium.errors import ProtocolError
 from mobium.protocol.codec import unpack_map
 
 __all__ = [
+    "Call",
     "ChainRequest",
     "ChannelSecret",
     "ChannelText",
     "Content",
     "Distribution",
+    "MediaKey",
     "Receipt",
     "Retry",
     "RosterHead",
@@ -110,6 +112,50 @@ class ChainRequest(msgspec.Struct, frozen=True, tag_field="kind", tag="chain_req
     key_id: _KeyId
 
 
+class MediaKey(msgspec.Struct, frozen=True, tag_field="kind", tag="media_key"):
+    """A key under which the sender seals media frames in the voice room of a channel; `media_kind` is 1 for
+    voice and 2 for a screen. `kid` is generation ‖ step, and `base` has 32 bytes at step 0 and 64 later
+    (docs/CRYPTO.md section 8).
+    """
+
+    id: ContentId
+    sent: Sent
+    channel_id: _Hash
+    room: Annotated[int, msgspec.Meta(ge=1, le=0xFFFF)]
+    media_kind: Annotated[int, msgspec.Meta(ge=1, le=2)]
+    kid: Annotated[int, msgspec.Meta(ge=1 << 31, le=0xFFFFFFFF)]
+    base: Annotated[bytes, msgspec.Meta(min_length=32, max_length=64)]
+
+    def __post_init__(self) -> None:
+        if len(self.base) != (64 if self.kid & 0xFF else 32):
+            raise ValueError("base has 32 bytes at step 0 and 64 at any other")
+
+    def __repr__(self) -> str:
+        return f"<MediaKey {self.kid:08x}: redacted>"
+
+
+class Call(msgspec.Struct, frozen=True, tag_field="kind", tag="call", omit_defaults=True):
+    """A step of a call between two. `sdp` is a session description (RFC 8866), in `offer` and `answer` alone;
+    `attempt` counts the offers of a call, which is set up again when the network was lost. `reason` is a word
+    for programs.
+    """
+
+    id: ContentId
+    sent: Sent
+    call_id: ContentId
+    step: Annotated[str, msgspec.Meta(pattern="^(offer|ringing|answer|decline|busy|cancel|hangup)$")]
+    attempt: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
+    sdp: Annotated[str, msgspec.Meta(min_length=1, max_length=16_384)] | None = None
+    reason: Annotated[str, msgspec.Meta(pattern="^[a-z_]{1,32}$")] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.sdp is not None) != (self.step in ("offer", "answer")):
+            raise ValueError("offer and answer have an sdp, and no other step has one")
+
+    def __repr__(self) -> str:
+        return f"<Call {self.step}>"  # a description holds addresses
+
+
 class Unknown(msgspec.Struct, frozen=True):
     """A content of a kind that this version does not know: kept, and shown as needing a newer version."""
 
@@ -118,7 +164,18 @@ class Unknown(msgspec.Struct, frozen=True):
     sent: Sent
 
 
-Content = Text | Receipt | Retry | ChannelText | Distribution | ChannelSecret | RosterHead | ChainRequest
+Content = (
+    Text
+    | Receipt
+    | Retry
+    | ChannelText
+    | Distribution
+    | ChannelSecret
+    | RosterHead
+    | ChainRequest
+    | Call
+    | MediaKey
+)
 
 # Every kind belongs into one class of frames, but for a text, which has a form of its own in channels.
 _KINDS: dict[str, dict[str, Any]] = {
@@ -129,6 +186,8 @@ _KINDS: dict[str, dict[str, Any]] = {
     "roster_head": {"message": RosterHead},
     "chain_request": {"message": ChainRequest},
     "distribution": {"sender_key_distribution": Distribution},
+    "call": {"voice_signal": Call},
+    "media_key": {"voice_signal": MediaKey},
 }
 _NATIVE = (bytes,)
 

@@ -1,20 +1,27 @@
 """What a request counts as against the rates: the server counts it, and a client paces itself by the same
 number (docs/PROTOCOL.md, Limits).
 
-Not its concern: the rates themselves.
+Not its concern: the rates themselves, and what media frames count as (`mobium.protocol.limits`).
 """
 
 from __future__ import annotations
 
 from mobium.protocol.limits import message_cost
-from mobium.protocol.messages import ChannelPost, ClientMessage, Distribute, PublishPrekeys, SendMessage
+from mobium.protocol.messages import (
+    ChannelPost,
+    ClientMessage,
+    Distribute,
+    PublishPrekeys,
+    SendMessage,
+    SendSignal,
+)
 
 __all__ = ["request_cost"]
 
 
 def request_cost(message: ClientMessage) -> int:
     """How many requests a message counts as: one, or what its payloads count as."""
-    if isinstance(message, SendMessage | ChannelPost):
+    if isinstance(message, SendMessage | ChannelPost | SendSignal):
         return message_cost(len(message.payload))
     if isinstance(message, Distribute):
         return sum(message_cost(len(one.payload)) for one in message.distributions)

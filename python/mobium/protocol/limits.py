@@ -21,8 +21,13 @@ __all__ = [
     "MAX_INVITES",
     "MAX_LIST",
     "MAX_MAP",
+    "MAX_MEDIA_FRAME",
     "MAX_MEMBERS",
+    "MAX_SIGNAL",
+    "MAX_SPEAKERS",
     "MAX_STATEMENT",
+    "MEDIA_COST_BYTES",
+    "MEDIA_FRAGMENT",
     "NONCE_SIZE",
     "ONE_TIME_STOCK",
     "PAGE_BYTES",
@@ -31,13 +36,17 @@ __all__ = [
     "RATCHET_OVERHEAD",
     "REFILL_BELOW",
     "ROSTER_PAGE",
+    "SCREEN_BODY",
     "SENDER_KEY_OVERHEAD",
+    "VOICE_BODY",
     "WINDOW_BYTES",
     "WINDOW_DELIVERIES",
     "channel_payload_ok",
     "direct_payload_ok",
     "largest_content",
+    "media_cost",
     "message_cost",
+    "signal_payload_ok",
 ]
 
 KEY_SIZE = 32
@@ -81,7 +90,17 @@ ROSTER_PAGE = 512  # statements of one answer
 CHANNELS_PAGE = 1_000  # channels of one answer
 PAGE_BYTES = 512 << 10  # and the payload bytes of a page, of which there is always one entry
 
+MAX_SPEAKERS = 40  # in a voice room: each of their frames goes to all the others
+MAX_SIGNAL = (
+    32 << 10
+)  # the largest bucket of a signal; a call's description has a few KiB, and it is never stored
+VOICE_BODY = 145  # every frame of voice: SFrame header 9 + 120 + tag 16
+MEDIA_FRAGMENT = 48 << 10  # of a sealed picture in one frame, so that no message waits behind more
+SCREEN_BODY = MEDIA_FRAGMENT + 64  # and the header of a fragment, and of an SFrame, and its tag
+MAX_MEDIA_FRAME = SCREEN_BODY + 5  # with the longer header, which goes to clients
+
 COST_BYTES = 64 << 10  # of a payload count as one request: what makes a flood dear is bytes, too
+MEDIA_COST_BYTES = 16 << 10  # of a media frame count as one frame, for the same reason
 
 _CHANNEL_BUCKETS = {bucket + SENDER_KEY_OVERHEAD: bucket for bucket in BUCKET_SIZES}
 _DIRECT_BUCKETS = {
@@ -105,9 +124,23 @@ def channel_payload_ok(size: int, message_size: int) -> bool:
     return _CHANNEL_BUCKETS.get(size, message_size + 1) <= message_size
 
 
+def signal_payload_ok(size: int) -> bool:
+    """Whether the payload of a signal, of `size` bytes, is a padded message whose bucket is within MAX_SIGNAL
+    bytes.
+    """
+    return direct_payload_ok(size, MAX_SIGNAL)
+
+
 def message_cost(size: int) -> int:
     """How many requests a payload of `size` bytes counts as: one, and one for every further 64 KiB."""
     return max(1, size // COST_BYTES)
+
+
+def media_cost(size: int) -> int:
+    """How many frames of the media rate a body of `size` bytes counts as: one, and one for every further 16
+    KiB.
+    """
+    return max(1, size // MEDIA_COST_BYTES)
 
 
 def largest_content(message_size: int) -> int:

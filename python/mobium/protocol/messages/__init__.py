@@ -45,6 +45,15 @@ from mobium.protocol.messages.prekeys import (
     PublishPrekeys,
     WirePrekey,
 )
+from mobium.protocol.messages.voice import (
+    Forwarded,
+    JoinVoice,
+    LeaveVoice,
+    SendSignal,
+    Signal,
+    Speaker,
+    VoiceState,
+)
 
 __all__ = [
     "Accepted",
@@ -66,6 +75,7 @@ __all__ = [
     "Distribution",
     "Entry",
     "Error",
+    "Forwarded",
     "GetChannels",
     "GetHistory",
     "GetIceConfig",
@@ -81,7 +91,9 @@ __all__ = [
     "InviteRow",
     "Invites",
     "JoinChannel",
+    "JoinVoice",
     "LeaveChannel",
+    "LeaveVoice",
     "Limits",
     "ListInvites",
     "NotTaken",
@@ -94,7 +106,11 @@ __all__ = [
     "RosterAppend",
     "RosterPage",
     "SendMessage",
+    "SendSignal",
     "ServerMessage",
+    "Signal",
+    "Speaker",
+    "VoiceState",
     "WirePrekey",
 ]
 
@@ -118,6 +134,9 @@ ClientMessage = (
     | CreateInvite
     | ListInvites
     | RevokeInvite
+    | SendSignal
+    | JoinVoice
+    | LeaveVoice
     | GetIceConfig
     | GetInfo
     | Ping
@@ -138,6 +157,9 @@ ServerMessage = (
     | Channels
     | Invite
     | Invites
+    | Signal
+    | Forwarded
+    | VoiceState
     | IceConfig
     | Info
     | Error

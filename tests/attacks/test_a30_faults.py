@@ -16,6 +16,7 @@ from mobium._pure.ratchet import Ratchet
 from mobium.client import ConnectionChanged, postbox
 from mobium.client import sync as syncing
 from mobium.client.entries import take_entries
+from mobium.client.inbox import Inbox
 from mobium.client.receive import Arrival, receive
 from mobium.client.rosters import break_channel, extend
 from mobium.client.store import cache, channels, messages, peers
@@ -29,7 +30,7 @@ from mobium.protocol import messages as m
 from mobium.protocol.roster import SEALED_SIZE, Kind
 from tests.attacks.people import Person, Scene, acquainted, bundle_of
 from tests.attacks.rooms import Room, evidence, gather, lines, says_pairwise, statement
-from tests.support.engines import PATIENCE, tx, until
+from tests.support.engines import PATIENCE, online, tx, until
 
 STRANGERS = 205  # more than are remembered
 
@@ -404,6 +405,105 @@ async def test_a_channel_that_cannot_be_followed_costs_no_other_one_and_no_rest(
         await room.caught_up(bob)
         assert len(await bob.engine.members(room.name)) == 2
         assert "cannot be stored" not in (await room.at(bob)).reason
+
+
+async def test_what_waited_for_a_channel_that_can_be_followed_again_is_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Scene(folder) as scene:
+        room, _ = await stuck(scene, monkeypatch)
+        bob = room.people[1]
+        waiting = await bob.engine.send(room.name, "not before it can be followed")
+        await bob.engine.disconnect()  # so that the next login finds it waiting for this reason
+        await bob.engine.connect(scene.server.url)
+
+        async def told() -> bool:
+            return (await bob.engine.message(waiting)).code == "channel_stuck"
+
+        await until(told)
+        await bob.engine.disconnect()
+        monkeypatch.setattr(syncing, "take_entries", take_entries)
+        lost: list[m.ClientMessage] = []
+
+        async def loses(_: bytes, message: m.ClientMessage) -> None:
+            lost.append(message)
+
+        handlers = scene.server.channels._handlers
+        honest: dict[type, Any] = {kind: handlers[kind] for kind in (m.ChannelPost, m.Distribute)}
+        handlers.update(dict.fromkeys(honest, loses))
+        await bob.engine.connect(scene.server.url)
+        with pytest.raises(TimeoutError):  # it can go out now, and has not
+            await bob.engine.settled(1)
+        assert lost
+        handlers.update(honest)
+        await bob.engine.disconnect()
+        await bob.engine.connect(scene.server.url)
+        await bob.engine.settled(PATIENCE)
+        assert (await bob.engine.message(waiting)).state == "sent"
+
+
+@pytest.mark.parametrize("who", ["stranger", "blocked", "oneself"])
+async def test_a_message_that_cannot_be_stored_is_judged_as_any_other(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    """One of no member, or of somebody blocked, has no place; an unknown one of one's own ends the chain."""
+    async with Scene(folder) as scene:
+        room = await gather(scene, "alice", "bob", "carol")
+        alice, bob, carol = room.people
+        stranger = await scene.person("stranger")
+        await bob.engine.contacts.add(stranger.key, "stranger")
+        for person in (alice, bob, carol):
+            await room.told(person, "before", *(each for each in room.people if each is not person))
+        await bob.engine.contacts.add(carol.key, "carol")
+        await bob.engine.contacts.block("carol")
+        poisoned(monkeypatch, statements=False)
+        author = {"stranger": stranger, "blocked": carol, "oneself": bob}[who]
+        await bob.engine.disconnect()
+        await scene.server.channels.write(room.book, author.key, b"poison", to=())
+        await room.says(alice, "behind it")
+        await bob.engine.connect(scene.server.url)
+        await room.hear("behind it", bob)
+        closed = [kind for kind, _ in await lines(room, bob)].count("closed")
+        chain = await tx(bob.engine, lambda tx: tx.value("SELECT count(*) FROM sender_chain"))
+        assert (closed, chain) == ((1, 0) if who == "oneself" else (0, 1))
+        await room.told(bob, "and on", alice)
+
+
+async def test_while_the_mailbox_is_not_empty_a_roster_that_is_behind_costs_no_rest(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Scene(folder) as scene:
+        room = await gather(scene, "alice", "bob")
+        alice, bob = room.people
+        for person in room.people:
+            await room.told(person, "before", *(each for each in room.people if each is not person))
+        # Alice speaks of what the server does not show, and the mailbox is not emptied for as long as it may.
+        index, head = room.roster.index + 5, os.urandom(32)
+        await says_pairwise(alice, bob, content.RosterHead(os.urandom(16), 0, room.id, index, head))
+        await scene.server.drained(bob.key)
+        await bob.engine.disconnect()
+        waiting = await bob.engine.send(room.name, "not before the roster was seen")
+        monkeypatch.setattr(Inbox, "drained", False)
+        prepared, prepare = 0, postbox._prepare
+
+        def counted(*arguments: Any) -> Any:
+            nonlocal prepared
+            prepared += 1
+            return prepare(*arguments)
+
+        monkeypatch.setattr(postbox, "_prepare", counted)
+        await bob.engine.connect(scene.server.url)
+        await asyncio.wait_for(online(bob.engine).sync.listed.wait(), PATIENCE)
+        await bob.says(alice, "on the way")
+        before = prepared
+
+        def lines_in(tx: Tx) -> None:
+            tx.value("SELECT count(*) FROM message")
+
+        for _ in range(200):  # transactions of anybody's, so that all had their turn between them
+            await tx(bob.engine, lines_in)
+        assert prepared - before < 10
+        assert (await bob.engine.message(waiting)).state == "queued"
 
 
 async def test_a_channel_that_cannot_be_followed_can_be_left_and_forgotten(

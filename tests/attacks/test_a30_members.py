@@ -11,13 +11,13 @@ import pytest
 
 from mobium.client import ChannelChanged
 from mobium.client import chains as opening
-from mobium.client.store import chains
+from mobium.client.store import chains, channels
 from mobium.client.store.database import Tx
 from mobium.crypto.group import SenderKey
 from mobium.protocol import content
 from tests.attacks.people import Person, Scene
 from tests.attacks.rooms import Room, distributes, gather, reconnected, says_pairwise
-from tests.support.engines import Clock, online, tx, until
+from tests.support.engines import PATIENCE, Clock, online, tx, until
 
 END = 2**32 - 1
 
@@ -257,6 +257,44 @@ async def test_secrets_that_are_none_are_few(folder: Path) -> None:
 
         await until(renamed)
         assert await count(bob, "spare_secret") <= 8
+
+
+async def overtaken(room: Room, alice: Person, bob: Person, mallory: Person) -> None:
+    """Bob finds Alice's new secret in his mailbox, then 30 of Mallory's, and then what Alice has done."""
+    await room.told(mallory, "hello", alice, bob)
+    await bob.engine.disconnect()
+    await alice.engine.channels.renew(room.name)
+    await alice.engine.rename(room.name, "orchard")
+    await alice.engine.settled(PATIENCE)
+    for _ in range(30):
+        await says_pairwise(
+            mallory, bob, content.ChannelSecret(os.urandom(16), 0, room.id, os.urandom(32))
+        )  # fmt: skip
+    await mallory.engine.settled(PATIENCE)
+    await bob.engine.connect(room.scene.server.url)
+    await room.caught_up(bob)
+
+
+async def test_no_member_pushes_another_ones_secret_out(folder: Path) -> None:
+    async with Scene(folder) as scene:
+        room = await gather(scene, "alice", "bob", "mallory")
+        await overtaken(room, *room.people)
+        assert (await room.at(room.people[1])).name == "orchard"
+
+
+async def test_without_a_share_for_each_a_member_keeps_another_one_from_the_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = channels.add_secret
+
+    def of_all(tx: Tx, channel: int, secret: bytes, peer: int, now: int) -> None:
+        add(tx, channel, secret, 1, now)
+
+    monkeypatch.setattr(channels, "add_secret", of_all)  # the defence, off
+    async with Scene(folder) as scene:
+        room = await gather(scene, "alice", "bob", "mallory")
+        await overtaken(room, *room.people)
+        assert (await room.at(room.people[1])).name == "garden"
 
 
 # ---------------------------------------------------------------- in a member's name

@@ -443,7 +443,7 @@ async def test_a_statement_that_comes_too_late_is_signed_anew(town: ChannelWorld
 
 
 def _own_spare(tx: Tx) -> list[Any]:
-    return tx.all("SELECT * FROM spare_secret WHERE mine")
+    return tx.all("SELECT * FROM spare_secret WHERE peer = 0")
 
 
 async def test_after_five_stale_answers_it_is_given_up(town: ChannelWorld) -> None:

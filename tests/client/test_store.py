@@ -254,12 +254,32 @@ async def test_a_database_from_before_channels_keeps_what_is_in_it(
     assert [line.text for line in shown] == ["text 0", "text 1", "text 2"]
     assert [line.channel for line in shown] == [None] * 3
     assert await new.run(channels.every) == []
-    assert copies(folder) == ["mobium.db.version-1"]
+    assert copies(folder) == ["mobium.db.version-1", "mobium.db.version-2"]
     now = time.time()
     await new.forget_copies(now + 6 * 86_400)
-    assert copies(folder) == ["mobium.db.version-1"]
+    assert copies(folder) == ["mobium.db.version-1", "mobium.db.version-2"]
     await new.forget_copies(now + 8 * 86_400)  # in it are keys that were deleted since
     assert copies(folder) == []
+    await new.close()
+
+
+async def test_spare_secrets_from_before_they_had_owners_are_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "mobium.db"
+    monkeypatch.setattr(database, "MIGRATIONS", schema.MIGRATIONS[:2])
+    old = await Store.open(path, KEY, lambda _: None)
+
+    def spare(tx: Tx) -> None:
+        for secret, mine in ((b"a" * 32, 1), (b"b" * 32, 0), (b"c" * 32, 0)):
+            tx.execute("INSERT INTO spare_secret VALUES (1, ?, ?, 5)", secret, mine)
+
+    await old.run(spare)
+    await old.close()
+    monkeypatch.setattr(database, "MIGRATIONS", schema.MIGRATIONS)
+    new = await Store.open(path, KEY, lambda _: None)
+    kept = sorted(await new.run(channels.secrets, 1))
+    assert kept == [(b"a" * 32, True), (b"b" * 32, False), (b"c" * 32, False)]
     await new.close()
 
 

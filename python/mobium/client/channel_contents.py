@@ -30,11 +30,11 @@ def take(tx: Tx, setting: Setting, peer: Peer, received: About) -> None:
     row = channels.by_key(tx, received.channel_id)
     if row is not None and row.state == "joining" and isinstance(received, ChannelSecret):
         # It may be in force by the time the roster is known, and nobody says it twice.
-        channels.add_secret(tx, row.id, received.secret, mine=False, now=setting.now_ms // 1000)
+        channels.add_secret(tx, row.id, received.secret, peer.id, setting.now_ms // 1000)
     if row is None or row.state != "member" or roster_of(tx, row).role(peer.ed) is None:
         return
     if isinstance(received, ChannelSecret):
-        take_secret(tx, row, received.secret, setting.now_ms)
+        take_secret(tx, row, peer.id, received.secret, setting.now_ms)
     elif isinstance(received, RosterHead):
         heard_head(tx, row, peer.id, received.index, received.head, setting.now_ms)
     else:

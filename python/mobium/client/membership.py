@@ -285,7 +285,7 @@ class Membership:
             raise ServerRefused(error.code, str(error)) from error
         if change.fresh_secret and row.private and secret is not None:
             # Before the server has it: only this profile knows the secret, and a crash must not lose it.
-            channels.add_secret(tx, row.id, secret, mine=True, now=core.now())
+            channels.add_secret(tx, row.id, secret, 0, core.now())
         return raw, roster.index + 1, secret if change.fresh_secret else None
 
     async def abandon(self, row: ChannelRow) -> None:

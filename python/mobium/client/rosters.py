@@ -285,6 +285,7 @@ def _depart(tx: Tx, row: ChannelRow, ed: bytes) -> None:
         with _settling(tx, row):
             channels.remove_member(tx, row.id, peer.id)
             channels.drop_claim(tx, row.id, peer.id)
+        channels.drop_secrets_of(tx, row.id, peer.id)
         posts.drop_handouts_of(tx, row.id, peer.id)
 
 
@@ -335,13 +336,13 @@ def _hand_on(
             outgoing.add(tx, peer.id, given, None, now_ms // 1000)
 
 
-def take_secret(tx: Tx, row: ChannelRow, secret: bytes, now_ms: int) -> ChannelRow:
-    """Somebody hands a secret on: it is the one in force, or may be that of a statement yet to come."""
+def take_secret(tx: Tx, row: ChannelRow, peer: int, secret: bytes, now_ms: int) -> ChannelRow:
+    """A peer hands a secret on: it is the one in force, or may be that of a statement yet to come."""
     roster = tx.rosters.of(tx, row.id)
     if roster is None or roster.access is Access.OPEN or row.secret == secret:
         return row
     if invite_key(secret).public != roster.key:
-        channels.add_secret(tx, row.id, secret, mine=False, now=now_ms // 1000)
+        channels.add_secret(tx, row.id, secret, peer, now_ms // 1000)
         return row
     row = channels.update(tx, row.id, secret=secret)
     channels.drop_secret(tx, row.id, secret)

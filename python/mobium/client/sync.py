@@ -19,7 +19,7 @@ from mobium.client.entries import Setting, take_entries
 from mobium.client.events import ChannelChanged
 from mobium.client.labels import label
 from mobium.client.rosters import extend, mend, rolled_back, roster_of, why_held
-from mobium.client.store import chains, channels, lines, messages, outgoing, peers
+from mobium.client.store import chains, channels, lines, messages, outgoing, peers, posts
 from mobium.client.store.channels import ChannelRow
 from mobium.client.store.database import Tx
 from mobium.errors import InvalidInput, NotConnected, ProtocolError, ServerRefused, StoreFault
@@ -141,10 +141,10 @@ class Sync:
         )
 
     def unseen(self) -> frozenset[int] | None:
-        """The channels whose history since the login was not seen to its end, or cannot be followed any more;
-        None before the server has said how far each has come.
+        """The channels whose history since the login was not seen to its end, whose roster is yet to be
+        fetched, or that cannot be followed any more; None before the server has said how far each has come.
         """
-        return frozenset(self._unseen | self._stuck) if self.listed.is_set() else None
+        return frozenset(self._unseen | self._rosters | self._stuck) if self.listed.is_set() else None
 
     def put(self, push: Push) -> None:
         """Take what the server pushes."""
@@ -520,8 +520,8 @@ def _note_unlisted(tx: Tx, missing: set[int], listed: set[int]) -> None:
     for channel in missing | listed:
         row = channels.find(tx, channel)
         reason = _UNLISTED if channel in missing else ""
-        if row is not None and row.state == "member" and row.reason != reason:
-            channels.update(tx, channel, reason=reason)
+        if row is not None and row.state == "member":
+            _give_reason(tx, row, reason)
 
 
 def _note_stuck(tx: Tx, channel: int) -> None:
@@ -534,17 +534,43 @@ def _note_stuck(tx: Tx, channel: int) -> None:
 
 
 def _pass_entry(tx: Tx, setting: Setting, channel: int, entry: Entry) -> None:
-    """A message that cannot be stored stands closed in its place."""
+    """A message that cannot be stored stands closed in its place, if it has one."""
     row = channels.find(tx, channel)
     if row is None or entry.number <= row.cursor:
         return
-    peer = None if entry.sender is None else peers.by_key(tx, entry.sender)
-    if peer is not None and not lines.at(tx, channel, entry.number):
+    author = _author(tx, setting, row, entry)
+    if author is not None and not lines.at(tx, channel, entry.number):
         lines.add(
-            tx, channel, entry.number, peer.id, setting.entropy(16), "closed", "", setting.now_ms,
+            tx, channel, entry.number, author, setting.entropy(16), "closed", "", setting.now_ms,
             setting.now_ms,
         )  # fmt: skip
     channels.update(tx, channel, cursor=entry.number, head=max(row.head, entry.number))
+
+
+def _author(tx: Tx, setting: Setting, row: ChannelRow, entry: Entry) -> int | None:
+    """Who wrote a message that cannot be stored, 0 for oneself; None if it is nobody's whose are shown, or
+    one's own that is on its way.
+    """
+    if entry.sender == setting.identity.public:
+        post = posts.first(tx, row.id)
+        if post is not None and post.payload == entry.payload:
+            return None  # it goes out again, and the answer settles it
+        chains.drop_own(tx, row.id)  # numbers of it were used of which this profile does not know
+        return 0
+    peer = None if entry.sender is None else peers.by_key(tx, entry.sender)
+    if peer is None or peer.blocked or not roster_of(tx, row).was_member(peer.ed, row.cursor_index):
+        return None
+    return peer.id
+
+
+def _give_reason(tx: Tx, row: ChannelRow, reason: str) -> ChannelRow:
+    """Note why a channel cannot be followed; empty if it can, and then nothing waits for it any more."""
+    if row.reason == reason:
+        return row
+    if row.reason == _STUCK:
+        for message in lines.own_queued(tx, row.id):
+            messages.set_state(tx, message, "queued")
+    return channels.update(tx, row.id, reason=reason)
 
 
 def _take_page(tx: Tx, setting: Setting, channel: int, page: History) -> tuple[ChannelRow | None, bool]:
@@ -554,11 +580,10 @@ def _take_page(tx: Tx, setting: Setting, channel: int, page: History) -> tuple[C
     row = take_entries(tx, setting, row, page.entries)
     last = page.entries[-1].number if page.entries else row.cursor
     if row.state == "member":
-        reason = _WITHHELD if row.cursor < last else ""
-        if row.reason != reason:
-            row = channels.update(tx, row.id, reason=reason)
-            if reason:
-                tx.emit(ChannelChanged(row.hex, label(tx, row), "withheld", text=reason))
+        before, reason = row.reason, _WITHHELD if row.cursor < last else ""
+        row = _give_reason(tx, row, reason)
+        if reason and reason != before:
+            tx.emit(ChannelChanged(row.hex, label(tx, row), "withheld", text=reason))
     if row.state == "member" and row.cursor >= last:
         cursor = max(row.cursor, page.upto)
         head = max(row.head, page.head)

@@ -28,6 +28,7 @@ __all__ = [
     "claims",
     "drop_claim",
     "drop_secret",
+    "drop_secrets_of",
     "drop_strange_claims",
     "every",
     "is_fellow",
@@ -61,7 +62,7 @@ _CHANGEABLE: Final = frozenset(
 HEAD_SIZE: Final = 32
 _MAX_EVIDENCE: Final = 16  # heads of one channel, and as many statements
 _EVERY_INDEX: Final = 1 << 32
-_MAX_SPARE: Final = 8  # secrets of others for a key that is not in force; a hostile member may invent some
+_MAX_SPARE: Final = 8  # secrets of one peer for a key that is not in force; a hostile member may invent some
 
 
 class ChannelRow(msgspec.Struct, frozen=True):
@@ -312,20 +313,26 @@ def was_forgotten(tx: Tx, key: bytes) -> bool:
     return tx.one("SELECT 1 FROM meta WHERE name = ?", f"forgotten {key.hex()}") is not None
 
 
-def add_secret(tx: Tx, channel: int, secret: bytes, mine: bool, now: int) -> None:
-    """Keep a secret (32 bytes) whose key may come into force."""
-    tx.execute("INSERT OR IGNORE INTO spare_secret VALUES (?, ?, ?, ?)", channel, secret, mine, now)
-    tx.execute(
-        "DELETE FROM spare_secret WHERE channel = ? AND NOT mine AND secret NOT IN"
-        " (SELECT secret FROM spare_secret WHERE channel = ? AND NOT mine ORDER BY at DESC LIMIT ?)",
-        channel, channel, _MAX_SPARE,
-    )  # fmt: skip
+def add_secret(tx: Tx, channel: int, secret: bytes, peer: int, now: int) -> None:
+    """Keep a secret (32 bytes) of a peer's, 0 for one's own, whose key may come into force."""
+    tx.execute("INSERT OR IGNORE INTO spare_secret VALUES (?, ?, ?, ?)", channel, peer, secret, now)
+    if peer:
+        tx.execute(
+            "DELETE FROM spare_secret WHERE channel = ? AND peer = ? AND secret NOT IN"
+            " (SELECT secret FROM spare_secret WHERE channel = ? AND peer = ? ORDER BY at DESC LIMIT ?)",
+            channel, peer, channel, peer, _MAX_SPARE,
+        )  # fmt: skip
 
 
 def secrets(tx: Tx, channel: int) -> list[tuple[bytes, bool]]:
     """The kept secrets, and whether each is one's own."""
-    rows = tx.all("SELECT secret, mine FROM spare_secret WHERE channel = ?", channel)
+    rows = tx.all("SELECT secret, max(peer = 0) FROM spare_secret WHERE channel = ? GROUP BY secret", channel)
     return [(row[0], bool(row[1])) for row in rows]
+
+
+def drop_secrets_of(tx: Tx, channel: int, peer: int) -> None:
+    """A peer is no member any more, and sets no secret."""
+    tx.execute("DELETE FROM spare_secret WHERE channel = ? AND peer = ?", channel, peer)
 
 
 def drop_secret(tx: Tx, channel: int, secret: bytes) -> None:

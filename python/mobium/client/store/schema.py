@@ -290,5 +290,20 @@ CREATE INDEX message_place ON message (channel, coalesce(number, 1099511627776 +
 NULL;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _CHANNELS)
+# Whose each spare secret is, so that nobody's displace another's.
+_SPARE_SECRETS = """
+ALTER TABLE spare_secret RENAME TO spare_secret_before;
+CREATE TABLE spare_secret (
+    channel INTEGER NOT NULL,
+    peer INTEGER NOT NULL,                      -- 0: one's own; -1: somebody's, from before this was noted
+    secret BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (channel, peer, secret)
+) WITHOUT ROWID;
+INSERT INTO spare_secret
+    SELECT channel, CASE mine WHEN 1 THEN 0 ELSE -1 END, secret, at FROM spare_secret_before;
+DROP TABLE spare_secret_before;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _CHANNELS, _SPARE_SECRETS)
 """The script at index n brings a database from version n to n + 1."""

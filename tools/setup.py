@@ -73,13 +73,13 @@ def pip_install(*arguments: str) -> list[str]:
 
 
 def install(purpose: str, stamps: dict[str, str]) -> None:
-    """Installs the three distributions editable, with the dev extra for `dev`."""
+    """Installs the three distributions editable, with the extras dev and media for `dev`."""
     current = digest(metadata_files())
     if stamps.get("dev") == current or stamps.get(purpose) == current:
         return
     targets = [*DISTRIBUTIONS]
     if purpose == "dev":
-        targets[0] += "[dev]"
+        targets[0] += "[dev,media]"
     editable = [argument for target in targets for argument in ("-e", target)]
     # pure, since the extension is then built in place, and once
     run(

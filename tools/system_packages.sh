@@ -10,18 +10,29 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 
 # What the tests need beyond Python and Rust; a test says so itself with @pytest.mark.needs("git").
-TESTS="git make turnserver systemd-analyze caddy nginx chromium"
+TESTS="git make turnserver systemd-analyze caddy nginx chromium libopus libportaudio libasound_module_pcm_pulse pulseaudio pactl espeak-ng"
 
 say() { printf '%s\n' "$*" >&2; }
 
 # Debian keeps servers off the PATH of people.
 has() { PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1; }
 
+library() {
+    for folder in /usr/lib /usr/lib64 /usr/lib/*-linux-* /usr/local/lib /opt/homebrew/lib; do
+        for file in "$folder/$1".* "$folder/alsa-lib/$1".*; do
+            [ -e "$file" ] && return 0
+        done
+    done
+    return 1
+}
+
 there() {
     case $1 in
         python) sh tools/find_python.sh >/dev/null ;;
         compiler) has cc ;;
         systemd-analyze) has "$1" || [ "$(uname)" != Linux ] ;; # nobody else has it, and its tests are skipped
+        libasound_module_pcm_pulse) library "$1" || [ "$(uname)" != Linux ] ;; # likewise
+        lib*) library "$1" ;;
         *) has "$1" ;;
     esac
 }
@@ -65,6 +76,16 @@ packages() {
         brew:compiler) ;; # comes with the command line tools of Xcode, not with brew
         apt-get:nginx) printf '%s\n' nginx-light ;;
         *:turnserver) printf '%s\n' coturn ;;
+        apt-get:libopus) printf '%s\n' libopus0 ;;
+        apt-get:libportaudio) printf '%s\n' libportaudio2 ;;
+        apt-get:libasound_module_pcm_pulse) printf '%s\n' libasound2-plugins ;;
+        dnf:libasound_module_pcm_pulse) printf '%s\n' alsa-plugins-pulseaudio ;;
+        pacman:libasound_module_pcm_pulse) printf '%s\n' alsa-plugins ;;
+        *:libopus) printf '%s\n' opus ;;
+        *:libportaudio) printf '%s\n' portaudio ;;
+        pacman:pactl) printf '%s\n' libpulse ;;
+        brew:pactl) printf '%s\n' pulseaudio ;;
+        *:pactl) printf '%s\n' pulseaudio-utils ;;
         *) printf '%s\n' "$1" ;;
     esac
 }

@@ -16,6 +16,9 @@
     ├── ServerRefused           the server answered with an error (.code, .retry_after)
     ├── NotConnected
     │   └── ServerKeyChanged    the server is not the one that was pinned at first use
+    ├── MediaUnavailable        sound or pictures take something that is missing here (.install)
+    │   ├── OpusUnavailable     libopus or its binding
+    │   └── AudioUnavailable    PortAudio or its binding, or no microphone or speaker at all
     ├── StoreError              a vault or a database that cannot be read or written
     │   └── StoreFault          a change was undone for what it held, not for the state of the disk
     └── InvalidInput            an argument that names nothing, or is malformed (also a ValueError)
@@ -28,14 +31,17 @@ in `mobium.protocol.codes`.
 from __future__ import annotations
 
 __all__ = [
+    "AudioUnavailable",
     "CryptoError",
     "DecryptError",
     "Duplicate",
     "IdentityChanged",
     "Invalid",
     "InvalidInput",
+    "MediaUnavailable",
     "MobiumError",
     "NotConnected",
+    "OpusUnavailable",
     "PaddingError",
     "ProtocolError",
     "RecoveryError",
@@ -149,6 +155,25 @@ class ServerKeyChanged(NotConnected):
         )
         self.pinned = pinned
         self.offered = offered
+
+
+class MediaUnavailable(MobiumError):
+    """Sound or pictures need something that is not installed, or that this machine does not have.
+
+    `install` is the command that installs it, or "" where none would help; the message names it too.
+    """
+
+    def __init__(self, message: str, install: str = "") -> None:
+        super().__init__(f"{message} Install it with: {install}" if install else message)
+        self.install = install
+
+
+class OpusUnavailable(MediaUnavailable):
+    """libopus, which voice is coded with, or its binding is missing."""
+
+
+class AudioUnavailable(MediaUnavailable):
+    """PortAudio, which reaches microphones and speakers, or its binding is missing; or there is no device."""
 
 
 class StoreError(MobiumError):

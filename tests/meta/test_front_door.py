@@ -89,6 +89,9 @@ ERRORS = {
     "StoreError": "MobiumError",
     "StoreFault": "StoreError",
     "InvalidInput": "MobiumError",
+    "MediaUnavailable": "MobiumError",
+    "OpusUnavailable": "MediaUnavailable",
+    "AudioUnavailable": "MediaUnavailable",
     "IdentityChanged": "CryptoError",
     "ServerKeyChanged": "NotConnected",
 }

@@ -47,6 +47,12 @@ def test_importing_the_library_loads_nothing_of_it() -> None:
     assert [name for name in loaded_by("mobium") if name.startswith("mobium.")] == []
 
 
+@pytest.mark.parametrize("module", ["pipeline", "devices", "sources"])
+def test_media_is_imported_without_the_libraries_that_it_uses(module: str) -> None:
+    adapters = {"aiortc", "av", "mss", "numpy", "opuslib_next", "sounddevice"}
+    assert loaded_by(f"mobium.media.{module}") & adapters == set()
+
+
 def test_the_server_loads_no_library_of_the_client() -> None:
     of_the_client = {"mobium.client", "mobium.crypto", "mobium._backend", "sqlcipher3", "mnemonic"}
     loaded = loaded_by("mobium_server.app")

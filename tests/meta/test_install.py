@@ -95,6 +95,15 @@ def test_a_stranger_without_cargo_gets_the_pure_wheel_and_is_told(tmp_path: Path
     assert mobium.__version__ in said
     assert "pure" in said
 
+    # and without what calls take, it says what that is
+    code = "import mobium.client; from mobium.media.pipeline import Incoming; Incoming()"
+    command = [str(python), "-c", code]
+    done = subprocess.run(command, cwd=empty, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr.strip().splitlines()[-1] == (
+        "mobium.errors.OpusUnavailable: Voice takes the Python package opuslib-next, which is missing. "
+        "Install it with: pip install 'mobium[media]'"
+    )
+
 
 @pytest.mark.needs("cargo")
 def test_with_cargo_the_wheel_is_native_and_fits_every_python_from_3_11(tmp_path: Path) -> None:

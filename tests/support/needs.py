@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.support.programs import where
 __all__ = ["COMMANDS", "EXTENSION", "require_commands", "require_extension"]
 
 COMMANDS = "needs of the system: "
+LIBRARIES = ("usr/lib", "usr/lib64", "usr/lib/*-linux-*", "usr/local/lib", "opt/homebrew/lib")
 EXTENSION = "needs the native extension, which is not built here"
 
 
@@ -25,9 +27,20 @@ def _missing(text: str) -> None:
     pytest.skip(text)
 
 
+def _there(name: str) -> bool:
+    """Whether a command, or a library (lib...), is installed: as tools/system_packages.sh sees it."""
+    if not name.startswith("lib"):
+        return where(name) is not None
+    return any(
+        any(Path("/").glob(f"{folder}/{below}{name}.*"))
+        for folder in LIBRARIES
+        for below in ("", "alsa-lib/")
+    )
+
+
 def require_commands(*names: str) -> None:
-    """Goes on where all these commands are; usually said as @pytest.mark.needs("git")."""
-    missing = [name for name in names if where(name) is None]
+    """Goes on where all these commands and libraries are; usually said as @pytest.mark.needs("git")."""
+    missing = [name for name in names if not _there(name)]
     if missing:
         _missing(f"{COMMANDS}{', '.join(missing)}")
 

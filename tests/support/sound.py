@@ -1,0 +1,211 @@
+"""Sound on a machine without a sound card: a PulseAudio of one's own, whose speakers and microphones are null
+sinks, reached by real PortAudio streams through ALSA; and speech, made by espeak-ng.
+
+    spk             a speaker; what is played there can be recorded from spk.monitor
+    mic, micsrc     what is fed into the sink `mic` comes out of the microphone `micsrc`
+
+ALSA names each of them, so that PortAudio lists them; `default` is the first speaker and the first
+microphone. Whoever runs a program gives it `environment`. Not its concern: what is compared
+(tests/support/hearing.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.programs import where
+
+__all__ = ["SOUND", "Pulse", "pulse", "speech"]
+
+SOUND = [
+    pytest.mark.serial,
+    pytest.mark.needs(
+        "pulseaudio", "pactl", "libportaudio", "libasound_module_pcm_pulse", "libopus", "espeak-ng"
+    ),
+]
+"""The marks of a test that uses `pulse`."""
+
+WAIT = 20.0  # seconds
+ALSA = "/usr/share/alsa/alsa.conf"
+RATE = 48_000
+
+
+class Pulse:
+    """A running PulseAudio; its folder has the socket, the log and ALSA's configuration."""
+
+    def __init__(self, folder: Path, process: subprocess.Popen[bytes], environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.process = process
+        self.environment = environment
+
+    def control(self, *arguments: str) -> str:
+        """What `pactl` says."""
+        return self._run("pactl", *arguments)
+
+    def add_speaker(self, name: str) -> str:
+        """A null sink; the number of its module, by which `unload` takes it away again."""
+        # without norewinds the sink works in blocks of two seconds, and streams stall as they begin
+        wanted = (f"sink_name={name}", "norewinds=1", f"rate={RATE}", "channels=2")
+        return self.control("load-module", "module-null-sink", *wanted).strip()
+
+    def add_microphone(self, name: str) -> list[str]:
+        """A null sink `name` and the microphone `namesrc`; the numbers of their modules, sink first."""
+        wanted = (f"sink_name={name}", "norewinds=1", f"rate={RATE}", "channels=1")
+        sink = self.control("load-module", "module-null-sink", *wanted).strip()
+        remap = ("module-remap-source", f"source_name={name}src", f"master={name}.monitor")
+        return [sink, self.control("load-module", *remap).strip()]
+
+    def unload(self, module: str) -> None:
+        """A device is pulled out."""
+        self.control("unload-module", module)
+
+    def feed(self, pcm: bytes, microphone: str = "mic") -> subprocess.Popen[bytes]:
+        """Begins to play s16le mono 48 kHz into the microphone, in a process of its own that ends with it."""
+        file = self.folder / f"feed-{time.monotonic_ns()}.raw"
+        file.write_bytes(pcm)
+        return self._start("pacat", "--raw", "--playback", f"--device={microphone}", *self._form(), str(file))
+
+    @contextlib.contextmanager
+    def recording(self, speaker: str = "spk") -> Iterator[bytearray]:
+        """What comes out of a speaker meanwhile, s16le mono 48 kHz: filled when the block ends."""
+        file = self.folder / f"heard-{time.monotonic_ns()}.raw"
+        source = f"--device={speaker}.monitor"
+        heard = bytearray()
+        process = self._start(
+            "pacat", "--raw", "--record", "--latency-msec=20", source, *self._form(), str(file)
+        )
+        end = time.monotonic() + WAIT
+        while not (file.exists() and file.stat().st_size):
+            assert time.monotonic() < end, "nothing is recorded"
+            time.sleep(0.01)
+        try:
+            yield heard
+        finally:
+            process.terminate()
+            process.wait(WAIT)
+            heard += file.read_bytes()
+
+    @staticmethod
+    def _form() -> Sequence[str]:
+        return ("--format=s16le", f"--rate={RATE}", "--channels=1")
+
+    def _start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [where(name) or name, *arguments],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def _run(self, name: str, *arguments: str) -> str:
+        done = subprocess.run(
+            [where(name) or name, *arguments],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=WAIT,
+            check=True,
+        )
+        return done.stdout
+
+
+def _alsa(speakers: Sequence[str], microphones: Sequence[str]) -> str:
+    """ALSA's configuration: the default, and a name for each device."""
+
+    def entry(name: str, device: str) -> str:
+        hint = f'hint {{ show on description "{name}" }}'
+        return f'pcm.{name} {{ type pulse device "{device}" {hint} }}\n'
+
+    named = [entry(name, name) for name in speakers] + [
+        entry(f"{name}src", f"{name}src") for name in microphones
+    ]
+    return "pcm.!default { type pulse }\nctl.!default { type pulse }\n" + "".join(named)
+
+
+@contextlib.contextmanager
+def pulse(
+    folder: Path, speakers: Sequence[str] = ("spk",), microphones: Sequence[str] = ("mic",)
+) -> Iterator[Pulse]:
+    """A PulseAudio with these speakers and microphones; the first of each is the default."""
+    place = folder / "pulse"
+    place.mkdir(mode=0o700)
+    conf = place / "asound.conf"
+    conf.write_text(_alsa(speakers, microphones), "utf-8")
+    environment = {
+        **os.environ,
+        "HOME": str(place),
+        "PULSE_RUNTIME_PATH": str(place),
+        "PULSE_STATE_PATH": str(place),
+        "PULSE_COOKIE": str(place / "cookie"),
+        "PULSE_SERVER": f"unix:{place / 'native'}",
+        "ALSA_CONFIG_PATH": f"{ALSA}:{conf}",
+    }
+    options = "--daemonize=no --use-pid-file=no --exit-idle-time=-1 --disallow-exit"
+    options += " --realtime=no --high-priority=no"
+    with (place / "output").open("wb") as output:
+        process = subprocess.Popen(
+            [
+                *(where("pulseaudio") or "pulseaudio", "-n", *options.split()),
+                *(f"--log-target=file:{place / 'log'}", "-L"),
+                f"module-native-protocol-unix socket={place / 'native'} auth-anonymous=1",
+            ],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    server = Pulse(place, process, environment)
+    try:
+        end = time.monotonic() + WAIT
+        while not (place / "native").exists():
+            assert process.poll() is None, (place / "output").read_text("utf-8", "replace")
+            assert time.monotonic() < end, "PulseAudio does not start"
+            time.sleep(0.02)
+        for name in speakers:
+            server.add_speaker(name)
+        for name in microphones:
+            server.add_microphone(name)
+        if speakers:
+            server.control("set-default-sink", speakers[0])
+        if microphones:
+            server.control("set-default-source", f"{microphones[0]}src")
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(WAIT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+TEXT = (
+    "The quick brown fox jumps over the lazy dog. She had your dark suit in greasy wash water all year. "
+    "We were away a year ago, and nobody knew where the garden ended."
+)
+
+
+@functools.cache
+def speech(text: str = TEXT, voice: str = "en") -> bytes:
+    """Somebody speaks: s16le mono 48 kHz, a whole number of 20 ms frames."""
+    from mobium.media.sources import FileSource
+
+    with contextlib.ExitStack() as stack:
+        import tempfile
+
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        file = folder / "speech.wav"
+        command = [where("espeak-ng") or "espeak-ng", "-v", voice, "-s", "150", "-w", str(file), text]
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT, check=True)
+        source = stack.enter_context(FileSource(file))
+        return b"".join(iter(source.read, None))

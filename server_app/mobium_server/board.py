@@ -16,11 +16,11 @@ from collections.abc import Callable, Collection, Iterable
 from mobium.protocol import codec
 from mobium.protocol.codes import ErrorCode
 from mobium.protocol.messages import ChannelHead, ChannelMessage
-from mobium_server.delivery import BATCH, BATCH_BYTES, FULL_AFTER, RETRY_AFTER, TICK, Cancel, Later
 from mobium_server.envelope import Desk, refusal
 from mobium_server.frames import header
 from mobium_server.health import Health
 from mobium_server.holding import Holding
+from mobium_server.pace import BATCH, BATCH_BYTES, FULL_AFTER, RETRY_AFTER, TICK, Cancel, Later
 from mobium_server.recent import Recent
 from mobium_server.space import Space
 from mobium_server.storage.base import GonePost, NewPost, Posted, Refused, Storage

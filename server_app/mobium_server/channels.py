@@ -31,9 +31,9 @@ from mobium.protocol.roster import (
 )
 from mobium.signing import verify
 from mobium_server.board import Board
-from mobium_server.delivery import FULL_AFTER
 from mobium_server.envelope import Desk
 from mobium_server.limits import DAY, HOUR, Allowance
+from mobium_server.pace import FULL_AFTER
 from mobium_server.pages import Pages
 from mobium_server.rooms import Denied, Room, Rooms, denied
 from mobium_server.storage.base import NewStatement, Refused, StatementRow, Storage

@@ -9,52 +9,22 @@ concern: who may send (`mobium_server.handlers`), bytes on sockets (`mobium_serv
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
 
-from mobium.protocol import codec, limits
 from mobium.protocol.codes import ErrorCode
 from mobium.protocol.messages import NotTaken
 from mobium_server.envelope import Asker, Batch, Desk, Envelope, Outlet, State
 from mobium_server.health import Health
 from mobium_server.holding import Holding
+from mobium_server.looks import Looked, Looks
+from mobium_server.pace import BATCH, BATCH_BYTES, FULL_AFTER, RETRY_AFTER, TICK, TIDY, Cancel, Later
 from mobium_server.recent import Recent
 from mobium_server.space import Space
-from mobium_server.storage.base import Gone, Mailbox, NewMessage, Page, Refused, Row, Storage, Taken
+from mobium_server.storage.base import Gone, Mailbox, NewMessage, Refused, Row, Storage, Taken
 from mobium_server.storage.worker import Jobs
+from mobium_server.windows import Windows
 
-__all__ = ["Cancel", "Desk", "Envelope", "Later", "Outlet", "PostOffice"]
-
-# seconds between two commits: a card sees at most 200 writes a second, a sender waits no longer than this
-TICK = 0.005
-BATCH = 512  # messages that do not wait for the tick
-BATCH_BYTES = 4 << 20  # payload bytes in one transaction, so that none takes long
-TIDY = 0.25  # seconds that acknowledged rows wait to be deleted together, if no message is stored meanwhile
-RETRY_AFTER = 2.0  # what a sender is told when the storage fails, seconds
-FULL_AFTER = 60.0  # and when a mailbox, a channel or the disk is full
-
-
-class Cancel(Protocol):
-    """A timer that can be called off."""
-
-    def cancel(self) -> None:
-        """Call it off."""
-
-
-Later = Callable[[float, Callable[[], None]], Cancel]
-
-
-class _Look(NamedTuple):
-    """Somebody logs in and asks for the mailbox; `waiting` is what has to be committed before."""
-
-    identity: bytes
-    waiting: list[Envelope]
-    done: Callable[[Mailbox | None, Exception | None], None]
-
-    @property
-    def early(self) -> bool:
-        return any(envelope.state is State.WAITING for envelope in self.waiting)
+__all__ = ["PostOffice"]
 
 
 class PostOffice:
@@ -82,7 +52,7 @@ class PostOffice:
         self._live: dict[bytes, Envelope] = {}
         self._waiting: dict[bytes, Envelope] = {}
         self._committing: list[Envelope] = []
-        self._looks: list[_Look] = []
+        self._looks = Looks(storage, jobs)
         # Rows to be deleted, those in the running transaction included.
         self._acknowledged: dict[int, Taken] = {}
         self._steady = steady
@@ -95,6 +65,15 @@ class PostOffice:
         self._holding = holding
         self._health = health
         self._space = space
+        self._windows = Windows(
+            storage,
+            jobs,
+            later,
+            health,
+            settle=self._settle,
+            row=self._row,
+            deleted=self._acknowledged,
+        )
         self._idle: list[Callable[[], None]] = []
         self.stored = 0
         self.relayed = 0
@@ -111,24 +90,19 @@ class PostOffice:
 
     # ------------------------------------------------------------ logins
 
-    def look(self, identity: bytes, done: Callable[[Mailbox | None, Exception | None], None]) -> None:
+    def look(self, identity: bytes, done: Looked) -> None:
         """Ask what waits for an identity that logs in. What waits in memory is committed before, so that it
         counts, and a repeated message that is a row already counts once.
         """
         waiting = [envelope for envelope in self._waiting.values() if envelope.recipient == identity]
-        self._looks.append(_Look(identity, waiting, done))
+        self._looks.add(identity, waiting, done)
         if waiting:
             self._commit_when_free()
         else:
             self._look_in()
 
     def _look_in(self) -> None:
-        """Look into the mailboxes for which nothing has to be committed any more."""
-        ready = [look for look in self._looks if not look.early]
-        self._looks = [look for look in self._looks if look.early]
-        for look in ready:
-            self._jobs.submit(look.done, self._storage.mailbox, look.identity)
-        if self._looks:
+        if self._looks.look_in():
             self._due = True
 
     def unread(self, identity: bytes, mailbox: Mailbox) -> int:
@@ -159,8 +133,8 @@ class PostOffice:
         mine += [envelope for envelope in self._waiting.values() if envelope.recipient == desk.identity]
         for envelope in mine:
             if envelope.queued:
-                self._enqueue(desk, envelope)
-        self.pump(desk)
+                self._windows.enqueue(desk, envelope)
+        self._windows.pump(desk)
 
     def detach(self, desk: Desk) -> None:
         """End delivery on a connection. What it did not acknowledge stays; a desk that was replaced changes
@@ -207,7 +181,7 @@ class PostOffice:
             self._wait(envelope, asker)
             to = self._desks.get(recipient)
             if to is not None and to.known:
-                self._offer(to, envelope)
+                self._windows.offer(to, envelope)
         elif envelope.state is State.STORED:
             self._answer(desk, asker.accepted(envelope))
         elif envelope.state is State.REFUSED:
@@ -262,19 +236,11 @@ class PostOffice:
         """Everything on this connection up to `tag` is with the client. False if the tag was never sent
         there.
         """
-        if tag > desk.tag:
-            return False
-        window = desk.window
-        if not desk.open or window is None:
-            return True
-        while desk.acknowledged < tag:
-            desk.acknowledged += 1
-            desk.blocked = False
-            envelope = window.popleft()
-            desk.window_bytes -= envelope.size
-            self._settle(envelope)
-        self.pump(desk)
-        return True
+        return self._windows.acknowledge(desk, tag)
+
+    def pump(self, desk: Desk) -> None:
+        """Hand over what the window and the socket allow."""
+        self._windows.pump(desk)
 
     def _settle(self, envelope: Envelope) -> None:
         """The recipient has it."""
@@ -297,93 +263,6 @@ class PostOffice:
     def _arm_tidy(self) -> None:
         if self._tidy is None:
             self._tidy = self._later(RETRY_AFTER if self._health.failing else TIDY, self._on_tidy)
-
-    def _offer(self, desk: Desk, envelope: Envelope) -> None:
-        if not desk.behind and not desk.queue and desk.room_for(envelope.size) and desk.outlet.writable():
-            self._hand_over(desk, envelope)
-        else:
-            self._enqueue(desk, envelope)
-            self.pump(desk)
-
-    @staticmethod
-    def _enqueue(desk: Desk, envelope: Envelope) -> None:
-        if desk.queue is None:
-            desk.queue = deque()
-        desk.queue.append(envelope)
-
-    def _hand_over(self, desk: Desk, envelope: Envelope) -> None:
-        if desk.window is None:
-            desk.window = deque()
-        desk.tag += 1
-        desk.window.append(envelope)
-        desk.window_bytes += envelope.size
-        envelope.desk = desk
-        desk.outlet.send(
-            codec.encode_delivery(
-                desk.tag, envelope.delivery, envelope.sender, envelope.payload, envelope.channel
-            )
-        )
-
-    def pump(self, desk: Desk) -> None:
-        """Hand over what the window and the socket allow: rows first, then what is in memory."""
-        while desk.open and desk.outlet.writable():
-            if desk.behind:
-                self._load(desk)
-                return
-            queue = desk.queue
-            if not queue:
-                return
-            envelope = queue[0]
-            if not envelope.queued:
-                queue.popleft()
-            elif desk.room_for(envelope.size):
-                self._hand_over(desk, queue.popleft())
-            else:
-                return
-
-    def _load(self, desk: Desk) -> None:
-        window = len(desk.window) if desk.window is not None else 0
-        # Not for each place that becomes free: reading half a window at a time is cheaper.
-        full = window > limits.WINDOW_DELIVERIES // 2 or desk.window_bytes > limits.WINDOW_BYTES // 2
-        if desk.loading or desk.blocked or (window and full):
-            return
-        desk.loading = True
-
-        def done(page: Page | None, error: Exception | None) -> None:
-            desk.loading = False
-            if not desk.open:
-                return
-            if page is None:
-                self._health.fails("A mailbox could not be read", error)
-                self._later(RETRY_AFTER, lambda: self.pump(desk))
-            else:
-                self._health.works()
-                self._take_page(desk, page)
-
-        self._jobs.submit(
-            done,
-            self._storage.page,
-            desk.identity,
-            desk.cursor,
-            limits.WINDOW_DELIVERIES - window,
-            limits.WINDOW_BYTES - desk.window_bytes,
-        )
-
-    def _take_page(self, desk: Desk, page: Page) -> None:
-        handed = {envelope.seq for envelope in desk.window or () if envelope.state is State.STORED}
-        for row in page.rows:
-            if row.seq not in handed and row.seq not in self._acknowledged:
-                if not desk.room_for(len(row.payload)):
-                    desk.blocked = True
-                    return
-                envelope = self._row(desk, row)
-                if envelope.desk is None:
-                    self._hand_over(desk, envelope)
-                if envelope.state is State.STORED:
-                    envelope.payload = b""
-            desk.cursor = row.seq
-        desk.behind = not page.end
-        self.pump(desk)
 
     def _row(self, desk: Desk, row: Row) -> Envelope:
         """The envelope of a row: the one that is here already if its sender sends it again just now."""
@@ -502,13 +381,8 @@ class PostOffice:
                     behind[desk] = None
             self._answer_all(envelope)
         for desk in behind:
-            self._skip(desk)
-            self.pump(desk)
-
-    @staticmethod
-    def _skip(desk: Desk) -> None:
-        while desk.queue and not desk.queue[0].queued:
-            desk.queue.popleft()
+            self._windows.skip(desk)
+            self._windows.pump(desk)
 
     def _not_committed(self, batch: list[Envelope], error: Exception | None) -> None:
         self._health.fails("Messages could not be stored; their senders were told to try again", error)

@@ -2,7 +2,8 @@
 that delivery keeps.
 
 An envelope lives from its arrival until its sender is answered and, if it was handed to a connection, until
-that connection acknowledged it or ended. Not its concern: what moves them (`mobium_server.delivery`).
+that connection acknowledged it or ended. Not its concern: what moves them (`mobium_server.delivery`,
+`mobium_server.windows`).
 """
 
 from __future__ import annotations

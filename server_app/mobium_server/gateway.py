@@ -1,20 +1,14 @@
-"""One connection: TLS or not, HTTP or WebSocket, the login's time, keepalive, slow readers, closing.
+"""What the bytes of a connection mean: HTTP or WebSocket, the login's time, keepalive, closing.
 
-websockets' sans-I/O protocol does the framing; a connection is one object with one timer and no task. The
-only file of the server that imports `websockets`. Not its concern: the listening socket
-(`mobium_server.listener`), who may come in (`mobium_server.reception`), what messages mean
-(`mobium_server.hub`).
+websockets' sans-I/O protocol does the framing. The only file of the server that imports `websockets`. Not its
+concern: sockets and TLS (`mobium_server.stream`), who may come in (`mobium_server.reception`), what messages
+mean (`mobium_server.hub`).
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import email.utils
 import logging
 import random
-import ssl
-from enum import IntEnum
 
 from websockets.datastructures import Headers, MultipleValuesError
 from websockets.exceptions import PayloadTooBig
@@ -27,13 +21,13 @@ from mobium.protocol.codes import CloseCode, ErrorCode
 from mobium.protocol.connection import LoggedIn, Refusal, ServerConnection
 from mobium.protocol.limits import PREAUTH_FRAME
 from mobium.protocol.media_frames import MediaUp
-from mobium_server.frames import PING, cut, header
-from mobium_server.http import Asked, Reply, plain
-from mobium_server.hub import INTERNAL_ERROR, Session
-from mobium_server.limits import Address, address_key, in_networks, parse_address, spend
+from mobium_server.frames import PING, cut
+from mobium_server.http import PHRASES, Asked, Reply, plain
+from mobium_server.hub import Session
+from mobium_server.limits import spend
 from mobium_server.listener import Listener
 from mobium_server.reception import Entry
-from mobium_server.tls import ALERT, CLIENT_HELLO, TlsLayer
+from mobium_server.stream import Stage, Stream
 
 try:
     from websockets.speedups import apply_mask
@@ -42,195 +36,58 @@ except ImportError:  # a platform without the compiled part
 
 __all__ = ["Wire"]
 
-log = logging.getLogger(__name__)
-
-# unsent bytes beyond which a connection is a slow reader: nothing more is handed to it or taken from it
-WRITE_HIGH = 65_536
-WRITE_LOW = 16_384
-TURN_MOST = 262_144  # bytes relayed to one connection in a turn of the loop, whatever its socket takes
 REQUEST_BYTES = 16_384  # an HTTP request, before which nobody is known
 FRAGMENTS = 64  # pieces of one message; more would make small bytes expensive
 SLOWEST = 128  # bytes a second that a reader must take to count as alive; a dead or idle one holds no buffer
-CLOSING_TIME = 2.0  # seconds that a peer has to finish a close
-COURTESY_TIME = 5.0
 _LINE_END = 10
 PROTOCOL_ERROR = 1_002  # the WebSocket's own code
 
 _quiet = logging.getLogger("mobium_server.websocket")
 _quiet.setLevel(logging.ERROR)  # the library speaks of every connection
-_PHRASES = {
-    200: "OK",
-    204: "No Content",
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    408: "Request Timeout",
-    429: "Too Many Requests",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-}
 
 
-class Stage(IntEnum):
-    """How far a connection has come."""
-
-    FIRST_BYTE = 0
-    REQUEST = 1
-    LOGIN = 2
-    OPEN = 3
-    CLOSING = 4
-
-
-class Wire(asyncio.BufferedProtocol):
+class Wire(Stream):
     """One connection."""
 
     __slots__ = (
-        "_buffer",
         "_connection",
-        "_flooding",
         "_fragments",
-        "_held",
-        "_listener",
-        "_out",
-        "_paused",
-        "_relayed",
         "_rest",
         "_session",
-        "_stage",
         "_taken",
-        "_timer",
-        "_tls",
-        "_transport",
         "_unanswered",
         "_unpaid",
         "_unsent",
         "_websocket",
-        "address",
-        "behind_proxy",
-        "peer",
     )
 
-    _transport: asyncio.Transport
-
     def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self._stage = Stage.FIRST_BYTE
-        self._tls: TlsLayer | None = None
+        super().__init__(listener)
         self._websocket: ServerProtocol | None = None
         self._connection: ServerConnection | None = None
         self._session: Session | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._buffer: memoryview | None = None
-        self._out: list[bytes] | None = None
         self._rest: bytearray | None = None
         self._fragments: list[bytes] | None = None
         self._taken = 0
         self._unanswered = 0
         self._unpaid = 0.0
         self._unsent = 0
-        self._paused = False
-        self._relayed = 0
-        self._held = False
-        self._flooding = False
-        self.address = ""
-        self.behind_proxy = False
-        self.peer: Address | None = None
 
-    # ------------------------------------------------------------ asyncio's side
+    # ------------------------------------------------------------ bytes in
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("A connection needs a stream.")
-        listener = self._listener
-        self._transport = transport
-        if listener.stopping:
-            transport.abort()
-            return
-        transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
-        name = transport.get_extra_info("peername")
-        self.peer = parse_address(name[0]) if name else None
-        self.address = address_key(self.peer) if self.peer is not None else ""
-        self.behind_proxy = in_networks(self.peer, listener.settings.trusted_proxies)
-        listener.lines.add(self)
-        time = listener.settings.auth_timeout if listener.door.enter(self) else COURTESY_TIME
-        self._timer = listener.loop.call_later(time, self._on_time)
+    def _begin(self) -> None:
+        self._websocket = ServerProtocol(max_size=PREAUTH_FRAME, logger=_quiet)
 
-    def connection_lost(self, _error: Exception | None) -> None:
-        self._end_timer()
-        self._stage = Stage.CLOSING
-        self._listener.gone(self)
+    def _lost(self) -> None:
         session, self._session = self._session, None
         if session is not None:
             self._listener.hub.log_out(session)
         self._websocket = None
-        self._tls = None
-        self._out = self._rest = self._fragments = None
+        self._rest = self._fragments = None
 
-    def get_buffer(self, _size_hint: int) -> memoryview:
-        self._buffer = self._listener.read_buffer()
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        buffer, self._buffer = self._buffer, None
-        if buffer is None or nbytes == 0:
-            return
-        data = buffer[:nbytes]
-        try:
-            if self._stage is Stage.FIRST_BYTE:
-                self._first_bytes(data)
-            if self._tls is not None:
-                self._tls.receive(data, self._receive)
-                if self._tls.finished:
-                    self._receive_eof()
-            elif self._websocket is not None:
-                self._receive(data)
-        except ssl.SSLError as error:
-            log.debug("TLS failed: %s", error.reason)
-            self._stage = Stage.CLOSING
-            self._transport.close()
-        except Exception as error:  # noqa: BLE001 - the outermost edge of a connection
-            self._listener.failed(error)
-            self.close(INTERNAL_ERROR)
-
-    def eof_received(self) -> bool | None:
-        self._receive_eof()
-        return None
-
-    def pause_writing(self) -> None:
-        self._paused = True
-        self._set_reading()
-
-    def resume_writing(self) -> None:
-        self._paused = False
-        self._set_reading()
-        if self._session is not None and self._stage is Stage.OPEN:
+    def _more(self) -> None:
+        if self._session is not None:
             self._listener.hub.writable(self._session)
-
-    def _set_reading(self) -> None:
-        transport = self._transport
-        # Whoever does not read its answers may not ask for more, lest they fill the memory. So nothing shows
-        # that it is alive meanwhile but what it takes (`_keep_alive`).
-        if self._flooding or ((self._paused or self._held) and self._stage is not Stage.CLOSING):
-            transport.pause_reading()
-        else:
-            transport.resume_reading()
-
-    # ------------------------------------------------------------ bytes in
-
-    def _first_bytes(self, data: memoryview) -> None:
-        listener = self._listener
-        self._stage = Stage.REQUEST
-        if data[0] == CLIENT_HELLO:
-            if listener.certificates is None:
-                self._transport.write(ALERT)
-                self._stage = Stage.CLOSING
-                self._transport.close()
-                return
-            self._tls = TlsLayer(listener.certificates.context, self._transport.write)
-        self._websocket = ServerProtocol(max_size=PREAUTH_FRAME, logger=_quiet)
 
     def _receive(self, data: bytes | memoryview) -> None:
         websocket = self._websocket
@@ -366,28 +223,15 @@ class Wire(asyncio.BufferedProtocol):
         self._stage = Stage.CLOSING
         if websocket is None or websocket.eof_sent:
             return
-        body = b"" if method == "HEAD" else reply.body
-        websocket.send_response(Response(reply.status, _PHRASES[reply.status], self._headers(reply), body))
+        websocket.send_response(self._response(reply, b"" if method == "HEAD" else reply.body))
         self._pass_on()
 
     @staticmethod
-    def _headers(reply: Reply) -> Headers:
-        return Headers(
-            {
-                "Date": email.utils.formatdate(usegmt=True),
-                "Connection": "close",
-                "Content-Length": str(len(reply.body)),
-                "Content-Type": reply.kind,
-                "Cache-Control": "no-store",
-                "X-Content-Type-Options": "nosniff",
-                **reply.headers,
-            }
-        )
+    def _response(reply: Reply, body: bytes) -> Response:
+        return Response(reply.status, PHRASES[reply.status], Headers(reply.fields()), body)
 
     def _raw(self, reply: Reply) -> bytes:
-        return bytes(
-            Response(reply.status, _PHRASES[reply.status], self._headers(reply), reply.body).serialize()
-        )
+        return bytes(self._response(reply, reply.body).serialize())
 
     # ------------------------------------------------------------ WebSocket
 
@@ -463,37 +307,6 @@ class Wire(asyncio.BufferedProtocol):
         # The first comes early by chance, so that a crowd that logged in together is not pinged together.
         self._timer = listener.loop.call_later(interval * random.uniform(0.5, 1.0), self._on_time)  # noqa: S311
 
-    def send(self, frame: bytes) -> None:
-        """Write a frame at the end of this turn of the loop."""
-        if self._stage not in (Stage.LOGIN, Stage.OPEN):
-            return
-        if self._out is None:
-            self._out = []
-        if not self._out:
-            self._listener.soon(self)
-        self._out.append(header(len(frame)))
-        self._out.append(frame)
-
-    def relay(self, data: bytes) -> bool:
-        """Write bytes that are a whole frame already, at the end of this turn of the loop. False: not now,
-        since the socket is slow, or since there is enough for one turn.
-        """
-        if self._paused or self._relayed >= TURN_MOST:
-            return False
-        if self._stage is not Stage.OPEN:
-            return True
-        self._relayed += len(data)
-        if self._out is None:
-            self._out = []
-        if not self._out:
-            self._listener.soon(self)
-        self._out.append(data)
-        return True
-
-    def writable(self) -> bool:
-        """Whether the socket takes more."""
-        return not self._paused
-
     def tolerate(self) -> bool:
         """Count a frame that no rate counts. False: there were far too many, and the connection ends."""
         listener = self._listener
@@ -504,17 +317,6 @@ class Wire(asyncio.BufferedProtocol):
             listener.counters.limited += 1
             self.close(CloseCode.TOO_MANY_CONNECTIONS)
         return not lacking
-
-    def hold(self) -> None:
-        """Stop reading."""
-        self._held = True
-        self._set_reading()
-
-    def resume(self) -> None:
-        """Read again."""
-        if not self._listener.stopping:
-            self._held = False
-            self._set_reading()
 
     def close(self, code: int) -> None:
         """Say why, and end; the peer has a moment to answer."""
@@ -533,56 +335,7 @@ class Wire(asyncio.BufferedProtocol):
         self._linger()
         self._set_reading()
 
-    def drop(self) -> None:
-        """End at once."""
-        self._stage = Stage.CLOSING
-        self._listener.door.leave(self)
-        self._transport.abort()
-
-    def flush(self) -> None:
-        """Write what waits, unless the connection has said its last."""
-        out, self._out = self._out, None
-        if not out or self._stage is Stage.CLOSING:
-            return
-        self._say(b"".join(out))
-        enough, self._relayed = self._relayed >= TURN_MOST, 0
-        if enough and not self._paused and self._session is not None:
-            self._listener.hub.writable(self._session)  # what came too late for this turn
-
-    # ------------------------------------------------------------ bytes out
-
-    def _say_all(self, writes: list[bytes]) -> None:
-        for data in writes:
-            if data:
-                self._say(data)
-
-    def _say(self, data: bytes) -> None:
-        if self._tls is not None:
-            self._tls.send(data)
-        else:
-            self._transport.write(data)
-
-    def _finish(self) -> None:
-        """Everything was said: end our half, and give the peer a moment to end its own."""
-        self._stage = Stage.CLOSING
-        if self._transport.is_closing():
-            return
-        if self._tls is not None:
-            self._tls.end()
-        with contextlib.suppress(OSError):  # the peer has gone without reading the last of it
-            if self._transport.can_write_eof():
-                self._transport.write_eof()
-        self._set_reading()
-        self._linger()
-
-    def _linger(self) -> None:
-        self._end_timer()
-        self._timer = self._listener.loop.call_later(CLOSING_TIME, self.drop)
-
-    def _end_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    # ------------------------------------------------------------ its time
 
     def _on_time(self) -> None:
         """The one timer: the login took too long, or a ping is due."""

@@ -8,6 +8,7 @@ Requests and responses are plain values. Not its concern: bytes and the WebSocke
 
 from __future__ import annotations
 
+import email.utils
 import hmac
 import json
 from collections.abc import Callable, Mapping
@@ -17,9 +18,23 @@ from urllib.parse import urlsplit
 
 from mobium_server import statuspage
 
-__all__ = ["Asked", "Reply", "Routes", "plain"]
+__all__ = ["PHRASES", "Asked", "Reply", "Routes", "plain"]
 
 METHODS = "GET, HEAD, OPTIONS"
+PHRASES = {
+    200: "OK",
+    204: "No Content",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
 _OPEN = ("/health", "/info")
 _GUARDED = ("/metrics", "/admin/stats")
 
@@ -45,6 +60,18 @@ class Reply:
     body: bytes
     kind: str = "text/plain; charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def fields(self) -> dict[str, str]:
+        """All of its headers."""
+        return {
+            "Date": email.utils.formatdate(usegmt=True),
+            "Connection": "close",
+            "Content-Length": str(len(self.body)),
+            "Content-Type": self.kind,
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            **self.headers,
+        }
 
 
 def plain(status: int, text: str, **headers: str) -> Reply:

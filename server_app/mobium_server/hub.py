@@ -29,10 +29,12 @@ from mobium_server.board import Board, Seat
 from mobium_server.channels import Channels
 from mobium_server.clock import Clock
 from mobium_server.config import Settings
-from mobium_server.delivery import RETRY_AFTER, Desk, Outlet, PostOffice
+from mobium_server.delivery import PostOffice
+from mobium_server.envelope import Desk, Outlet
 from mobium_server.handlers import HANDLERS
 from mobium_server.invites import Invites
 from mobium_server.limits import HOUR, AddressRates, Allowance, HandOuts, Rate, Rates
+from mobium_server.pace import RETRY_AFTER
 from mobium_server.pages import Pages
 from mobium_server.rooms import Rooms
 from mobium_server.space import Space

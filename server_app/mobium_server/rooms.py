@@ -13,8 +13,8 @@ from typing import NamedTuple, TypeVar
 from mobium.protocol.codes import ErrorCode
 from mobium.protocol.limits import MAX_STATEMENT
 from mobium.protocol.roster import Roster
-from mobium_server.delivery import RETRY_AFTER
 from mobium_server.health import Health
+from mobium_server.pace import RETRY_AFTER
 from mobium_server.storage.base import Refused, Storage
 from mobium_server.storage.worker import Jobs
 

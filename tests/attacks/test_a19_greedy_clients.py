@@ -21,12 +21,12 @@ from websockets.frames import Frame, Opcode
 from mobium.errors import ProtocolError, ServerRefused
 from mobium.protocol import codec, limits
 from mobium.protocol import messages as m
-from mobium_server import door, gateway
-from mobium_server.delivery import PostOffice
+from mobium_server import door, gateway, stream
 from mobium_server.door import Door, Guest
 from mobium_server.gateway import Wire
 from mobium_server.limits import Rate
 from mobium_server.listener import Listener
+from mobium_server.windows import Windows
 from tests.support.server import Client, ServerProcess, client, log_in, server
 
 MIB = 1 << 20
@@ -363,12 +363,12 @@ async def test_a_reader_that_never_reads_delays_nobody(tmp_path: Path) -> None:
     async with server(tmp_path, max_offline_messages=5_000) as running:
         unsent, window, answers = await flood(running, 65_536, 400)
         assert set(answers) == {"ack"}  # it is on the disk, and his whenever he reads
-        assert unsent <= limits.WINDOW_BYTES + 2 * gateway.WRITE_HIGH
+        assert unsent <= limits.WINDOW_BYTES + 2 * stream.WRITE_HIGH
         assert window <= limits.WINDOW_BYTES + 65_536
 
 
 async def test_without_the_window_he_fills_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PostOffice, "_offer", PostOffice._hand_over)  # the defence, off
+    monkeypatch.setattr(Windows, "offer", lambda _, *what: Windows.hand_over(*what))  # the defence, off
     async with server(tmp_path, max_offline_messages=5_000) as running:
         unsent, _, _ = await flood(running, 65_536, 400)
         assert unsent > 8 * MIB

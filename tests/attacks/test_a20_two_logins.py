@@ -11,7 +11,8 @@ import pytest
 from mobium.client import Engine
 from mobium.client.transport import dial
 from mobium.protocol import messages as m
-from mobium_server.delivery import Desk, PostOffice
+from mobium_server.delivery import PostOffice
+from mobium_server.envelope import Desk
 from mobium_server.hub import Hub, Session
 from tests.support.engines import PASSWORD, Ear, World, settle, until
 from tests.support.server import Person, client, log_in, server

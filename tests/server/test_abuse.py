@@ -184,7 +184,11 @@ async def test_thousands_of_half_open_sockets(tmp_path: Path) -> None:
                 # There is always room for somebody who logs in.
                 carl = await log_in(process.url)
                 await carl.close()
-        assert psutil.Process(process.pid).num_fds() < 1_000 + COURTESY + 100
+        # The last of them may not have been turned away yet.
+        server = psutil.Process(process.pid)
+        async with asyncio.timeout(PATIENCE):
+            while server.num_fds() >= 1_000 + COURTESY + 100:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.02)
         assert growth() < 24
         for _, writer in lines:
             writer.transport.abort()

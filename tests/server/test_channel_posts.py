@@ -13,7 +13,7 @@ import pytest
 
 from mobium.protocol import messages as m
 from mobium.protocol.roster import Access, Kind
-from mobium_server import app, board, delivery, upkeep
+from mobium_server import app, board, pace, upkeep
 from mobium_server.clock import Clock
 from mobium_server.storage.base import Bounds
 from mobium_server.storage.sqlite import SqliteStorage
@@ -87,7 +87,7 @@ async def test_one_commit_serves_many(running: app.Server, monkeypatch: pytest.M
         await accepted(anna, 700)
     assert sum(commits) == 700
     assert len(commits) <= 4
-    assert max(commits) <= delivery.BATCH
+    assert max(commits) <= pace.BATCH
 
 
 async def test_a_repeated_message_has_the_number_it_had(tmp_path: Path) -> None:

@@ -324,7 +324,8 @@ class Failing(SqliteStorage):
 async def test_a_failing_storage_is_said_and_gets_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mobium_server.delivery.RETRY_AFTER", 0.05)
+    for reader in ("delivery", "windows"):
+        monkeypatch.setattr(f"mobium_server.{reader}.RETRY_AFTER", 0.05)
     storage = Failing(tmp_path / "m.db", 1000)
     ben, carl = Person(), Person()
     async with server(tmp_path, storage=storage) as one, client(one.url) as anna:

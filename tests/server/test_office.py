@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from mobium.protocol.messages import Accepted, Delivery, Error
-from mobium_server import delivery, holding, recent
-from mobium_server.delivery import Desk
+from mobium_server import holding, pace, recent
+from mobium_server.envelope import Desk
 from mobium_server.recent import Recent
 from mobium_server.storage.base import Gone, Mailbox, NewMessage, Prekey, Publication, Refused, Taken
 from mobium_server.storage.memory import MemoryStorage
@@ -82,7 +82,7 @@ def test_what_comes_within_a_tick_is_one_transaction(bench: Bench, storage: Coun
         post(bench, anna, i)
     assert not bench.jobs.waiting
     bench.timers.fire()
-    assert bench.timers.now == pytest.approx(1_000 + delivery.TICK)
+    assert bench.timers.now == pytest.approx(1_000 + pace.TICK)
     bench.jobs.execute()
     assert storage.commits == [(100, 0)]
     assert answers(wire) == [], "committed, but nobody knows it yet"
@@ -92,11 +92,11 @@ def test_what_comes_within_a_tick_is_one_transaction(bench: Bench, storage: Coun
 
 def test_512_do_not_wait_for_the_tick(bench: Bench, storage: Counting) -> None:
     anna, _ = online(bench, ANNA)
-    for i in range(delivery.BATCH):
+    for i in range(pace.BATCH):
         post(bench, anna, i)
     assert len(bench.jobs.waiting) == 1
     # While it is being written the next gather, and follow in one transaction.
-    for i in range(delivery.BATCH, 2 * delivery.BATCH + 10):
+    for i in range(pace.BATCH, 2 * pace.BATCH + 10):
         post(bench, anna, i)
     assert len(bench.jobs.waiting) == 1
     bench.settle()
@@ -172,7 +172,7 @@ def test_deletes_that_failed_are_tried_again_with_patience(bench: Bench, storage
         bench.timers.fire()
         bench.jobs.execute(fail=True)
         bench.jobs.report()
-    assert bench.timers.now - begin >= 4 * delivery.RETRY_AFTER
+    assert bench.timers.now - begin >= 4 * pace.RETRY_AFTER
     # In between the row is not handed out again on this connection, nor to a newer login.
     _, wire = online(bench, BEN)
     assert bench.jobs.execute()

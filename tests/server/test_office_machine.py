@@ -24,7 +24,7 @@ from mobium.protocol import limits
 from mobium.protocol.codes import ErrorCode
 from mobium.protocol.messages import Accepted, Delivery, Error
 from mobium_server import delivery, holding
-from mobium_server.delivery import Desk, Envelope
+from mobium_server.envelope import Desk, Envelope
 from mobium_server.storage.base import Mailbox, Prekey, Publication, Storage
 from mobium_server.storage.memory import MemoryStorage
 from mobium_server.storage.sqlite import SqliteStorage

@@ -14,8 +14,8 @@ from typing import Any
 
 from mobium_server import __main__ as entry
 from mobium_server.config import unknown_variables
-from mobium_server.delivery import Envelope, PostOffice
-from mobium_server.envelope import Asker
+from mobium_server.delivery import PostOffice
+from mobium_server.envelope import Asker, Envelope
 from mobium_server.storage.base import HistoryPage, NewPost, Posted, Refused
 from mobium_server.storage.sqlite import SqliteStorage
 

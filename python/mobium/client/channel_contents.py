@@ -79,7 +79,7 @@ def _answer(tx: Tx, setting: Setting, row: ChannelRow, peer: Peer) -> None:
         # he gets the chain with the next message.
         chains.take_back(tx, row.id, peer.id)
         return
-    data = chain.distribution(meta.get(tx, "name", ""))
+    data = chain.distribution(meta.own_name(tx))
     given = Distribution(setting.entropy(16), setting.now_ms, data)
     posts.add_handout(tx, row.id, peer.id, content.encode(given), setting.now_ms // 1000)
     chains.hand(tx, row.id, [peer.id])

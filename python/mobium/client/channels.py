@@ -328,7 +328,7 @@ def _members(tx: Tx, me: bytes, channel: str) -> list[Member]:
         peer = peers.by_key(tx, ed)
         nickname = None if peer is None else peer.nickname
         trust: Trust = "unverified" if peer is None else peer.trust
-        name = meta.get(tx, "name", "") if ed == me else names.get(ed, "")
+        name = meta.own_name(tx) if ed == me else names.get(ed, "")
         found.append(Member(ed.hex(), nickname, name, _role_name(role), trust, ed == me))
     return found
 

@@ -5,6 +5,8 @@ Not its concern: sending (`mobium.client.outbox`) and receiving (`mobium.client.
 
 from __future__ import annotations
 
+from typing import Final, Literal
+
 from mobium.client import channel_talk
 from mobium.client.contacts import accept_peer, resolve
 from mobium.client.store import incoming, messages, meta, outgoing, peers
@@ -14,14 +16,25 @@ from mobium.errors import InvalidInput, MobiumError, ServerRefused
 from mobium.protocol import content
 from mobium.protocol.content import Text
 
-__all__ = ["failure", "find", "history", "mark_read", "queue_text", "retry"]
+__all__ = ["find", "history", "mark_read", "queue_text", "reached", "retry"]
+
+_RANK: Final[dict[str, int]] = {"queued": 0, "failed": 0, "expired": 0, "sent": 1, "delivered": 2, "read": 3}
 
 
-def failure(message: Message) -> MobiumError:
-    """What to raise for a message that failed or expired."""
+def reached(message: Message, state: Literal["sent", "delivered", "read"]) -> bool:
+    """Whether a message of one's own is at least `state`.
+
+    Raises InvalidInput if it never will be, ServerRefused or MobiumError with the reason if it failed.
+    """
+    if message.channel is not None and state != "sent":
+        raise InvalidInput("Messages to a channel have no receipts; wait for “sent”.")
+    if _RANK[message.state] >= _RANK[state]:
+        return True
     if message.state == "failed" and message.code:
-        return ServerRefused(message.code, message.reason)
-    return MobiumError(message.reason or "The message was not sent.")
+        raise ServerRefused(message.code, message.reason)
+    if message.state in {"failed", "expired"}:
+        raise MobiumError(message.reason or "The message was not sent.")
+    return False
 
 
 def queue_text(tx: Tx, me: bytes, peer: bytes | str, text: str, content_id: bytes, now_ms: int) -> None:

@@ -24,7 +24,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from mobium.client import channel_talk, conversation, labels, links, names, profile_files
+from mobium.client import channel_talk, conversation, exports, labels, links, names, profile_files
 from mobium.client.address import parse
 from mobium.client.channels import Channel, Channels, Member, RoleName
 from mobium.client.contacts import Contacts
@@ -34,7 +34,6 @@ from mobium.client.maintenance import INTERVAL, maintain
 from mobium.client.online import Online
 from mobium.client.receipts import DELAY
 from mobium.client.store import messages, meta
-from mobium.client.store.database import Tx
 from mobium.client.store.messages import Conversation, Message
 from mobium.client.transport import Connector, dial
 from mobium.crypto import vault
@@ -44,8 +43,6 @@ from mobium.errors import InvalidInput, MobiumError, NotConnected, StoreError
 __all__ = ["Engine", "ServerInfo"]
 
 _END: Final = 1 << 62  # no position lies there
-_LONGEST_NAME: Final = 255  # bytes of what a sender key carries
-_RANK: Final[dict[str, int]] = {"queued": 0, "failed": 0, "expired": 0, "sent": 1, "delivered": 2, "read": 3}
 
 
 class ServerInfo(msgspec.Struct, frozen=True):
@@ -338,12 +335,8 @@ class Engine:
                 while True:
                     changed.clear()
                     message = await self._core.store.run(conversation.find, id)
-                    if message.channel is not None and state != "sent":
-                        raise InvalidInput("Messages to a channel have no receipts; wait for “sent”.")
-                    if _RANK[message.state] >= _RANK[state]:
+                    if conversation.reached(message, state):
                         return message.state
-                    if message.state in {"failed", "expired"}:
-                        raise conversation.failure(message)
                     await changed.wait()
 
     async def retry(self, message_id: str) -> None:
@@ -438,16 +431,13 @@ class Engine:
 
     async def name(self) -> str:
         """What this identity calls itself to the members of its channels; empty for nothing."""
-        return await self._core.store.run(_own_name)
+        return await self._core.store.run(meta.own_name)
 
     async def set_name(self, name: str) -> None:
         """Call oneself something; members of channels learn it with the next sender key. Raises
         InvalidInput.
         """
-        chosen = names.check_nickname(name) if name else ""
-        if len(chosen.encode()) > _LONGEST_NAME:
-            raise InvalidInput(f"A name for channels has at most {_LONGEST_NAME} bytes; this one has more.")
-        await self._core.store.run(meta.put, "name", chosen)
+        await self._core.store.run(meta.put, meta.NAME, names.check_own_name(name))
 
     def events(self) -> EventStream:
         """What happens from now on; the first stream also has what happened since the profile was opened.
@@ -462,28 +452,15 @@ class Engine:
         the profile, contacts, then all messages.
         """
         server = await self.server()
-        yield {"type": "profile", "key": self.me, "server": None if server is None else server.url}
+        yield exports.profile(self.me, None if server is None else server.url)
         for contact in (*await self.contacts.list(), *await self.contacts.requests()):
-            yield {
-                "type": "contact", "key": contact.key, "nickname": contact.nickname, "trust": contact.trust,
-                "request": contact.request, "blocked": contact.blocked,
-                "added_at": contact.added_at.isoformat(),
-            }  # fmt: skip
+            yield exports.contact(contact)
         for channel in await self.channels.list():
-            yield {
-                "type": "channel", "id": channel.id, "name": channel.name, "topic": channel.topic,
-                "private": channel.private, "state": channel.state, "role": channel.role,
-                "server": channel.host,
-            }  # fmt: skip
+            yield exports.channel(channel)
         position = 0
         while page := await self._core.store.run(messages.page, position, 500):
             for message in page:
-                yield {
-                    "type": "message", "id": message.id, "peer": message.peer, "outgoing": message.outgoing,
-                    "channel": message.channel, "subject": message.subject,
-                    "kind": message.kind, "text": message.text, "sent_at": message.sent_at.isoformat(),
-                    "at": message.at.isoformat(), "state": message.state, "reason": message.reason,
-                }  # fmt: skip
+                yield exports.message(message)
             position = page[-1].position
 
     # ------------------------------------------------------------ inside
@@ -514,11 +491,6 @@ class Engine:
             with suppress(StoreError):
                 await core.store.forget_copies(core.clock())
             await asyncio.sleep(INTERVAL)
-
-
-def _own_name(tx: Tx) -> str:
-    name: str = meta.get(tx, "name", "")
-    return name
 
 
 def _leaf(group: BaseExceptionGroup[MobiumError]) -> MobiumError:

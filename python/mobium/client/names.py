@@ -13,9 +13,10 @@ from mobium.client.links import check_key, is_nickname, parse_contact
 from mobium.errors import InvalidInput
 from mobium.text import misleads
 
-__all__ = ["MAX_NICKNAME", "check_nickname", "nickname_key", "peer_key"]
+__all__ = ["MAX_NICKNAME", "check_nickname", "check_own_name", "nickname_key", "peer_key"]
 
 MAX_NICKNAME: Final = 64  # code points
+_LONGEST_OWN: Final = 255  # bytes of what a sender key carries
 
 
 def peer_key(peer: bytes | str) -> bytes | None:
@@ -42,6 +43,14 @@ def check_nickname(nickname: str) -> str:
     if not is_nickname(name) or name.startswith("#"):
         raise InvalidInput("A nickname cannot look like a key, a link or a channel.")
     return name
+
+
+def check_own_name(name: str) -> str:
+    """What somebody calls himself in channels, in its stored form; empty for nothing. Raises InvalidInput."""
+    chosen = check_nickname(name) if name else ""
+    if len(chosen.encode()) > _LONGEST_OWN:
+        raise InvalidInput(f"A name for channels has at most {_LONGEST_OWN} bytes; this one has more.")
+    return chosen
 
 
 def nickname_key(nickname: str) -> str:

@@ -170,7 +170,7 @@ def _distribute(
     """Hand the chain to as many members as one frame holds, of those with whom there is a session."""
     if not missing:
         return None
-    data = chain.distribution(meta.get(tx, "name", ""))
+    data = chain.distribution(meta.own_name(tx))
     chosen: list[Peer] = []
     room = _room(sender)
     met = {peer for (peer,) in tx.all("SELECT DISTINCT peer FROM session")}  # so that few rows are looked at

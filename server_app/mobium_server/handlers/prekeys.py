@@ -15,7 +15,7 @@ from mobium.protocol.messages import (
     PublishPrekeys,
     WirePrekey,
 )
-from mobium_server.delivery import FULL_AFTER, RETRY_AFTER
+from mobium_server.pace import FULL_AFTER, RETRY_AFTER
 from mobium_server.storage.base import BadPrekeys, Bundle, Prekey, Publication, Stock
 
 if TYPE_CHECKING:

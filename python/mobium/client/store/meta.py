@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MESSAGE_SIZE",
     "MESSAGE_TTL",
+    "NAME",
     "Server",
     "choose_server",
     "current_server",
@@ -24,6 +25,7 @@ __all__ = [
     "largest_content",
     "meet_server",
     "note_drained",
+    "own_name",
     "pin_server_key",
     "put",
     "server",
@@ -33,6 +35,7 @@ __all__ = [
 # Before a server has told its limits: the largest bucket, and 30 days.
 MESSAGE_SIZE: Final = 4 << 20
 MESSAGE_TTL: Final = 30 * 86_400
+NAME: Final = "name"
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -51,6 +54,12 @@ def get(tx: Tx, name: str, default: Any = None) -> Any:
     """The value stored under `name`."""
     row = tx.one("SELECT value FROM meta WHERE name = ?", name)
     return default if row is None else row[0]
+
+
+def own_name(tx: Tx) -> str:
+    """What this identity calls itself in its channels; empty for nothing."""
+    name: str = get(tx, NAME, "")
+    return name
 
 
 def put(tx: Tx, name: str, value: Any) -> None:

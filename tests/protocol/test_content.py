@@ -51,6 +51,8 @@ def test_round_trip(value: content.Content) -> None:
         (content.Call(ID, 1, ID, "hangup", reason="no_answer"), "voice_signal"),
         (content.MediaKey(ID, 1, HASH, 1, 1, KID, b"b" * 32), "voice_signal"),
         (content.MediaKey(ID, 1, HASH, 0xFFFF, 2, 0xFFFFFFFF, b"b" * 64), "voice_signal"),
+        (content.MediaRequest(ID, 1, HASH, 1, 1, "key"), "voice_signal"),
+        (content.MediaRequest(ID, 1, HASH, 0xFFFF, 2, "picture"), "voice_signal"),
     ],
 )
 def test_round_trip_in_other_classes(value: content.Content, where: str) -> None:
@@ -70,6 +72,7 @@ def test_round_trip_in_other_classes(value: content.Content, where: str) -> None
         ("call", "channel_message"),
         ("media_key", "message"),
         ("media_key", "sender_key_distribution"),
+        ("media_request", "message"),
     ],
 )
 def test_no_kind_moves_to_another_class(kind: str, where: str) -> None:

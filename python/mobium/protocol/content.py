@@ -24,6 +24,7 @@ __all__ = [
     "Content",
     "Distribution",
     "MediaKey",
+    "MediaRequest",
     "Receipt",
     "Retry",
     "RosterHead",
@@ -134,6 +135,19 @@ class MediaKey(msgspec.Struct, frozen=True, tag_field="kind", tag="media_key"):
         return f"<MediaKey {self.kid:08x}: redacted>"
 
 
+class MediaRequest(msgspec.Struct, frozen=True, tag_field="kind", tag="media_request"):
+    """Something of the recipient's is missing in the voice room of a channel: the `key` under which frames of
+    theirs come, or a `picture` that needs none before it.
+    """
+
+    id: ContentId
+    sent: Sent
+    channel_id: _Hash
+    room: Annotated[int, msgspec.Meta(ge=1, le=0xFFFF)]
+    media_kind: Annotated[int, msgspec.Meta(ge=1, le=2)]
+    want: Annotated[str, msgspec.Meta(pattern="^(key|picture)$")]
+
+
 class Call(msgspec.Struct, frozen=True, tag_field="kind", tag="call", omit_defaults=True):
     """A step of a call between two. `sdp` is a session description (RFC 8866), in `offer` and `answer` alone;
     `attempt` counts the offers of a call, which is set up again when the network was lost. `reason` is a word
@@ -175,6 +189,7 @@ Content = (
     | ChainRequest
     | Call
     | MediaKey
+    | MediaRequest
 )
 
 # Every kind belongs into one class of frames, but for a text, which has a form of its own in channels.
@@ -188,6 +203,7 @@ _KINDS: dict[str, dict[str, Any]] = {
     "distribution": {"sender_key_distribution": Distribution},
     "call": {"voice_signal": Call},
     "media_key": {"voice_signal": MediaKey},
+    "media_request": {"voice_signal": MediaRequest},
 }
 _NATIVE = (bytes,)
 

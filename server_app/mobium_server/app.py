@@ -48,6 +48,7 @@ from mobium_server.storage.worker import Worker
 from mobium_server.survey import Survey
 from mobium_server.tls import Certificates
 from mobium_server.upkeep import Upkeep
+from mobium_server.voice import Voice
 
 __all__ = ["Server", "running", "serve"]
 
@@ -165,7 +166,9 @@ async def _serving(
         space=space,
     )
     rooms = Rooms(storage, worker, health)
-    hub = Hub(settings, storage, worker, office, board, rooms, pages, space, clock, counters)
+    factor = settings.rate_address_factor
+    voice = Voice(board, loop.call_later, clock.steady, counters, settings.rate_media, factor)
+    hub = Hub(settings, storage, worker, office, board, rooms, pages, voice, space, clock, counters)
     door = Door(settings.max_connections, settings.max_connections_per_ip, counters)
 
     def own_name(name: str) -> bool:

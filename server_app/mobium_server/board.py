@@ -11,7 +11,7 @@ Not its concern: what a statement says (`mobium_server.channels`), pages (`mobiu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from mobium.protocol import codec
 from mobium.protocol.codes import ErrorCode
@@ -132,6 +132,14 @@ class Board:
         del self._seats[seat.desk.identity]
         for channel in seat.channels:
             self._leave(channel, seat.desk.identity)
+
+    def seat(self, identity: bytes) -> Seat | None:
+        """Where somebody who is connected sits."""
+        return self._seats.get(identity)
+
+    def readers(self, channel: bytes) -> Mapping[bytes, Seat]:
+        """The members of a channel who are connected, by identity."""
+        return self._readers.get(channel, {})
 
     def _leave(self, channel: bytes, identity: bytes) -> None:
         readers = self._readers[channel]

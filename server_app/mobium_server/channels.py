@@ -37,6 +37,7 @@ from mobium_server.pace import FULL_AFTER
 from mobium_server.pages import Pages
 from mobium_server.rooms import Denied, Room, Rooms, denied
 from mobium_server.storage.base import NewStatement, Refused, StatementRow, Storage
+from mobium_server.voice import Voice
 
 __all__ = ["APPENDED", "Channels", "Place", "Proof", "Rows"]
 
@@ -84,6 +85,7 @@ class Channels:
         board: Board,
         rooms: Rooms,
         pages: Pages,
+        voice: Voice,
         *,
         wall: Callable[[], int],
         steady: Callable[[], float],
@@ -92,6 +94,7 @@ class Channels:
         self._board = board
         self._rooms = rooms
         self._pages = pages
+        self._voice = voice
         self._wall = wall
         self._joins = Allowance(JOINS, HOUR, steady)
         self._creations = Allowance(CREATIONS, DAY, steady)
@@ -195,10 +198,12 @@ class Channels:
             self._rooms.move_on(room, after)
             if joins is not None:
                 self._board.enter(channel, joins)
+                self._voice.entered(channel, joins)
             page = RosterPage(channel, index, [statement.raw], index, result)
             self._board.show(channel, result, codec.encode(page), (desk,))
             if leaves is not None:
                 self._board.leave(channel, leaves)
+                self._voice.removed(channel, leaves)
             done(Place(channel, index, result))
 
         self._rooms.do(room, lambda: self._storage.place(new, ticket, now), placed)

@@ -246,7 +246,9 @@ class Settings:
     rate_general: Rate = _setting(
         "30/60", _rate, "requests of one identity: a second/at once; 0 is unlimited"
     )
-    rate_media: Rate = _setting("80/150", _rate, "media frames of one identity; for calls, which come later")
+    rate_media: Rate = _setting(
+        "80/150", _rate, "media frames of one identity: a second/at once; 0 is unlimited"
+    )
     rate_address_factor: float = _setting(
         "10", _number(0, 1_000_000, "identities"), "an address may do so many times as much; 0 is unlimited"
     )

@@ -276,7 +276,11 @@ class Wire(Stream):
             self._listener.hub.log_in(self, connection, event)
         elif isinstance(event, Refusal):
             self._carry_out(event)
-        elif session is not None and not isinstance(event, MediaUp):
+        elif session is None:
+            return
+        elif isinstance(event, MediaUp):
+            self._listener.hub.media(session, event)
+        else:
             self._listener.hub.request(session, event.message)
 
     def _carry_out(self, refusal: Refusal) -> None:

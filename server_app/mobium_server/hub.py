@@ -12,6 +12,7 @@ from mobium.protocol import codec
 from mobium.protocol.codes import CloseCode, ErrorCode, sentence
 from mobium.protocol.connection import LoggedIn, Refusal, ServerConnection
 from mobium.protocol.cost import request_cost
+from mobium.protocol.media_frames import MediaUp
 from mobium.protocol.messages import (
     AckDeliveries,
     Auth,
@@ -19,6 +20,7 @@ from mobium.protocol.messages import (
     ClientMessage,
     Distribute,
     Error,
+    JoinVoice,
     Limits,
     Ping,
     Pong,
@@ -30,7 +32,7 @@ from mobium_server.channels import Channels
 from mobium_server.clock import Clock
 from mobium_server.config import Settings
 from mobium_server.delivery import PostOffice
-from mobium_server.envelope import Desk, Outlet
+from mobium_server.envelope import Desk
 from mobium_server.handlers import HANDLERS
 from mobium_server.invites import Invites
 from mobium_server.limits import HOUR, AddressRates, Allowance, HandOuts, Rate, Rates
@@ -41,6 +43,7 @@ from mobium_server.space import Space
 from mobium_server.stats import Counters
 from mobium_server.storage.base import Mailbox, Storage
 from mobium_server.storage.worker import Jobs
+from mobium_server.voice import Ear, Participant, Voice
 
 __all__ = ["Hub", "Line", "Session"]
 
@@ -55,19 +58,16 @@ TURN_USERS = 10
 # Bytes that lie on the disk until somebody fetches them, a second and at once, for each identity that an
 # address stands for: by default 60 MiB an hour, which is 10 GiB in the week that they may lie there.
 KEPT = Rate((6 << 20) / HOUR, 24 << 20)
+SIGNALS_MOST = 64 << 10  # bytes of signals that a slow socket may be owed: nobody stores them
 INTERNAL_ERROR = 1011  # the WebSocket's own code for a fault of the server
 
 
-class Line(Outlet, Protocol):
+class Line(Ear, Protocol):
     """A connection, as the hub sees it."""
 
     @property
     def alive(self) -> bool:
         """Whether it is open and nobody has begun to close it."""
-
-    @property
-    def address(self) -> str:
-        """What the connection's address counts as."""
 
     def admit(self, session: Session) -> None:
         """The login succeeded: `session` gets this connection's requests and its end."""
@@ -82,7 +82,7 @@ class Line(Outlet, Protocol):
 class Session:
     """A logged-in device on one connection."""
 
-    __slots__ = ("connection", "desk", "line", "login", "seat")
+    __slots__ = ("connection", "desk", "joining", "line", "login", "participant", "seat", "unread")
 
     def __init__(
         self, login: LoggedIn, line: Line, connection: ServerConnection, desk: Desk, seat: Seat
@@ -92,6 +92,12 @@ class Session:
         self.connection = connection
         self.desk = desk
         self.seat = seat
+        self.participant: Participant | None = None
+        """In a voice room, or having been in one."""
+        self.joining: JoinVoice | None = None
+        """The voice room that was asked for last, while its roster is being read."""
+        self.unread = 0
+        """Bytes of signals that were written though the socket is slow."""
 
     @property
     def identity(self) -> bytes:
@@ -113,6 +119,11 @@ class Session:
     ) -> None:
         """Send an error of the closed list."""
         self.reply(Error(code.value, sentence(code), rid, delivery, retry_after))
+
+    def takes_signal(self, size: int) -> bool:
+        """Whether a signal of `size` bytes may be written now: to a slow socket only few."""
+        self.unread = 0 if self.line.writable() else self.unread + size
+        return self.unread <= SIGNALS_MOST
 
     def malformed(self) -> None:
         """The request broke a rule that only its meaning shows."""
@@ -137,6 +148,7 @@ class Hub:
         board: Board,
         rooms: Rooms,
         pages: Pages,
+        voice: Voice,
         space: Space,
         clock: Clock,
         counters: Counters,
@@ -148,10 +160,11 @@ class Hub:
         self.board = board
         self.rooms = rooms
         self.pages = pages
+        self.voice = voice
         self.space = space
         self.clock = clock
         self.counters = counters
-        self.channels = Channels(storage, board, rooms, pages, wall=clock.wall, steady=clock.steady)
+        self.channels = Channels(storage, board, rooms, pages, voice, wall=clock.wall, steady=clock.steady)
         self.invites = Invites(storage, rooms, clock.wall)
         self.hand_outs = HandOuts(clock.steady)
         self.sessions: dict[bytes, Session] = {}
@@ -169,6 +182,8 @@ class Hub:
             message_ttl=settings.message_ttl,
             rate=settings.rate_general.per_second,
             burst=settings.rate_general.burst,
+            media_rate=settings.rate_media.per_second,
+            media_burst=settings.rate_media.burst,
             ping_interval=settings.ws_ping_interval,
         )
 
@@ -199,21 +214,30 @@ class Hub:
         line.admit(session)
         line.send(connection.welcome(self.office.unread(login.identity, mailbox), self.limits))
         if older is not None:
+            self._leave_voice(older)
             older.line.close(CloseCode.REPLACED)
         self.office.begin(desk)
+        self.voice.greet(seat)
 
     def log_out(self, session: Session) -> None:
         """The connection ended. The late end of a replaced login changes nothing of the newer one."""
         self.office.detach(session.desk)
         self.board.get_up(session.seat)
         self.pages.go_on(session.desk)
+        self._leave_voice(session)
+        self.voice.forget(session.line)
         if self.sessions.get(session.identity) is session:
             del self.sessions[session.identity]
+
+    def _leave_voice(self, session: Session) -> None:
+        if session.participant is not None:
+            self.voice.leave(session.participant)
 
     def writable(self, session: Session) -> None:
         """The connection's socket takes more."""
         self.office.pump(session.desk)
         self.board.catch_up(session.seat)
+        self.voice.catch_up(session.line)
         self.pages.go_on(session.desk)
 
     def request(self, session: Session, message: ClientMessage) -> None:
@@ -239,11 +263,12 @@ class Hub:
                         ErrorCode.RATE_LIMITED, rid=message.rid, delivery=delivery, retry_after=wait
                     )
                 return
-        handler = HANDLERS.get(type(message))
-        if handler is None:
-            session.refuse(ErrorCode.UNKNOWN_TYPE, rid=getattr(message, "rid", None))
-        else:
-            handler(self, session, message)
+        HANDLERS[type(message)](self, session, message)
+
+    def media(self, session: Session, frame: MediaUp) -> None:
+        """Relay a media frame; what is dropped is not answered."""
+        if not self.voice.relay(session.participant, frame):
+            session.line.tolerate()
 
     def admission(self, address: str, cost: float = 1.0) -> float:
         """Count a request of an address, or as many as it costs: 0.0, or the seconds until it may have it."""

@@ -17,6 +17,7 @@ from mobium_server.config import Settings
 from mobium_server.door import Guest
 from mobium_server.faults import Faults
 from mobium_server.hub import Hub
+from mobium_server.media import RETRY
 from mobium_server.reception import Reception
 from mobium_server.stats import Counters
 from mobium_server.tls import Certificates
@@ -69,6 +70,7 @@ class Listener:
         self._faults = Faults(self.loop.time)
         self._buffer = memoryview(bytearray(READ_SIZE))
         self._dirty: list[Wired] = []
+        self._lagging: set[Wired] = set()
         self._server: asyncio.Server | None = None
         self._empty: asyncio.Event = asyncio.Event()
 
@@ -135,6 +137,17 @@ class Listener:
         if not self._dirty:
             self.loop.call_soon(self._flush)
         self._dirty.append(wire)
+
+    def again(self, wire: Wired) -> None:
+        """Let `wire` write in a moment, when its socket may take more media."""
+        if not self._lagging:
+            self.loop.call_later(RETRY, self._ask_again)
+        self._lagging.add(wire)
+
+    def _ask_again(self) -> None:
+        lagging, self._lagging = self._lagging, set()
+        for wire in lagging:
+            self.soon(wire)
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []

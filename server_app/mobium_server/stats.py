@@ -34,6 +34,18 @@ class Counters:
     """Direct messages that came from senders."""
     posts: int = 0
     """Channel messages that came from senders."""
+    signals: int = 0
+    """Signals of calls and rooms that came from senders."""
+    media_in: int = 0
+    """Media frames that came from senders."""
+    media_out: int = 0
+    """Copies of them that went to sockets."""
+    media_slow: int = 0
+    """Copies that were dropped because a socket was slow."""
+    media_outside: int = 0
+    """Frames that were dropped because their sender is not in the room."""
+    media_limited: int = 0
+    """Frames that were dropped because they were over the rate."""
     malformed: int = 0
     limited: int = 0
     """Requests over the rate."""

@@ -18,6 +18,7 @@ from mobium_server.frames import header
 from mobium_server.hub import INTERNAL_ERROR
 from mobium_server.limits import Address, address_key, in_networks, parse_address
 from mobium_server.listener import Listener
+from mobium_server.media import MediaQueue, hold_little
 from mobium_server.tls import ALERT, CLIENT_HELLO, TlsLayer
 
 __all__ = ["Stage", "Stream"]
@@ -50,6 +51,7 @@ class Stream(asyncio.BufferedProtocol, ABC):
         "_flooding",
         "_held",
         "_listener",
+        "_media",
         "_out",
         "_paused",
         "_relayed",
@@ -71,6 +73,7 @@ class Stream(asyncio.BufferedProtocol, ABC):
         self._timer: asyncio.TimerHandle | None = None
         self._buffer: memoryview | None = None
         self._out: list[bytes] | None = None
+        self._media: MediaQueue | None = None
         self._paused = False
         self._relayed = 0
         self._held = False
@@ -230,15 +233,52 @@ class Stream(asyncio.BufferedProtocol, ABC):
         """Whether the socket takes more."""
         return not self._paused
 
+    def tune_in(self) -> None:
+        """Media will come."""
+        self._media = MediaQueue()
+        hold_little(self._transport, True)
+
+    def tune_out(self) -> None:
+        """No more media will come, and what waits is dropped."""
+        self._media = None
+        hold_little(self._transport, False)
+
+    def relay_media(self, kind: int, data: bytes) -> None:
+        """Write a media frame, a whole WebSocket frame already, once the socket has taken everything else."""
+        media = self._media
+        if media is None:
+            return
+        if not media:
+            self._listener.soon(self)
+        media.put(kind, data, self._listener.loop.time())
+
     def flush(self) -> None:
         """Write what waits, unless the connection has said its last."""
         out, self._out = self._out, None
-        if not out or self._stage is Stage.CLOSING:
+        if self._stage is Stage.CLOSING:
             return
+        if out:
+            self._flush_messages(out)
+        if self._media:
+            self._flush_media(self._media)
+
+    def _flush_messages(self, out: list[bytes]) -> None:
         self._say(b"".join(out))
         enough, self._relayed = self._relayed >= TURN_MOST, 0
         if enough and not self._paused:
             self._more()  # what came too late for this turn
+
+    def _flush_media(self, media: MediaQueue) -> None:
+        """Write media while the socket takes all of it at once; the rest waits, and not long."""
+        counters, now = self._listener.counters, self._listener.loop.time()
+        while media and not self._transport.get_write_buffer_size():
+            frames = media.take(now)
+            counters.media_out += len(frames)
+            self._say(b"".join(frames))
+        media.expire(now)
+        counters.media_slow += media.count_dropped()
+        if media:
+            self._listener.again(self)
 
     def _say_all(self, writes: list[bytes]) -> None:
         for data in writes:

@@ -175,6 +175,8 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
         lambda s: m.Distribute(os.urandom(16), s.room.id, [m.Distribution(s.ben.public, payload())]),
         "not_a_member",
     ),
+    "enters the voice room": (lambda s: m.JoinVoice(s.room.id), "not_a_member"),
+    "leaves the voice room": (lambda s: m.LeaveVoice(s.room.id), "not_in_room"),
     "invites": (lambda s: m.CreateInvite(s.room.id, 1, 0), "not_a_member"),
     "lists the invites": (lambda s: m.ListInvites(s.room.id), "not_a_member"),
     "revokes an invite": (lambda s: m.RevokeInvite(s.room.id, s.ticket), "not_a_member"),
@@ -208,6 +210,7 @@ UNKNOWN: list[Callable[[Scene, bytes], Any]] = [
     lambda _, channel: m.ChannelPost(os.urandom(16), channel, 99, text()),
     lambda _, channel: m.GetHistory(channel, 0),
     lambda s, channel: m.Distribute(os.urandom(16), channel, [m.Distribution(s.ben.public, payload())]),
+    lambda _, channel: m.JoinVoice(channel),
     lambda _, channel: m.CreateInvite(channel, 1, 0),
     lambda _, channel: m.ListInvites(channel),
     lambda s, channel: m.RevokeInvite(channel, s.ticket),
@@ -229,6 +232,7 @@ async def test_who_has_left_is_a_stranger_but_for_what_was_before(scene: Scene) 
     for message in (
         m.ChannelPost(os.urandom(16), scene.room.id, 99, text()),
         m.CreateInvite(scene.room.id, 0, 0),
+        m.JoinVoice(scene.room.id),
         m.RosterAppend(scene.room.make(scene.ben.person, Kind.NAMES, data=sealed())),
     ):
         assert await refused_in_vain(scene.running, scene.ben, message) == "not_a_member"
@@ -244,6 +248,7 @@ async def test_in_an_open_channel_a_stranger_reads_the_roster_alone(scene: Scene
         m.ChannelPost(os.urandom(16), public.id, 99, text()),
         m.Distribute(os.urandom(16), public.id, [m.Distribution(scene.anna.public, payload())]),
         m.ListInvites(public.id),
+        m.JoinVoice(public.id),
     ):
         assert await refused_in_vain(scene.running, scene.mallory, message) == "not_a_member"
     await scene.mallory.send(m.GetMembers(public.id))

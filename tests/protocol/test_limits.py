@@ -24,12 +24,10 @@ def test_both_overheads_and_nothing_else(bucket: int) -> None:
     assert not limits.direct_payload_ok(bucket, largest)
 
 
-def test_a_signal_is_a_padded_message_of_at_most_32_kib() -> None:
-    for overhead in (57, 1_799):
-        assert limits.signal_payload_ok(512 + overhead)
-        assert limits.signal_payload_ok((32 << 10) + overhead)
-        assert not limits.signal_payload_ok((64 << 10) + overhead)
-        assert not limits.signal_payload_ok(513 + overhead)
+@pytest.mark.parametrize(("size", "cost"), [(569, 1), (2_311, 1), (8_249, 2), ((32 << 10) + 1_799, 8)])
+def test_what_a_signal_costs(size: int, cost: int) -> None:
+    assert limits.signal_cost(size) == cost
+    assert request_cost(m.SendSignal(bytes(32), bytes(size))) == cost
 
 
 @pytest.mark.parametrize(
@@ -57,7 +55,6 @@ def test_what_a_message_costs(size: int, cost: int) -> None:
     assert limits.message_cost(size) == cost
     assert request_cost(m.SendMessage(delivery, key, payload)) == cost
     assert request_cost(m.ChannelPost(delivery, key, 0, payload)) == cost
-    assert request_cost(m.SendSignal(key, payload)) == cost
     parts = [m.Distribution(key, payload), m.Distribution(key, bytes(569))]
     assert request_cost(m.Distribute(delivery, key, parts)) == cost + 1
 

@@ -24,11 +24,14 @@ from mobium_server.channels import APPENDED, Channels, Place
 from mobium_server.envelope import Desk
 from mobium_server.health import Health
 from mobium_server.holding import Holding
+from mobium_server.limits import Rate
 from mobium_server.pages import Pages
 from mobium_server.rooms import Denied, Rooms
+from mobium_server.stats import Counters
 from mobium_server.storage.base import GonePost, HistoryPage, Mailbox, NewPost, Posted, Refused, Storage
 from mobium_server.storage.memory import MemoryStorage
 from mobium_server.storage.sqlite import SqliteStorage
+from mobium_server.voice import Voice
 from tests.support.channels import Room
 from tests.support.office import Jobs, Timers
 from tests.support.server import Person, randomness, schedules
@@ -150,11 +153,14 @@ class Machine:
             space=disk.Space(lambda: disk.Room(0, 0), lambda: self.timers.now),
         )
         self.pages = Pages(self.jobs, health)
+        steady = lambda: self.timers.now  # noqa: E731
+        self.voice = Voice(self.board, self.timers.later, steady, Counters(), Rate(0, 0), 0)
         self.channels = Channels(
             self.storage,
             self.board,
             Rooms(self.storage, self.jobs, health),
             self.pages,
+            self.voice,
             wall=lambda: 0,
             steady=lambda: self.timers.now,
         )

@@ -32,12 +32,15 @@ from mobium.protocol.connection import Answer, ClientConnection, Welcome
 from mobium.protocol.handshake import binding_input
 from mobium.protocol.host import canonical_host
 from mobium.protocol.limits import RATCHET_OVERHEAD
+from mobium.protocol.media_frames import MediaDown, is_media, read_down
 from mobium.protocol.messages import (
     Accepted,
     AckDeliveries,
     ClientMessage,
     Delivery,
     Error,
+    Ping,
+    Pong,
     PrekeyCount,
     PublishPrekeys,
     SendMessage,
@@ -268,6 +271,8 @@ class Client:
         self.person = person
         self.welcome = welcome
         self._kept: deque[ServerMessage] = deque()
+        self.heard: deque[MediaDown] = deque()
+        """Media frames that have come and were not looked at yet."""
 
     @property
     def public(self) -> bytes:
@@ -295,9 +300,31 @@ class Client:
 
     async def _read(self, within: float) -> ServerMessage:
         async with asyncio.timeout(within):
-            data = await self.socket.recv()
-        assert isinstance(data, bytes)
-        return codec.decode_server(data)
+            while True:
+                data = await self.socket.recv()
+                assert isinstance(data, bytes)
+                if not is_media(data):
+                    return codec.decode_server(data)
+                self.heard.append(read_down(data))
+
+    async def hear(self, within: float = WAIT) -> MediaDown:
+        """The next media frame; messages are kept for later."""
+        async with asyncio.timeout(within):
+            while not self.heard:
+                data = await self.socket.recv()
+                assert isinstance(data, bytes)
+                if is_media(data):
+                    self.heard.append(read_down(data))
+                else:
+                    self._kept.append(codec.decode_server(data))
+        return self.heard.popleft()
+
+    async def settled(self) -> None:
+        """Everything that was sent until now has been answered, and what came meanwhile has been read."""
+        rid = int.from_bytes(os.urandom(4), "big")
+        await self.send(Ping(rid))
+        while await self.expect(Pong) != Pong(rid):
+            pass
 
     async def expect(self, kind: type[M], within: float = WAIT) -> M:
         """The next message of a type; others are kept for later, but an error is raised unless it is what is
@@ -314,6 +341,10 @@ class Client:
             if isinstance(message, Error):
                 raise Refused(message)
             self._kept.append(message)
+
+    def keep(self, *messages: ServerMessage) -> None:
+        """Look at these messages again later."""
+        self._kept.extend(messages)
 
     async def nothing(self, kind: type[M], within: float = 0.15) -> None:
         """Assert that no message of a type comes."""

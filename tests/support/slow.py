@@ -1,4 +1,5 @@
-"""A slow link: a relay over loopback that lets only so many bytes through in a second.
+"""A slow link: a relay over loopback that lets only so many bytes through in a second; and a socket that
+takes few while nobody reads.
 
 Not its concern: what goes through.
 """
@@ -10,7 +11,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-__all__ = ["slow_link"]
+__all__ = ["little_socket", "slow_link"]
 
 _PIECE = 4_096
 _BUFFER = 16_384  # bytes that the kernel may hold between the relay and either end, lest it take all at once
@@ -21,6 +22,13 @@ def _small() -> socket.socket:
     made.setblocking(False)
     for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         made.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+    return made
+
+
+async def little_socket(port: int) -> socket.socket:
+    """A socket that is connected to `port` of this machine, and whose kernel takes few bytes unread."""
+    made = _small()
+    await asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", port))
     return made
 
 

@@ -6,7 +6,7 @@ Not its concern: the rates themselves, and what media frames count as (`mobium.p
 
 from __future__ import annotations
 
-from mobium.protocol.limits import message_cost
+from mobium.protocol.limits import message_cost, signal_cost
 from mobium.protocol.messages import (
     ChannelPost,
     ClientMessage,
@@ -21,8 +21,10 @@ __all__ = ["request_cost"]
 
 def request_cost(message: ClientMessage) -> int:
     """How many requests a message counts as: one, or what its payloads count as."""
-    if isinstance(message, SendMessage | ChannelPost | SendSignal):
+    if isinstance(message, SendMessage | ChannelPost):
         return message_cost(len(message.payload))
+    if isinstance(message, SendSignal):
+        return signal_cost(len(message.payload))
     if isinstance(message, Distribute):
         return sum(message_cost(len(one.payload)) for one in message.distributions)
     if isinstance(message, PublishPrekeys):

@@ -38,6 +38,7 @@ __all__ = [
     "ROSTER_PAGE",
     "SCREEN_BODY",
     "SENDER_KEY_OVERHEAD",
+    "SIGNAL_COST_BYTES",
     "VOICE_BODY",
     "WINDOW_BYTES",
     "WINDOW_DELIVERIES",
@@ -46,7 +47,7 @@ __all__ = [
     "largest_content",
     "media_cost",
     "message_cost",
-    "signal_payload_ok",
+    "signal_cost",
 ]
 
 KEY_SIZE = 32
@@ -96,6 +97,7 @@ MAX_SIGNAL = (
 )  # the largest bucket of a signal; a call's description has a few KiB, and it is never stored
 VOICE_BODY = 145  # every frame of voice: SFrame header 9 + 120 + tag 16
 MEDIA_FRAGMENT = 48 << 10  # of a sealed picture in one frame, so that no message waits behind more
+SIGNAL_COST_BYTES = 4 << 10  # of a signal count as one request: it goes to its recipient unasked
 SCREEN_BODY = MEDIA_FRAGMENT + 64  # and the header of a fragment, and of an SFrame, and its tag
 MAX_MEDIA_FRAME = SCREEN_BODY + 5  # with the longer header, which goes to clients
 
@@ -124,16 +126,14 @@ def channel_payload_ok(size: int, message_size: int) -> bool:
     return _CHANNEL_BUCKETS.get(size, message_size + 1) <= message_size
 
 
-def signal_payload_ok(size: int) -> bool:
-    """Whether the payload of a signal, of `size` bytes, is a padded message whose bucket is within MAX_SIGNAL
-    bytes.
-    """
-    return direct_payload_ok(size, MAX_SIGNAL)
-
-
 def message_cost(size: int) -> int:
     """How many requests a payload of `size` bytes counts as: one, and one for every further 64 KiB."""
     return max(1, size // COST_BYTES)
+
+
+def signal_cost(size: int) -> int:
+    """How many requests a signal of `size` bytes counts as: one, and one for every further 4 KiB."""
+    return max(1, size // SIGNAL_COST_BYTES)
 
 
 def media_cost(size: int) -> int:

@@ -21,7 +21,9 @@ from mobium.protocol.messages import (
     GetPrekeyBundle,
     GetPrekeyCount,
     JoinChannel,
+    JoinVoice,
     LeaveChannel,
+    LeaveVoice,
     ListInvites,
     Ping,
     Pong,
@@ -29,8 +31,9 @@ from mobium.protocol.messages import (
     RevokeInvite,
     RosterAppend,
     SendMessage,
+    SendSignal,
 )
-from mobium_server.handlers import channels, common, direct, ice, invites, prekeys
+from mobium_server.handlers import channels, common, direct, ice, invites, prekeys, voice
 
 if TYPE_CHECKING:
     from mobium_server.hub import Hub, Session
@@ -51,7 +54,9 @@ HANDLERS: dict[type, Callable[[Hub, Session, Any], None]] = {
     GetPrekeyBundle: prekeys.bundle,
     GetPrekeyCount: prekeys.count,
     JoinChannel: channels.join,
+    JoinVoice: voice.join,
     LeaveChannel: channels.leave,
+    LeaveVoice: voice.leave,
     ListInvites: invites.listed,
     Ping: common.ping,
     Pong: common.pong,
@@ -59,4 +64,5 @@ HANDLERS: dict[type, Callable[[Hub, Session, Any], None]] = {
     RevokeInvite: invites.revoke,
     RosterAppend: channels.append,
     SendMessage: direct.send,
+    SendSignal: voice.signal,
 }

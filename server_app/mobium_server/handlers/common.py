@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["CAPABILITIES", "NAME", "info", "ping", "pong"]
 
 NAME = "mobium-server"
-CAPABILITIES = ("direct", "prekeys", "channels", "ice")
+CAPABILITIES = ("direct", "prekeys", "channels", "voice", "ice")
 
 
 def ping(_hub: Hub, session: Session, message: Ping) -> None:

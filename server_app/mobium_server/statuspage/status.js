@@ -120,10 +120,19 @@ const CARDS = [
     more: (s) => `${many(s.channels_loaded, "roster", "rosters")} in memory`,
   },
   {
+    title: "In voice rooms",
+    lines: [{ name: "people", of: (s) => s.voice_people }],
+    write: count,
+    large: (v) => count(v[0]),
+    more: (s) => `in ${many(s.voice_rooms, "room", "rooms")}; ` +
+      `${count(s.media_out)} frames relayed since the start` +
+      (s.media_slow ? `, ${count(s.media_slow)} dropped for slow readers` : ""),
+  },
+  {
     title: "Turned away a second",
     lines: [
       { name: "connections", rate: (s) => s.refused + s.login_failures },
-      { name: "requests", rate: (s) => s.limited + s.malformed },
+      { name: "requests", rate: (s) => s.limited + s.malformed + s.media_limited + s.media_outside },
     ],
     write: rate,
     large: (v) => rate(v[0] + v[1]),
@@ -141,6 +150,9 @@ const TOTALS = [
   ["Channel statements stored", "statements_stored"],
   ["Prekey bundles handed out", "bundles"],
   ["Readers that fell behind", "behinds"],
+  ["Media frames dropped for slow readers", "media_slow"],
+  ["Media frames over the rate", "media_limited"],
+  ["Media frames from outside a room", "media_outside"],
   ["Requests over the rate", "limited"],
   ["Malformed frames", "malformed"],
   ["Faults of the server", "internal", true],

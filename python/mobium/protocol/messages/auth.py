@@ -28,6 +28,10 @@ class Limits(msgspec.Struct, frozen=True):
     """Requests at once."""
     ping_interval: float
     """Seconds between the server's pings."""
+    media_rate: float = 80.0
+    """Media frames a second, 0 for unlimited."""
+    media_burst: _Count = 150
+    """Media frames at once."""
 
 
 class AuthChallenge(msgspec.Struct, frozen=True, tag_field="type", tag="auth_challenge"):

@@ -1,7 +1,7 @@
 """Puts the server together, runs it, and takes it down in order. The only place that names a concrete
 storage.
 
-Not its concern: arguments and exit codes (`mobium_server.__main__`).
+Not its concern: arguments and exit codes (`mobium_server.start`).
 """
 
 from __future__ import annotations

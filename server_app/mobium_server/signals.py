@@ -1,39 +1,63 @@
 """What signals do to a server, from its first moment on: SIGTERM and SIGINT end it; SIGHUP has the
 certificate read again, or ends it if its terminal has gone.
 
-Not its concern: how it ends and what is read (`mobium_server.app`).
+Imported before all else, so it imports next to nothing. Not its concern: how the server ends and what is read
+again (`mobium_server.app`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Signals"]
 
 
 class Signals:
-    """To be made before anything else, in the main thread: a service may be told to reload as soon as it is
-    started, and SIGHUP would end it.
+    """The signals of this process, in three steps: `note` what comes until it is known what is asked for;
+    then `give_back` for a command that is no server, or `leave` while it starts, and the other two as soon as
+    there is something to end and to reload.
     """
 
     def __init__(self) -> None:
         self._of_terminal = False
-        self._hung_up = False
-        signal.signal(signal.SIGTERM, _leave)
-        signal.signal(signal.SIGINT, _leave)
-        if sys.platform != "win32":
-            terminal = _has_terminal()
-            before = signal.signal(signal.SIGHUP, self._note)
-            # Under nohup it is to outlive its terminal.
-            self._of_terminal = terminal and before is not signal.SIG_IGN
+        self._noted: dict[int, None] = {}
+        self._before: dict[signal.Signals, Any] = {}
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self._hung_up = True
+    def note(self) -> None:
+        """Remember what comes from now on. To be called in the main thread."""
+        for number in _handled():
+            self._before[number] = signal.signal(number, self._note)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._noted[number] = None
+
+    def give_back(self) -> None:
+        """Signals have their usual meaning again, and so have those that came."""
+        for number, before in self._before.items():
+            signal.signal(number, before)
+        for came in self._noted:
+            os.kill(os.getpid(), came)
+
+    def leave(self) -> None:
+        """SIGTERM and SIGINT end this process, which has nothing yet that would have to be ended in order;
+        SIGHUP is remembered. Raises SystemExit if one of the two has come.
+        """
+        if sys.platform != "win32":
+            # Under nohup it is to outlive its terminal.
+            ignored = self._before.get(signal.SIGHUP) is signal.SIG_IGN
+            self._of_terminal = not ignored and _has_terminal()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _leave)
+            if number in self._noted:
+                sys.exit(0)
 
     def end_with(self, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
         """From now on SIGTERM and SIGINT call `stop`."""
@@ -60,12 +84,18 @@ class Signals:
                 reload()
 
         loop.add_signal_handler(signal.SIGHUP, hang_up)
-        if self._hung_up:
+        if signal.SIGHUP in self._noted:
             hang_up()
 
 
+def _handled() -> list[signal.Signals]:
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if sys.platform != "win32":
+        numbers.append(signal.SIGHUP)
+    return numbers
+
+
 def _leave(_number: int, _frame: FrameType | None) -> None:
-    """There is nothing yet that would have to be ended in order."""
     sys.exit(0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sqlite3
@@ -14,11 +15,11 @@ import pytest
 
 from mobium.errors import ServerRefused
 from mobium.protocol.messages import Accepted, Delivery
-from mobium_server import __version__
-from mobium_server.__main__ import main
+from mobium_server import __version__, start
 from mobium_server.care.probe import probe
+from mobium_server.signals import Signals
 from tests.support.raw import request
-from tests.support.server import Person, ServerProcess, client, log_in, settings
+from tests.support.server import WAIT, Person, ServerProcess, client, log_in, settings
 
 
 def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -141,7 +142,7 @@ async def test_brackets_around_an_address_are_taken(tmp_path: Path) -> None:
 
 def test_bad_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["--nonsense"])
+        start.run(["--nonsense"], Signals())
     assert "unrecognized arguments" in capsys.readouterr().err
 
 
@@ -216,3 +217,28 @@ async def test_the_log_names_nobody(process: ServerProcess) -> None:
     # The address of the server itself is said at the start; no peer's port is.
     assert "ERROR" not in text
     assert len(process.errors) < 8
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such sockets")
+@pytest.mark.parametrize("abstract", [False, True])
+def test_whoever_started_it_is_told_when_it_is_ready(tmp_path: Path, abstract: bool) -> None:
+    if abstract and sys.platform != "linux":
+        pytest.skip("only Linux has such names")
+    name = f"@mobium-{os.urandom(8).hex()}" if abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+        line.bind(name.replace("@", "\0"))
+        line.settimeout(WAIT)
+        with ServerProcess(tmp_path, {"NOTIFY_SOCKET": name}) as process:
+            assert line.recv(100) == b"READY=1"
+            assert process.stop() == 0
+        line.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            line.recv(100)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such sockets")
+async def test_a_supervisor_that_does_not_listen_stops_nothing(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, {"NOTIFY_SOCKET": str(tmp_path / "none")}) as process:
+        assert process.said("NOTIFY_SOCKET cannot be told that the server is ready: No such file")
+        async with client(process.url):
+            pass

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,20 +33,34 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+# What runs the tests may ignore SIGHUP, which children inherit.
+_HEARS_SIGHUP = (
+    "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL);"
+    " os.execvp(sys.argv[1], sys.argv[1:])"
+)
+
+
+def hearing(*command: str) -> list[str]:
+    """A command that runs another one, which does not ignore SIGHUP from the beginning."""
+    return [sys.executable, "-c", _HEARS_SIGHUP, *command]
+
+
 # ---------------------------------------------------------------- while it starts
 
 
 class Starting:
     """A server that waits at a place of its start until it may go on."""
 
-    def __init__(self, folder: Path, place: str) -> None:
+    def __init__(self, folder: Path, place: str, *arguments: str) -> None:
         self.folder = folder
         self.errors = folder / "errors"
         self.output = folder / "output"
         variables = {"SC_PORT": "0", "SC_HOST": "127.0.0.1", "SC_DATABASE_URL": "sqlite://mobium.db"}
+        patched = ["tests.support.patched_server", f"waits_in_{place}"]
+        program = ["tests.support.slow_imports"] if place == "imports" else patched
         with self.errors.open("wb") as errors, self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.patched_server", f"waits_in_{place}"],
+                hearing(sys.executable, "-m", *program, *arguments),
                 cwd=folder,
                 env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **variables},
                 stdout=output,
@@ -59,7 +74,7 @@ class Starting:
         (self.folder / "go").touch()
 
 
-@pytest.fixture(params=["settings", "open"])
+@pytest.fixture(params=["imports", "settings", "open"])
 def starting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Starting]:
     one = Starting(tmp_path, request.param)
     yield one
@@ -86,6 +101,42 @@ def test_an_end_during_the_start_is_orderly(starting: Starting, number: int) -> 
     assert not (starting.folder / "mobium.db-wal").exists(), "the log was written back"
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_another_command_ends_by_what_came_while_it_was_imported(tmp_path: Path, number: int) -> None:
+    one = Starting(tmp_path, "imports", "check")
+    one.process.send_signal(number)
+    one.go_on()
+    # Whatever calls it, such as a script that makes a backup, must not take it for done.
+    assert one.process.wait(WAIT) == -number
+    assert one.output.read_text() == ""
+
+
+def handles(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal."""
+    lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
+    (mask,) = [int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:")]
+    return bool(mask >> (number - 1) & 1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells of handlers")
+def test_a_storm_of_sighup_through_the_whole_start_ends_nothing(tmp_path: Path) -> None:
+    one = ServerProcess(tmp_path, service=True)
+    starting = threading.Thread(target=one.start)
+    starting.start()
+    try:
+        wait_for(lambda: one._process is not None and handles(one.pid, signal.SIGHUP))
+        sent = 0
+        while starting.is_alive():
+            one.process.send_signal(signal.SIGHUP)
+            sent += 1
+            time.sleep(0.002)
+        print(f"{sent} signals")
+        assert one.stop() == 0
+    finally:
+        one.close()
+        starting.join()
+
+
 # ---------------------------------------------------------------- without a terminal
 
 
@@ -101,13 +152,6 @@ async def test_sighup_to_a_service_without_a_certificate_ends_nothing(tmp_path: 
 # ---------------------------------------------------------------- in a terminal
 
 
-# What runs the tests may ignore SIGHUP, which children inherit.
-_HEARS_SIGHUP = (
-    "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL);"
-    " os.execvp(sys.argv[1], sys.argv[1:])"
-)
-
-
 def in_terminal(folder: Path, *before: str, tls: bool = False) -> Terminal:
     """A server that somebody has started by hand."""
     variables = {"SC_PORT": "0", "SC_HOST": "127.0.0.1", "SC_DATABASE_URL": f"sqlite://{folder}/mobium.db"}
@@ -115,8 +159,11 @@ def in_terminal(folder: Path, *before: str, tls: bool = False) -> Terminal:
         cert, key = certificate(folder, "localhost")
         variables |= {"SC_TLS_CERT": str(cert), "SC_TLS_KEY": str(key)}
     server = [sys.executable, "-m", "mobium_server", "--env-file", "/dev/null"]
-    command = [sys.executable, "-c", _HEARS_SIGHUP, *before, *server]
-    return Terminal(command, {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **variables}, columns=200)
+    return Terminal(
+        hearing(*before, *server),
+        {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **variables},
+        columns=200,
+    )
 
 
 @pytest.mark.parametrize("tls", [False, True])

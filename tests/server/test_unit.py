@@ -42,6 +42,9 @@ def test_the_unit_starts_this_installation_as_nobody_important() -> None:
     assert f"/var/lib/{value(text, 'StateDirectory')[0]}" == STATE == value(text, "WorkingDirectory")[0]
     # asyncio wakes itself up over a pair of local sockets
     assert "AF_UNIX" in value(text, "RestrictAddressFamilies")[0]
+    # Started is what serves, so that nobody tells it to reload before; and an upgrade may take long.
+    assert value(text, "Type") == ["notify"]
+    assert value(text, "TimeoutStartSec") == ["infinity"]
     assert value(text, "RestartPreventExitStatus") == ["2"], "the exit code for settings that are wrong"
 
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from mobium_server.__main__ import main
+from mobium_server.signals import Signals
+from mobium_server.start import run
 
 __all__ = ["Said", "command", "operate"]
 
@@ -48,7 +49,7 @@ def operate(*arguments: str | Path, database: Path, **settings: str) -> Said:
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
-        code = main([str(one) for one in arguments])
+        code = run([str(one) for one in arguments], Signals())
     return Said(code, out.getvalue(), err.getvalue())
 
 

@@ -7,17 +7,18 @@ product.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mobium_server import __main__ as entry
+from mobium_server import start
+from mobium_server.__main__ import main
 from mobium_server.config import unknown_variables
 from mobium_server.delivery import PostOffice
 from mobium_server.envelope import Asker, Envelope
 from mobium_server.storage.base import HistoryPage, NewPost, Posted, Refused
 from mobium_server.storage.sqlite import SqliteStorage
+from tests.support.slow_imports import wait_for_go
 
 Wait = Callable[[PostOffice, Envelope, Asker], None]
 
@@ -81,13 +82,6 @@ def skips_history() -> None:
     setattr(SqliteStorage, "history", skipping)  # noqa: B010
 
 
-def wait_for_go(what: str) -> None:
-    """Say what waits, and wait until the folder has a file `go`."""
-    print(f"waiting in {what}", file=sys.stderr, flush=True)
-    while not Path("go").exists():
-        time.sleep(0.01)
-
-
 def waits_in_settings() -> None:
     """Reading the settings takes long."""
     unknown = unknown_variables
@@ -96,7 +90,7 @@ def waits_in_settings() -> None:
         wait_for_go("settings")
         return unknown(environment, env_file)
 
-    setattr(entry, "unknown_variables", waiting)  # noqa: B010
+    setattr(start, "unknown_variables", waiting)  # noqa: B010
 
 
 def waits_in_open() -> None:
@@ -122,4 +116,5 @@ PATCHES: dict[str, Callable[[], None]] = {
 
 if __name__ == "__main__":
     PATCHES[sys.argv[1]]()
-    sys.exit(entry.main([]))
+    sys.argv[1:] = []
+    sys.exit(main())

@@ -1,6 +1,6 @@
 """The subcommands of `mobium-server`: their arguments, what they print, what they ask, and their exit codes.
 
-Not its concern: what they do (the other modules here), and serving (`mobium_server.__main__`).
+Not its concern: what they do (the other modules here), and serving (`mobium_server.start`).
 """
 
 # ruff: noqa: T201 - a command prints

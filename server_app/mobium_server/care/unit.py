@@ -32,7 +32,9 @@ StartLimitIntervalSec=5min
 StartLimitBurst=10
 
 [Service]
-Type=exec
+# started means that people can connect, and not before is it told to reload; an upgrade takes its time
+Type=notify
+TimeoutStartSec=infinity
 User={user}
 Group={user}
 ExecStart={command} --env-file {settings}

@@ -150,14 +150,14 @@ class MediaRequest(msgspec.Struct, frozen=True, tag_field="kind", tag="media_req
 
 class Call(msgspec.Struct, frozen=True, tag_field="kind", tag="call", omit_defaults=True):
     """A step of a call between two. `sdp` is a session description (RFC 8866), in `offer` and `answer` alone;
-    `attempt` counts the offers of a call, which is set up again when the network was lost. `reason` is a word
-    for programs.
+    `attempt` counts the offers of a call, which is set up again when the network was lost; `again` asks for the
+    next one. `reason` is a word for programs.
     """
 
     id: ContentId
     sent: Sent
     call_id: ContentId
-    step: Annotated[str, msgspec.Meta(pattern="^(offer|ringing|answer|decline|busy|cancel|hangup)$")]
+    step: Annotated[str, msgspec.Meta(pattern="^(offer|ringing|answer|decline|busy|cancel|hangup|again)$")]
     attempt: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
     sdp: Annotated[str, msgspec.Meta(min_length=1, max_length=16_384)] | None = None
     reason: Annotated[str, msgspec.Meta(pattern="^[a-z_]{1,32}$")] | None = None

@@ -19,6 +19,7 @@
     ├── MediaUnavailable        sound or pictures take something that is missing here (.install)
     │   ├── OpusUnavailable     libopus or its binding
     │   └── AudioUnavailable    PortAudio or its binding, or no microphone or speaker at all
+    ├── CallError               a call that cannot be made, taken or kept up (.code)
     ├── StoreError              a vault or a database that cannot be read or written
     │   └── StoreFault          a change was undone for what it held, not for the state of the disk
     └── InvalidInput            an argument that names nothing, or is malformed (also a ValueError)
@@ -32,6 +33,7 @@ from __future__ import annotations
 
 __all__ = [
     "AudioUnavailable",
+    "CallError",
     "CryptoError",
     "DecryptError",
     "Duplicate",
@@ -174,6 +176,14 @@ class OpusUnavailable(MediaUnavailable):
 
 class AudioUnavailable(MediaUnavailable):
     """PortAudio, which reaches microphones and speakers, or its binding is missing; or there is no device."""
+
+
+class CallError(MobiumError):
+    """A call cannot be made, taken or kept up. `code` is a word for programs."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class StoreError(MobiumError):

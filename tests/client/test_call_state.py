@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -483,7 +482,9 @@ def test_links_that_never_connect(world: World) -> None:
 
 def test_a_preparation_that_hangs(world: World) -> None:
     side = world.sides[ANNA]
-    side.told += [effect for effect in side.machine.dial(b"k" * 16, BEN, world.now) if isinstance(effect, Tell)]
+    side.told += [
+        effect for effect in side.machine.dial(b"k" * 16, BEN, world.now) if isinstance(effect, Tell)
+    ]
     world.run(PREPARE - 1)
     assert side.state == "calling"
     world.run(2)
@@ -640,5 +641,6 @@ def test_what_breaks_in_a_call_is_mended_until_somebody_hangs_up(number: int, se
         world.up = world.connects = True
         world.run(SILENCE + CONNECT + 2 * REPEAT)
         assert world.states() == ("active", "active")
-    assert world.sides[ANNA].machine.talk is not None
-    print(f"{world.sides[ANNA].machine.talk.attempt} new attempts")
+    talk = world.sides[ANNA].machine.talk
+    assert talk is not None
+    print(f"{talk.attempt} new attempts")

@@ -93,7 +93,9 @@ HOSTILE = {
     "a fingerprint for the screen": replaced("a=mid:1\r\n", "a=mid:1\r\n" + FINGERPRINT),
     "SHA-1": replaced(FINGERPRINT, "a=fingerprint:sha-1 " + ":".join(["AA"] * 20) + "\r\n"),
     "SHA-512": replaced(FINGERPRINT, "a=fingerprint:sha-512 " + ":".join(["AA"] * 64) + "\r\n"),
-    "and SHA-512": replaced(FINGERPRINT, FINGERPRINT + "a=fingerprint:sha-512 " + ":".join(["AA"] * 64) + "\r\n"),
+    "and SHA-512": replaced(
+        FINGERPRINT, FINGERPRINT + "a=fingerprint:sha-512 " + ":".join(["AA"] * 64) + "\r\n"
+    ),
     "a short fingerprint": replaced(":1E:1F", ":1E"),
     "small letters": replaced("0A:0B", "0a:0b"),
     "two roles": replaced("a=setup:actpass\r\n", "a=setup:actpass\r\na=setup:active\r\n"),
@@ -101,11 +103,14 @@ HOSTILE = {
     "holdconn": replaced("a=setup:actpass", "a=setup:holdconn"),
     "other line ends": TEXT.replace("\r\n", "\n"),
     "ICE lite": replaced("t=0 0\r\n", "t=0 0\r\na=ice-lite\r\n"),
-    "a data channel": TEXT + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\na=sctp-port:5000\r\n",
+    "a data channel": TEXT
+    + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\na=sctp-port:5000\r\n",
     "another codec": replaced("opus/48000/2", "PCMU/8000"),
     "plain RTP": replaced("UDP/TLS/RTP/SAVPF 96", "RTP/AVP 96"),
     "no encryption": replaced("a=rtcp-mux\r\n", ""),
-    "an own extension": replaced("a=mid:0\r\n", "a=mid:0\r\na=extmap:2 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n"),
+    "an own extension": replaced(
+        "a=mid:0\r\n", "a=mid:0\r\na=extmap:2 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n"
+    ),
     "no candidate": TEXT.replace(LINE, "").replace(TEXT.splitlines(keepends=True)[19], ""),
     "too many candidates": replaced(LINE, LINE * (MOST_CANDIDATES + 1)),
     "other candidates for the screen": TEXT[::-1].replace(LINE[::-1], "", 1)[::-1],
@@ -133,7 +138,7 @@ HOSTILE = {
 def test_hostile_descriptions_are_refused(name: str) -> None:
     for kind in ("offer", "answer"):
         with pytest.raises(ProtocolError):
-            read(HOSTILE[name], kind)  # type: ignore[arg-type]
+            read(HOSTILE[name], kind)
 
 
 def test_an_answer_is_no_offer() -> None:
@@ -144,7 +149,7 @@ def test_an_answer_is_no_offer() -> None:
 
 
 def test_random_changes_are_refused_or_harmless(seed: int) -> None:
-    """Every text that is read says again exactly what came in: there is nothing in it that was passed over."""
+    """What is read says exactly what came in: nothing in it was passed over."""
     dice = random.Random(seed)
     print(f"seed {seed}")
     taken = 0

@@ -89,6 +89,7 @@ ERRORS = {
     "StoreError": "MobiumError",
     "StoreFault": "StoreError",
     "InvalidInput": "MobiumError",
+    "CallError": "MobiumError",
     "MediaUnavailable": "MobiumError",
     "OpusUnavailable": "MediaUnavailable",
     "AudioUnavailable": "MediaUnavailable",

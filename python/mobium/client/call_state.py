@@ -3,11 +3,12 @@
     who calls     PREPARING -> CALLING -> RINGING -> CONNECTING -> ACTIVE <-> RECONNECTING
     who is called            INCOMING -> ANSWERING -> CONNECTING -> ACTIVE <-> RECONNECTING
 
-What a person does, what the other side says and what becomes of a link go in together with the time, in seconds of
-any clock that only goes forward; a list of effects comes out, to be carried out in order. Signals get lost, so an offer
-is repeated until it is answered, and whatever is said twice is answered twice. A link is named by the call's id and the
-number of the attempt: the side that offers, which is the one that called, makes every new attempt. Not its concern: who
-may call (`mobium.client.calls`), what a session description says (`mobium.media.description`), sound.
+What a person does, what the other side says and what becomes of a link go in together with the time, in
+seconds of any clock that only goes forward; a list of effects comes out, to be carried out in order. Signals
+get lost, so an offer is repeated until it is answered, and whatever is said twice is answered twice. A link
+is named by the call's id and the number of the attempt: the side that offers, which is the one that called,
+makes every new attempt. Not its concern: who may call (`mobium.client.calls`), what a session description
+says (`mobium.media.description`), sound.
 """
 
 from __future__ import annotations
@@ -464,7 +465,7 @@ class CallMachine:
                 self._end(talk, "lost", "hangup")
 
     def _repeat(self, talk: Talk, now: float) -> None:
-        """Say again what was not answered; or, with nothing under way, make the next attempt or ask for it."""
+        """Say again what was not answered; with nothing under way, make the next attempt or ask for it."""
         self._talk = msgspec.structs.replace(talk, repeat=now + REPEAT)
         if talk.offers and talk.description is not None and self._offering(talk):
             self._say(talk.peer, talk.call, "offer", *talk.description)

@@ -1,15 +1,15 @@
-"""Session descriptions of calls (RFC 8866, RFC 8829) in the one form that there is: `write` makes it, `read` takes
-nothing else.
+"""Session descriptions of calls (RFC 8866, RFC 8829) in the one form that there is: `write` makes it, `read`
+takes nothing else.
 
     session     ICE user fragment and password, the SHA-256 fingerprint of the DTLS certificate, the DTLS role
     0           sound: Opus
     1           a screen: VP8, with retransmission
     both        the same candidates, since both go over one transport (BUNDLE)
 
-A library for WebRTC parses far more than a call needs, and what it parses comes from somebody else. So it is given what
-`write` made of the few values in here, never a text that came in. Related addresses, which would tell more than a
-candidate does, are left out. Not its concern: whose description it is, and to which call it belongs
-(`mobium.client.calls`).
+A library for WebRTC parses far more than a call needs, and what it parses comes from somebody else. So it is
+given what `write` made of the few values in here, never a text that came in. Related addresses, which would
+tell more than a candidate does, are left out. Not its concern: whose description it is, and to which call it
+belongs (`mobium.client.calls`).
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ _PICTURE: Final = (
     f"a=rtpmap:{RTX} rtx/90000",
     f"a=fmtp:{RTX} apt={VP8}",
 )
+_NOWHERE: Final = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - no address
 _END: Final = "a=end-of-candidates"
 _MOST_PRIORITY: Final = 2**31 - 1  # RFC 8445, section 5.1.2
 _STREAMS: Final = 3  # sound, screen, retransmission
@@ -171,7 +172,7 @@ def read(text: str, kind: Literal["offer", "answer"]) -> Description:
 def _candidate(candidate: Candidate) -> str:
     hidden = ""
     if candidate.type != "host":  # RFC 9429, section 3.5.3
-        hidden = f" raddr {'0.0.0.0' if candidate.address.version == 4 else '::'} rport 9"
+        hidden = f" raddr {_NOWHERE[candidate.address.version]} rport 9"
     return (
         f"a=candidate:{candidate.foundation} 1 udp {candidate.priority} {candidate.address} {candidate.port}"
         f" typ {candidate.type}{hidden}"

@@ -150,8 +150,8 @@ class MediaRequest(msgspec.Struct, frozen=True, tag_field="kind", tag="media_req
 
 class Call(msgspec.Struct, frozen=True, tag_field="kind", tag="call", omit_defaults=True):
     """A step of a call between two. `sdp` is a session description (RFC 8866), in `offer` and `answer` alone;
-    `attempt` counts the offers of a call, which is set up again when the network was lost; `again` asks for the
-    next one. `reason` is a word for programs.
+    `attempt` counts the offers of a call, which is set up again when the network was lost; `again` asks for
+    the next one. `reason` is a word for programs.
     """
 
     id: ContentId

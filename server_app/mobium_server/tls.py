@@ -16,7 +16,7 @@ from pathlib import Path
 from mobium.errors import InvalidInput
 from mobium.protocol.host import canonical_host, split_host
 
-__all__ = ["ALERT", "CLIENT_HELLO", "Certificates", "TlsLayer", "period"]
+__all__ = ["ALERT", "CLIENT_HELLO", "Certificates", "TlsLayer", "moment"]
 
 CLIENT_HELLO = 0x16  # the first byte of a TLS connection; no HTTP request begins with it
 # fatal handshake_failure: what a TLS client understands from a server without TLS
@@ -42,19 +42,24 @@ class Certificates:
         """A sentence about each reason for which clients that dial one of `hosts` refuse it. `now` has a time
         zone.
         """
-        found = []
+        untimely = self.untimely(now)
+        return [*([untimely] if untimely else ()), *self.foreign(hosts)]
+
+    def untimely(self, now: datetime) -> str:
+        """Why every client refuses it now; empty if it is in force."""
         if self.ends <= now:
-            found.append(f"{self._cert} expired on {_moment(self.ends)}; clients refuse it. Renew it.")
-        elif self.begins > now:
-            begins = _moment(self.begins)
-            found.append(f"{self._cert} is not in force before {begins}; is this clock right?")
-        strange = [
-            host
+            return f"{self._cert} expired on {moment(self.ends)}; clients refuse it. Renew it."
+        if self.begins > now:
+            return f"{self._cert} is not in force before {moment(self.begins)}; is this clock right?"
+        return ""
+
+    def foreign(self, hosts: Collection[str]) -> list[str]:
+        """A sentence about each of `hosts` that it is not for."""
+        return [
+            f"{self._cert} is not for {host}, which SC_PUBLIC_HOSTS names."
             for host in hosts
             if host not in self.names and f"*.{host.partition('.')[2]}" not in self.names
         ]
-        found += [f"{self._cert} is not for {host}, which SC_PUBLIC_HOSTS names." for host in strange]
-        return found
 
     def _load(self) -> tuple[ssl.SSLContext, frozenset[str], datetime, datetime]:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -63,7 +68,7 @@ class Certificates:
         try:
             context.load_cert_chain(self._cert, self._key, password=lambda: "")
             pem = self._cert.read_bytes()
-            names, (begins, ends) = _names(pem), period(pem)
+            names, (begins, ends) = _names(pem), _period(pem)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise InvalidInput(
                 f"SC_TLS_CERT and SC_TLS_KEY cannot be used: {_reason(error)} ({self._cert}, {self._key})."
@@ -71,7 +76,8 @@ class Certificates:
         return context, names, begins, ends
 
 
-def _moment(time: datetime) -> str:
+def moment(time: datetime) -> str:
+    """A point in time as people read it."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
@@ -106,7 +112,7 @@ def _names(pem: bytes) -> frozenset[str]:
     return frozenset(found)
 
 
-def period(pem: bytes) -> tuple[datetime, datetime]:
+def _period(pem: bytes) -> tuple[datetime, datetime]:
     """From when until when the first certificate of a chain is in force. Raises ValueError without one."""
     from cryptography import x509
 

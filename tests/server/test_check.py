@@ -297,7 +297,7 @@ def test_a_certificate_for_another_name(tmp_path: Path) -> None:
         SC_PUBLIC_HOSTS="chat.example.org,chat.example.net",
     )
     assert worst(found) == {
-        "certificate": "warning: It is not for chat.example.net, which SC_PUBLIC_HOSTS names."
+        "certificate": f"warning: {cert} is not for chat.example.net, which SC_PUBLIC_HOSTS names."
     }
 
 

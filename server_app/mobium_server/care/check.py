@@ -14,7 +14,7 @@ import sqlite3
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +27,7 @@ from mobium_server.storage.access import hindrance
 from mobium_server.storage.beside import linked, remains, replaced
 from mobium_server.storage.database import InUse, connect, lock
 from mobium_server.storage.schema import MIGRATIONS
-from mobium_server.tls import Certificates, period
+from mobium_server.tls import Certificates, moment
 
 __all__ = ["Finding", "Grade", "check"]
 
@@ -191,30 +191,22 @@ def _certificate(settings: Settings, now: datetime) -> Iterator[Finding]:
         yield Finding(Grade.OK, "certificate", text)
         return
     try:
-        names = Certificates(settings.tls_cert, settings.tls_key).names
-        begins, ends = period(settings.tls_cert.read_bytes())
-    except (InvalidInput, OSError) as error:
+        certificates = Certificates(settings.tls_cert, settings.tls_key)
+    except InvalidInput as error:
         yield Finding(Grade.WRONG, "certificate", str(error))
         return
-    yield _in_force(settings.tls_cert, begins, ends, now)
-    for host in settings.public_hosts:
-        if host not in names and f"*.{host.partition('.')[2]}" not in names:
-            text = f"It is not for {host}, which SC_PUBLIC_HOSTS names."
-            yield Finding(Grade.WARNING, "certificate", text)
+    yield _in_force(settings.tls_cert, certificates, now)
+    for sentence in certificates.foreign(settings.public_hosts):
+        yield Finding(Grade.WARNING, "certificate", sentence)
 
 
-def _in_force(cert: Path, begins: datetime, ends: datetime, now: datetime) -> Finding:
-    end = f"{ends.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    if ends <= now:
-        return Finding(Grade.WRONG, "certificate", f"{cert} expired on {end}; clients refuse it.")
-    if begins > now:
-        text = (
-            f"{cert} is not in force before {begins.astimezone(UTC):%Y-%m-%d %H:%M} UTC; is this clock right?"
-        )
-        return Finding(Grade.WRONG, "certificate", text)
-    if ends - now < timedelta(days=WARN_DAYS):
-        left = (ends - now).days
-        days = "in less than a day" if left < 1 else f"in {left} {'day' if left == 1 else 'days'}"
+def _in_force(cert: Path, certificates: Certificates, now: datetime) -> Finding:
+    untimely = certificates.untimely(now)
+    if untimely:
+        return Finding(Grade.WRONG, "certificate", untimely)
+    end, left = moment(certificates.ends), certificates.ends - now
+    if left < timedelta(days=WARN_DAYS):
+        days = "in less than a day" if left.days < 1 else f"in {left.days} day{'s' if left.days > 1 else ''}"
         return Finding(Grade.WARNING, "certificate", f"{cert} expires {days}, on {end}; renew it.")
     return Finding(Grade.OK, "certificate", f"{cert} fits its key and is in force until {end}.")
 

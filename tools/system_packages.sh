@@ -10,7 +10,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 
 # What the tests need beyond Python and Rust; a test says so itself with @pytest.mark.needs("git").
-TESTS="git make turnserver systemd-analyze caddy nginx chromium libopus libportaudio libasound_module_pcm_pulse pulseaudio pactl espeak-ng"
+TESTS="git make turnserver systemd-analyze caddy nginx promtool chromium libopus libportaudio libasound_module_pcm_pulse pulseaudio pactl espeak-ng"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -75,6 +75,8 @@ packages() {
         *:systemd-analyze) printf '%s\n' systemd ;;
         brew:compiler) ;; # comes with the command line tools of Xcode, not with brew
         apt-get:nginx) printf '%s\n' nginx-light ;;
+        dnf:promtool) printf '%s\n' golang-github-prometheus ;;
+        *:promtool) printf '%s\n' prometheus ;;
         *:turnserver) printf '%s\n' coturn ;;
         apt-get:libopus) printf '%s\n' libopus0 ;;
         apt-get:libportaudio) printf '%s\n' libportaudio2 ;;

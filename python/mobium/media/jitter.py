@@ -5,11 +5,10 @@ argument.
     get     20 ms are due: what they are made of
 
 A packet says no time, and a speaker who is muted sends none, so a number says only what comes after what. The
-buffer therefore knows one measure, its **margin**: the time between a packet's coming and its being due, for
-the newest one. It grows whenever nothing is there in time, since what is due then waits; it shrinks by 20 ms
-(`Merge`) when it was two frames or more for four seconds on end. What lies more than 140 ms behind the newest
-packet is left out: after a stall the conversation goes on where it is, not where it was. Not its concern:
-decoding, mixing, keys.
+buffer therefore knows one measure, its **margin**: the time between a packet's coming and its being due. It
+grows whenever nothing is there in time, since what is due then waits; it shrinks by 20 ms (`Merge`) when no
+packet of four seconds had less than 40. What lies more than 140 ms behind the newest packet is left out:
+after a stall the conversation goes on where it is, not where it was. Not its concern: decoding, mixing, keys.
 """
 
 from __future__ import annotations
@@ -44,8 +43,8 @@ LOST_AT_FIRST: Final = 50
 """Numbers of a new key that may be missing before its first packet: beyond that it was joined in the middle.
 """
 
-KEYS: Final = 2
-"""A sender's present key and the one before it."""
+KEYS: Final = 4
+"""A sender's present key and those before it, of which packets may come still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +122,10 @@ class _Watch:
 
     parts: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=4))
     ticks: int = 0
+    last: float = 0.0
 
     def note(self, margin: float) -> None:
+        self.last = margin
         if self.ticks % _PART == 0:
             self.parts.append((margin, margin))
         else:
@@ -165,6 +166,8 @@ class JitterBuffer:
         self._next = 0
         self._newest = -1
         self._arrived = 0.0
+        self._since = 0.0  # when the first packet came of those that are there
+        self._due = 0.0  # when `get` is called next
         self._waited = (
             0  # frames made up since the last packet, for which it is not decided whether it was lost
         )
@@ -178,9 +181,10 @@ class JitterBuffer:
         """Seconds that somebody who begins to speak now is held back."""
         return min(LONGEST, max(SHORTEST, self._watch.spread + SHORTEST))
 
-    def margin(self, now: float) -> float:
-        """Seconds by which the newest packet came before it is due."""
-        return (self._newest - self._next) * FRAME_SECONDS + now - self._arrived
+    @property
+    def margin(self) -> float:
+        """Seconds from the coming of the newest packet to its being played."""
+        return self._watch.last
 
     def put(self, key: Hashable, number: int, packet: bytes, now: float) -> None:
         """A packet with its number under its key came at `now` (seconds of any clock that
@@ -197,7 +201,11 @@ class JitterBuffer:
         if place in self._packets:
             self.counts.repeated += 1
             return
+        if not self._packets:
+            self._since = now
         self._packets[place] = packet
+        if self._state is _State.PLAYING:
+            self._watch.note(self._due + (place - self._next) * FRAME_SECONDS - now)
         if place > self._newest:
             self._newest, self._arrived = place, now
         if self._newest - self._next >= MOST_HELD:
@@ -205,6 +213,7 @@ class JitterBuffer:
 
     def get(self, now: float) -> Decision:
         """What the next 20 ms are made of, asked for once in 20 ms."""
+        self._due = now + FRAME_SECONDS
         if self._state is _State.IDLE and not self._begins(now):
             return Silence()
         if not self._packets:
@@ -233,14 +242,15 @@ class JitterBuffer:
         for old in [one for one in self._packets if one < place]:
             del self._packets[old]
             self.counts.skipped += 1
-        self._next = max(self._next, place)
+        self._next = min(self._packets)
 
     def _begins(self, now: float) -> bool:
         """Whether somebody who was silent is heard from now on."""
         if not self._packets:
             return False
         oldest = min(self._packets)
-        if (self._newest - oldest) * FRAME_SECONDS + now - self._arrived < self.delay:
+        behind = (self._newest - oldest) * FRAME_SECONDS + now - self._arrived
+        if max(behind, now - self._since) < self.delay:
             return False
         self._state, self._next, self._waited = _State.PLAYING, oldest, 0
         self._watch.ticks = 0  # a new stretch is watched before it is shortened
@@ -273,7 +283,6 @@ class JitterBuffer:
         return Conceal()
 
     def _play(self, now: float) -> Decision:
-        self._watch.note(self.margin(now))
         self._waited = 0
         packet = self._take()
         if self._watch.least < 2 * FRAME_SECONDS or now - self._merged_at < BETWEEN_MERGES:

@@ -166,7 +166,7 @@ class Incoming:
                 changed.append((name, one.speaking.now))
             if pcm is not None:
                 parts.append(Part(pcm, volume, one.volume))
-                one.delay = one.jitter.margin(now)
+                one.delay = one.jitter.margin
                 self.cost.decoded += 1
             one.volume = volume
         frame = self._mixer.mix([] if self.deafened else parts)

@@ -41,31 +41,43 @@ RATE = 48_000
 class Pulse:
     """A running PulseAudio; its folder has the socket, the log and ALSA's configuration."""
 
-    def __init__(self, folder: Path, process: subprocess.Popen[bytes], environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        process: subprocess.Popen[bytes],
+        environment: dict[str, str],
+        devices: Sequence[str],
+    ) -> None:
         self.folder = folder
         self.process = process
         self.environment = environment
+        self.devices = devices
+
+    def end(self) -> None:
+        """Whatever it has is pulled out."""
+        self.process.terminate()
+        try:
+            self.process.wait(WAIT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     def control(self, *arguments: str) -> str:
         """What `pactl` says."""
         return self._run("pactl", *arguments)
 
-    def add_speaker(self, name: str) -> str:
-        """A null sink; the number of its module, by which `unload` takes it away again."""
+    def add_speaker(self, name: str) -> None:
+        """A null sink."""
         # without norewinds the sink works in blocks of two seconds, and streams stall as they begin
         wanted = (f"sink_name={name}", "norewinds=1", f"rate={RATE}", "channels=2")
-        return self.control("load-module", "module-null-sink", *wanted).strip()
+        self.control("load-module", "module-null-sink", *wanted)
 
-    def add_microphone(self, name: str) -> list[str]:
-        """A null sink `name` and the microphone `namesrc`; the numbers of their modules, sink first."""
+    def add_microphone(self, name: str) -> None:
+        """A null sink `name` and the microphone `namesrc`."""
         wanted = (f"sink_name={name}", "norewinds=1", f"rate={RATE}", "channels=1")
-        sink = self.control("load-module", "module-null-sink", *wanted).strip()
+        self.control("load-module", "module-null-sink", *wanted)
         remap = ("module-remap-source", f"source_name={name}src", f"master={name}.monitor")
-        return [sink, self.control("load-module", *remap).strip()]
-
-    def unload(self, module: str) -> None:
-        """A device is pulled out."""
-        self.control("unload-module", module)
+        self.control("load-module", *remap)
 
     def feed(self, pcm: bytes, microphone: str = "mic") -> subprocess.Popen[bytes]:
         """Begins to play s16le mono 48 kHz into the microphone, in a process of its own that ends with it."""
@@ -119,28 +131,37 @@ class Pulse:
         return done.stdout
 
 
-def _alsa(speakers: Sequence[str], microphones: Sequence[str]) -> str:
+def _alsa(speakers: Sequence[str], microphones: Sequence[str], elsewhere: Sequence[Pulse]) -> str:
     """ALSA's configuration: the default, and a name for each device."""
 
-    def entry(name: str, device: str) -> str:
-        hint = f'hint {{ show on description "{name}" }}'
-        return f'pcm.{name} {{ type pulse device "{device}" {hint} }}\n'
+    def entry(name: str, device: str, server: str = "") -> str:
+        return f'pcm.{name} {{ type pulse device "{device}" {server} }}\n'
 
-    named = [entry(name, name) for name in speakers] + [
-        entry(f"{name}src", f"{name}src") for name in microphones
-    ]
+    named = [entry(name, name) for name in speakers]
+    named += [entry(f"{name}src", f"{name}src") for name in microphones]
+    for other in elsewhere:
+        server = f'server "unix:{other.folder / "native"}"'
+        named += [entry(name, name, server) for name in other.devices]
     return "pcm.!default { type pulse }\nctl.!default { type pulse }\n" + "".join(named)
 
 
 @contextlib.contextmanager
 def pulse(
-    folder: Path, speakers: Sequence[str] = ("spk",), microphones: Sequence[str] = ("mic",)
+    folder: Path,
+    speakers: Sequence[str] = ("spk",),
+    microphones: Sequence[str] = ("mic",),
+    elsewhere: Sequence[Pulse] = (),
 ) -> Iterator[Pulse]:
-    """A PulseAudio with these speakers and microphones; the first of each is the default."""
+    """A PulseAudio with these speakers and microphones; the first of each is the default.
+
+    A PulseAudio moves streams by itself when it loses a device. What a test is to pull out is therefore a
+    device of another one, `elsewhere`, which is ended.
+    """
     place = folder / "pulse"
-    place.mkdir(mode=0o700)
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (place / "native").unlink(missing_ok=True)  # of one that was here before
     conf = place / "asound.conf"
-    conf.write_text(_alsa(speakers, microphones), "utf-8")
+    conf.write_text(_alsa(speakers, microphones, elsewhere), "utf-8")
     environment = {
         **os.environ,
         "HOME": str(place),
@@ -164,7 +185,8 @@ def pulse(
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    server = Pulse(place, process, environment)
+    devices = [*speakers, *(f"{name}src" for name in microphones)]
+    server = Pulse(place, process, environment, devices)
     try:
         end = time.monotonic() + WAIT
         while not (place / "native").exists():
@@ -181,12 +203,7 @@ def pulse(
             server.control("set-default-source", f"{microphones[0]}src")
         yield server
     finally:
-        process.terminate()
-        try:
-            process.wait(WAIT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        server.end()
 
 
 TEXT = (

@@ -223,11 +223,11 @@ class VirtualDevices:
         return self._present("speaker")
 
     def rescan(self) -> None:
-        """Streams whose chosen device is back go back to it; one that had none takes what there is."""
+        """Streams whose chosen device is back go back to it."""
         with self._lock:
             for stream in list(self._streams):
                 found = fitting(stream.chosen, self._present(stream.kind))
-                if found is not None and stream.device != found and found == (stream.chosen or found):
+                if found is not None and found != stream.device and stream.chosen in (None, found):
                     stream.device = found
                     stream.told(DeviceFound(stream.kind, found))
 
@@ -312,12 +312,15 @@ class VirtualDevices:
         return stream
 
     def _notice(self, stream: _Stream) -> None:
-        """A stream whose device is gone falls back."""
+        """A stream whose device is gone falls back; one that has none takes what there is."""
         present = self._present(stream.kind)
-        if stream.device is None or any(device.name == stream.device for device in present):
+        if any(device.name == stream.device for device in present):
             return
-        lost, stream.device = stream.device, fitting(stream.chosen, present)
-        stream.told(DeviceLost(stream.kind, lost, stream.device))
+        before, stream.device = stream.device, fitting(stream.chosen, present)
+        if before is not None:
+            stream.told(DeviceLost(stream.kind, before, stream.device))
+        elif stream.device is not None:
+            stream.told(DeviceFound(stream.kind, stream.device))
 
     def _hear(self, name: str, source: Source) -> None:
         listening = [one for one in self._streams if isinstance(one, _Microphone) and one.device == name]

@@ -64,6 +64,7 @@ class Rig:
             on_open=self._open,
             on_message=self._message,
             on_state=lambda state, error, retry: self.states.append((state, type(error).__name__, retry)),
+            on_media=lambda _frame: None,
             connector=self._dial,
             uniform=self._uniform,
         )

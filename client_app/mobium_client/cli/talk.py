@@ -23,6 +23,8 @@ from mobium.client import (
     Event,
     MessageReceived,
     MessageStateChanged,
+    VoiceChanged,
+    VoiceLeft,
 )
 from mobium.client.labels import is_channel
 from mobium.errors import InvalidInput, MobiumError, NotConnected
@@ -282,6 +284,15 @@ async def _event_fields(engine: Engine, channels: _Channels, event: Event) -> di
                 "text": event.text or None,
                 "sentence": None if channel is None else await channel.change(event),
             }
+        case VoiceChanged():
+            return {
+                "event": "voice",
+                "channel": event.label,
+                "channel_id": event.channel,
+                "people": list(event.people),
+            }
+        case VoiceLeft():
+            return {"event": "voice_left", "channel_id": event.channel, "reason": event.reason or None}
 
 
 async def _nickname(engine: Engine, key: str) -> str | None:
@@ -324,6 +335,15 @@ async def _tell(run: Run, engine: Engine, channels: _Channels, event: Event, sai
             style = "bold red" if event.what in {"broken", "disputed"} else "dim"
             for line in notice_line(datetime.now(UTC), change, screen.width, style, channel=event.label):
                 screen.line(line)
+        case VoiceChanged():
+            channel = await channels.get(event.channel)
+            if channel is not None:
+                names = ", ".join([await channel.name(key) for key in event.people])
+                change = f"in the voice room: {names}" if names else "nobody is in the voice room"
+                for line in notice_line(datetime.now(UTC), change, screen.width, "dim", channel=event.label):
+                    screen.line(line)
+        case VoiceLeft(reason=reason) if reason:
+            screen.remark(f"left the voice room: {reason}")
         case MessageStateChanged(reason=reason) if reason:
             screen.remark(f"message {event.id}: {event.state}: {reason}")
         case ContactKeyChanged():

@@ -15,8 +15,13 @@ from mobium.client.events import (
     EventStream,
     MessageReceived,
     MessageStateChanged,
+    VoiceChanged,
+    VoiceLeft,
 )
+from mobium.client.rooms import Rooms
 from mobium.client.store.messages import Conversation, Message
+from mobium.client.voice_room import Listener as VoiceListener
+from mobium.client.voice_room import VoiceRoom
 
 __all__ = [
     "Channel",
@@ -35,5 +40,10 @@ __all__ = [
     "Message",
     "MessageReceived",
     "MessageStateChanged",
+    "Rooms",
     "ServerInfo",
+    "VoiceChanged",
+    "VoiceLeft",
+    "VoiceListener",
+    "VoiceRoom",
 ]

@@ -17,7 +17,7 @@ import gc
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -33,6 +33,7 @@ from mobium.client.events import ConnectionState, EventHub, EventStream, Message
 from mobium.client.maintenance import INTERVAL, maintain
 from mobium.client.online import Online
 from mobium.client.receipts import DELAY
+from mobium.client.rooms import Rooms
 from mobium.client.store import messages, meta
 from mobium.client.store.messages import Conversation, Message
 from mobium.client.transport import Connector, dial
@@ -88,6 +89,7 @@ class Engine:
         self._lock = asyncio.Lock()
         self.contacts = Contacts(core, self._contacts_changed)
         self.channels = Channels(core, lambda: self._online)
+        self.rooms = Rooms(core, lambda: self._online, hub.tell, self._spawn)
 
     # ------------------------------------------------------------ profiles
 
@@ -258,10 +260,18 @@ class Engine:
             await self._stop()
         known = await self._core.store.run(meta.meet_server, address.host, address.url)
         self._online = Online(
-            self._core, address, known.key, self._hub.tell, self._connector, self._receipt_delay
-        )
+            self._core, address, known.key, self._hub.tell, self._connector, self._receipt_delay,
+            self.rooms,
+        )  # fmt: skip
         self._task = group.create_task(self._online.run())
         return self._online
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something as long as this engine is open."""
+        if self._group is None:
+            work.close()
+        else:
+            self._group.create_task(work)
 
     async def settled(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - a caller's word for it
         """Wait until what was missed has come, and nothing waits any more that could go out: a program that
@@ -282,6 +292,7 @@ class Engine:
             await self._stop()
 
     async def _stop(self) -> None:
+        self.rooms.close()
         online, task, self._task = self._online, self._task, None
         if online is not None and task is not None and not task.done():
             task.cancel()

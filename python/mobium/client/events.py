@@ -27,6 +27,8 @@ __all__ = [
     "MessageReceived",
     "MessageState",
     "MessageStateChanged",
+    "VoiceChanged",
+    "VoiceLeft",
     "from_ms",
 ]
 
@@ -104,7 +106,33 @@ class ContactKeyChanged(msgspec.Struct, frozen=True):
     peer: str
 
 
-Event = ConnectionChanged | MessageReceived | MessageStateChanged | ContactKeyChanged | ChannelChanged
+class VoiceChanged(msgspec.Struct, frozen=True):
+    """Others are in the voice room of a channel: `people`, identity keys in hex, oneself included.
+
+    `channel` is its id in hex, `label` what it is called here.
+    """
+
+    channel: str
+    label: str
+    people: tuple[str, ...]
+
+
+class VoiceLeft(msgspec.Struct, frozen=True):
+    """This profile has left a voice room; `reason` is a sentence if that was nobody's wish."""
+
+    channel: str
+    reason: str = ""
+
+
+Event = (
+    ConnectionChanged
+    | MessageReceived
+    | MessageStateChanged
+    | ContactKeyChanged
+    | ChannelChanged
+    | VoiceChanged
+    | VoiceLeft
+)
 
 
 def from_ms(milliseconds: int) -> datetime:

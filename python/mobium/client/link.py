@@ -19,7 +19,7 @@ from mobium.errors import MobiumError, NotConnected, ProtocolError, ServerKeyCha
 from mobium.protocol import codec
 from mobium.protocol.codes import CloseCode, ErrorCode
 from mobium.protocol.connection import Answer, ClientConnection, Signer, Welcome
-from mobium.protocol.media_frames import MediaDown
+from mobium.protocol.media_frames import MediaDown, to_server
 from mobium.protocol.messages import ClientMessage, Error, Limits, Ping, Pong, ServerMessage
 
 __all__ = ["Link", "LinkState"]
@@ -60,7 +60,7 @@ class Link:
         on_open: Callable[[Welcome], Awaitable[None]],
         on_message: Callable[[ServerMessage], Awaitable[None]],
         on_state: Callable[[LinkState, MobiumError | None, float | None], None],
-        on_media: Callable[[MediaDown], None] = lambda _frame: None,
+        on_media: Callable[[MediaDown], None],
         connector: Connector = dial,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -152,6 +152,12 @@ class Link:
         if isinstance(reply, Error):
             raise ServerRefused(reply.code, reply.text, reply.retry_after)
         return reply
+
+    async def send_media(self, kind: int, room: int, body: bytes) -> None:
+        """Send a media frame, which nobody answers. Raises NotConnected."""
+        if self._transport is None:
+            raise NotConnected("There is no connection to the server.")
+        await self._transport.send(to_server(kind, room, body))
 
     async def send(self, message: ClientMessage) -> None:
         """Send a message that has no answer of its own. Raises NotConnected."""

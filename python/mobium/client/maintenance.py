@@ -120,7 +120,7 @@ def forget_peer(tx: Tx, peer_id: int) -> None:
             tx.execute(f"DELETE FROM {table} WHERE peer = ?", peer_id)  # noqa: S608
         meta.drop(tx, f"retries of {peer_id}")
     tx.execute("DELETE FROM message WHERE peer = ? AND channel IS NULL", peer_id)
-    for table in ("outbox", "receipt", "unopened"):
+    for table in ("outbox", "receipt", "unopened", "signal"):
         tx.execute(f"DELETE FROM {table} WHERE peer = ?", peer_id)  # noqa: S608
     peers.update(tx, peers.by_id(tx, peer_id), relation="unknown")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
 from mobium.client.address import Address
 from mobium.client.core import Core
@@ -22,6 +22,7 @@ from mobium.client.pace import Pace
 from mobium.client.postbox import Postbox
 from mobium.client.receipts import Receipts
 from mobium.client.repair import Repair
+from mobium.client.signals import Said, Signals
 from mobium.client.store import incoming, meta, outgoing, posts
 from mobium.client.store.database import Tx
 from mobium.client.sync import Sync
@@ -36,6 +37,7 @@ from mobium.errors import (
     StoreError,
 )
 from mobium.protocol.connection import Welcome
+from mobium.protocol.media_frames import MediaDown
 from mobium.protocol.messages import (
     Accepted,
     ChannelHead,
@@ -45,14 +47,35 @@ from mobium.protocol.messages import (
     Error,
     RosterPage,
     ServerMessage,
+    Signal,
+    VoiceState,
 )
 
-__all__ = ["Online"]
+__all__ = ["Online", "Realtime"]
 
 _UPKEEP_INTERVAL: Final = 3_600.0
 _UPKEEP_RETRY: Final = 30.0
 _FIRST_PAUSE: Final = 1.0  # seconds after an error of the store; doubled up to
 _LONGEST_PAUSE: Final = 30.0
+
+
+class Realtime(Protocol):
+    """What lives in the moment: calls and voice rooms. Nothing here may wait."""
+
+    def heard(self, sender: bytes, said: Said) -> None:
+        """A signal has come."""
+
+    def media(self, frame: MediaDown) -> None:
+        """A media frame has come."""
+
+    def told(self, state: VoiceState) -> None:
+        """The server says who is in a voice room."""
+
+    def look_again(self) -> None:
+        """There is a connection, or a roster or a contact may have changed."""
+
+    def offline(self) -> None:
+        """The connection is gone."""
 
 
 class Online:
@@ -66,10 +89,12 @@ class Online:
         tell: Callable[[list[Event]], None],
         connector: Connector,
         receipt_delay: float,
+        realtime: Realtime,
     ) -> None:
         self.address = address
         self._core = core
         self._tell = tell
+        self._realtime = realtime
         self.link = Link(
             core.identity,
             address,
@@ -77,6 +102,7 @@ class Online:
             on_open=self._on_open,
             on_message=self._on_message,
             on_state=self._on_state,
+            on_media=realtime.media,
             connector=connector,
             uniform=core.uniform,
         )
@@ -89,6 +115,7 @@ class Online:
         self.receipts = Receipts(core, receipt_delay, self.outbox.wake)
         self.repair = Repair(core, self.link.request, self.outbox.wake, lambda: self.inbox.drained)
         self.upkeep = Upkeep(core, self.link.request, address.host)
+        self.signals = Signals(core, self.request, realtime.heard, self.outbox.wake)
         self.sync = Sync(
             core,
             address.host,
@@ -142,7 +169,8 @@ class Online:
         parts = [
             asyncio.create_task(part.run())
             for part in (
-                self.link, self.inbox, self.outbox, self.receipts, self.repair, self.sync, self.postbox
+                self.link, self.inbox, self.outbox, self.receipts, self.repair, self.sync, self.postbox,
+                self.signals,
             )
         ]  # fmt: skip
         try:
@@ -198,6 +226,7 @@ class Online:
 
     def _synced(self) -> None:
         self._moved.set()
+        self._realtime.look_again()
         self.postbox.recall()  # what waits for its turn may not go out to whom it was for
         self.wake()
 
@@ -210,6 +239,7 @@ class Online:
 
     def recall(self) -> None:
         """Contacts have changed."""
+        self._realtime.look_again()
         self.outbox.recall()
         self.postbox.recall()
         self.wake()
@@ -223,6 +253,8 @@ class Online:
         self._moved.set()
         self._noted_drained = False
         self.inbox.reset()
+        self.signals.reset()
+        self._realtime.offline()
         self.outbox.go_offline()
         self.postbox.go_offline()
         self.sync.go_offline(coming=state == "online")
@@ -243,6 +275,7 @@ class Online:
         self.repair.wake()
         self.receipts.wake()
         self._tell([ConnectionChanged("online")])
+        self._realtime.look_again()
         await self._note_drained()
         await self._keep_prekeys(welcome.limits.message_size)
 
@@ -251,6 +284,10 @@ class Online:
             await self.inbox.put(message)
         elif isinstance(message, ChannelMessage | RosterPage | ChannelHead):
             self.sync.put(message)
+        elif isinstance(message, Signal):
+            self.signals.put(message)
+        elif isinstance(message, VoiceState):
+            self._realtime.told(message)
         elif isinstance(message, Accepted):
             self.outbox.answer(message.id, None)
             self.postbox.answer(message)

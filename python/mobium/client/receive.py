@@ -26,7 +26,7 @@ from mobium.client.store.peers import Peer
 from mobium.crypto.identity import Identity
 from mobium.errors import CryptoError, IdentityChanged, ProtocolError
 from mobium.protocol import content
-from mobium.protocol.content import Distribution, Receipt, Retry, Text, Unknown
+from mobium.protocol.content import Distribution, Receipt, Retry, Signals, Text, Unknown
 from mobium.protocol.limits import KEY_SIZE
 
 __all__ = ["RECOVERY_TIME", "Arrival", "note_refused", "receive"]
@@ -174,6 +174,8 @@ def _dispatch(tx: Tx, setting: Setting, opened: Opened, channel: bytes | None, f
         _take_receipt(tx, peer, received)
     elif isinstance(received, Retry):
         _send_again(tx, peer, received, opened, now_ms // 1000)
+    elif isinstance(received, Signals):
+        tx.sessions.void(tx, peer.id, received.keys)
     elif isinstance(received, channel_contents.About):
         channel_contents.take(tx, setting, peer, received)
     return ""

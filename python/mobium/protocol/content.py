@@ -28,6 +28,7 @@ __all__ = [
     "Receipt",
     "Retry",
     "RosterHead",
+    "Signals",
     "Text",
     "Unknown",
     "decode",
@@ -38,6 +39,7 @@ ContentId = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 Sent = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 _Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 _Index = Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)]
+_MessageKey = Annotated[bytes, msgspec.Meta(min_length=36, max_length=36)]
 _KeyId = Annotated[int, msgspec.Meta(ge=1, le=0xFFFFFFFF)]
 
 
@@ -111,6 +113,16 @@ class ChainRequest(msgspec.Struct, frozen=True, tag_field="kind", tag="chain_req
     sent: Sent
     channel_id: _Hash
     key_id: _KeyId
+
+
+class Signals(msgspec.Struct, frozen=True, tag_field="kind", tag="signals"):
+    """These numbers of the ratchet were signals, which are never stored: whichever of them has not arrived is
+    no message that is missing. Each key is ratchet_public ‖ n(u32), as in the header of the message.
+    """
+
+    id: ContentId
+    sent: Sent
+    keys: Annotated[list[_MessageKey], msgspec.Meta(min_length=1, max_length=256)]
 
 
 class MediaKey(msgspec.Struct, frozen=True, tag_field="kind", tag="media_key"):
@@ -187,6 +199,7 @@ Content = (
     | ChannelSecret
     | RosterHead
     | ChainRequest
+    | Signals
     | Call
     | MediaKey
     | MediaRequest
@@ -200,6 +213,7 @@ _KINDS: dict[str, dict[str, Any]] = {
     "channel_secret": {"message": ChannelSecret},
     "roster_head": {"message": RosterHead},
     "chain_request": {"message": ChainRequest},
+    "signals": {"message": Signals},
     "distribution": {"sender_key_distribution": Distribution},
     "call": {"voice_signal": Call},
     "media_key": {"voice_signal": MediaKey},

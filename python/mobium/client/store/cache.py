@@ -7,6 +7,7 @@ Not its concern: which session is used for what (`mobium.client.direct`).
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -20,6 +21,9 @@ __all__ = ["Held", "SessionCache"]
 
 # Peers whose sessions stay in memory; a conversation of the day is among them.
 _KEPT_PEERS: Final = 128
+
+NOWHERE: Final = -1
+"""Behind which no message stands: the place of a skipped number that was no message."""
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -84,6 +88,19 @@ class SessionCache:
     def place(self, held: Held, record: bytes, after: int) -> None:
         """Note that the number of a skipped `record` would stand behind message `after`."""
         self._places[(held.id, record[:36])] = after
+
+    def void(self, tx: Tx, peer: int, keys: Collection[bytes]) -> None:
+        """Numbers of sessions with a peer, as ratchet_public ‖ n(u32), were no messages: they do not count as
+        missing. What comes under them all the same is opened.
+        """
+        sessions = list(self.of(tx, peer))
+        for session in sessions:
+            tx.many(
+                "UPDATE skipped SET after = ? WHERE session = ? AND key = ?",
+                [(NOWHERE, session, key) for key in keys],
+            )
+        voided = {(session, key) for session in sessions for key in keys}
+        self._places.update(dict.fromkeys(voided & self._places.keys(), NOWHERE))
 
     def remove(self, tx: Tx, held: Held) -> None:
         """Delete a session and its keys."""

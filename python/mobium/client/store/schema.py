@@ -305,5 +305,15 @@ INSERT INTO spare_secret
 DROP TABLE spare_secret_before;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _CHANNELS, _SPARE_SECRETS)
+# Numbers of the ratchet that were used for signals, until their recipient is told that they are no messages.
+_SIGNALS = """
+CREATE TABLE signal (
+    peer INTEGER NOT NULL,
+    key BLOB NOT NULL,                          -- ratchet_public ‖ n(u32)
+    at INTEGER NOT NULL,
+    PRIMARY KEY (peer, key)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _CHANNELS, _SPARE_SECRETS, _SIGNALS)
 """The script at index n brings a database from version n to n + 1."""

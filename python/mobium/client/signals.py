@@ -1,0 +1,194 @@
+"""Signals: what is said at once or not at all, inside the sessions of direct messages (docs/PROTOCOL.md,
+Content).
+
+A signal is stored nowhere and not sent again, so its number of the ratchet may never arrive; it is named to
+the recipient afterwards, in a message. Only contacts, and members of a common channel, are listened to. Not
+its concern: what calls and voice rooms make of a signal (`mobium.client.calls`, `mobium.client.rooms`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+from weakref import WeakValueDictionary
+
+from mobium.client import direct
+from mobium.client.bundles import fetch_bundle
+from mobium.client.core import Core
+from mobium.client.outbox import begin_session
+from mobium.client.store import channels, incoming, outgoing, peers, signals
+from mobium.client.store.database import Tx
+from mobium.client.store.peers import Peer
+from mobium.crypto.identity import Identity
+from mobium.crypto.pqxdh import HEADER_SIZE, PREKEY_MESSAGE
+from mobium.errors import CryptoError, IdentityChanged, InvalidInput, ProtocolError, ServerRefused, StoreFault
+from mobium.protocol import content
+from mobium.protocol.codes import ErrorCode
+from mobium.protocol.content import Call, MediaKey, MediaRequest
+from mobium.protocol.messages import ClientMessage, Forwarded, SendSignal, ServerMessage, Signal
+
+__all__ = ["Said", "Signals"]
+
+Said = Call | MediaKey | MediaRequest
+"""What a signal can say."""
+
+_WAITING: Final = 256  # signals that wait to be opened; what lies behind them is lost, as signals may be
+_REST: Final = 30  # seconds after the last signal to somebody, until its numbers are named
+_LOOK: Final = 20.0
+
+
+class Signals:
+    """The signals of the present connection.
+
+    `request` asks the server; `heard(sender, said)` is called for each signal that was opened, and must not
+    wait; `queued()` when something was put into the outbox.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        request: Callable[[ClientMessage], Awaitable[ServerMessage]],
+        heard: Callable[[bytes, Said], None],
+        queued: Callable[[], None],
+    ) -> None:
+        self._core = core
+        self._request = request
+        self._heard = heard
+        self._queued = queued
+        self._waiting: deque[Signal] = deque()
+        self._some = asyncio.Event()
+        self._turns: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+
+    def put(self, signal: Signal) -> None:
+        """A signal has come."""
+        if len(self._waiting) < _WAITING:
+            self._waiting.append(signal)
+            self._some.set()
+
+    def reset(self) -> None:
+        """The connection has changed: what was not opened yet is of no use any more."""
+        self._waiting.clear()
+
+    async def send(self, recipient: bytes, said: Said) -> bool:
+        """Say something to an identity (32 bytes), behind what was said to it before; returns whether it was
+        online.
+
+        Raises InvalidInput for somebody unknown, blocked, or with a changed key; NotConnected, ServerRefused,
+        ProtocolError, CryptoError for keys that do not verify.
+        """
+        turn = self._turns.setdefault(recipient, asyncio.Lock())
+        async with turn:  # and not longer: whoever comes next is sealed, and so asks, behind this one
+            payload = await self._sealed(recipient, said)
+        try:
+            answer = await self._request(SendSignal(recipient, payload))
+        except ServerRefused as error:
+            if error.code == ErrorCode.OFFLINE:
+                return False
+            raise
+        if not isinstance(answer, Forwarded):
+            raise ProtocolError("The server answered a signal with something else.")
+        return True
+
+    async def _sealed(self, recipient: bytes, said: Said) -> bytes:
+        core = self._core
+        plaintext = content.encode(said)
+        payload = await core.store.run(_seal, recipient, plaintext, core.now())
+        if payload is None:
+            bundle = await fetch_bundle(self._request, recipient)
+            peer = await core.store.run(_peer, recipient)
+            await core.store.run(begin_session, core.identity, peer.id, bundle, core.now())
+            payload = await core.store.run(_seal, recipient, plaintext, core.now())
+        if payload is None:
+            raise CryptoError("No session with this identity could be begun.")
+        return payload
+
+    async def run(self) -> None:
+        """Open what comes, and name what was said, until cancelled. Raises StoreError."""
+        while True:
+            try:
+                async with asyncio.timeout(_LOOK):
+                    await self._some.wait()
+            except TimeoutError:
+                await self._name()
+                continue
+            self._some.clear()
+            while self._waiting:
+                await self._open(self._waiting.popleft())
+
+    async def _open(self, signal: Signal) -> None:
+        core = self._core
+        try:
+            said = await core.store.run(_open, core.identity, signal, core.now())
+        except StoreFault:
+            return  # one signal, which may be lost at any time
+        if said is not None:
+            self._heard(signal.sender, said)
+
+    async def _name(self) -> None:
+        core = self._core
+        if await core.store.run(_name, core.now(), core.now_ms(), core.entropy):
+            self._queued()
+
+
+def _peer(tx: Tx, recipient: bytes) -> Peer:
+    """Whoever may be spoken to. Raises InvalidInput."""
+    peer = peers.by_key(tx, recipient)
+    if peer is None or not _is_known(tx, peer):
+        raise InvalidInput("Only contacts and members of a common channel can be called.")
+    if peer.blocked:
+        raise InvalidInput("This contact is blocked; unblock it first.")
+    if peer.trust == "changed":
+        raise InvalidInput(
+            "The key of this contact has changed; compare the safety numbers and accept it first."
+        )
+    return peer
+
+
+def _is_known(tx: Tx, peer: Peer) -> bool:
+    return peer.relation == "contact" or channels.is_fellow(tx, peer.id)
+
+
+def _seal(tx: Tx, recipient: bytes, plaintext: bytes, now: int) -> bytes | None:
+    """The payload; None without a session."""
+    peer = _peer(tx, recipient)
+    session = direct.active(tx, peer, now)
+    if session is None:
+        return None
+    payload = direct.encrypt(tx, session, plaintext, now)
+    start = HEADER_SIZE if payload[0] == PREKEY_MESSAGE else 0
+    header = payload[start : start + 41]  # version ‖ ratchet_public ‖ pn ‖ n
+    signals.note(tx, peer.id, header[1:33] + header[37:41], now)
+    return payload
+
+
+def _open(tx: Tx, identity: Identity, signal: Signal, now: int) -> Said | None:
+    peer = peers.by_key(tx, signal.sender)
+    if peer is None or peer.blocked or not _is_known(tx, peer):
+        return None
+    digest = hashlib.sha256(signal.payload).digest()
+    if incoming.was_opened(tx, digest):
+        return None
+    try:
+        opened = direct.open_payload(tx, identity, signal.sender, peer, signal.payload, now)
+    except IdentityChanged as error:
+        peers.offer_x(tx, peer, error.x_public)
+        return None
+    except CryptoError:
+        return None
+    incoming.note_opened(tx, digest, now)
+    try:
+        said = content.decode(opened.plaintext, "voice_signal")
+    except ProtocolError:
+        return None
+    return said if isinstance(said, Said) else None
+
+
+def _name(tx: Tx, now: int, now_ms: int, entropy: Callable[[int], bytes]) -> int:
+    """Queue what names the numbers of signals; returns how many contents that makes."""
+    due = signals.take(tx, now - _REST)
+    for peer, keys in due:
+        outgoing.add(tx, peer, content.encode(content.Signals(entropy(16), now_ms, keys)), None, now)
+    return len(due)

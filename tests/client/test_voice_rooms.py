@@ -1,0 +1,287 @@
+"""Voice rooms of real engines on a real server: who hears whom, whoever comes, goes, or is cut off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from mobium.client import Engine, VoiceChanged, VoiceLeft, VoiceListener, VoiceRoom
+from mobium.crypto.media import MediaKind
+from mobium.errors import InvalidInput, NotConnected, ServerRefused
+from mobium.protocol.messages import SendSignal, VoiceState
+from tests.support.channel_world import ChannelWorld
+from tests.support.engines import PATIENCE, Ear, online, until
+
+
+class Hearing(VoiceListener):
+    """What is heard in a room."""
+
+    def __init__(self) -> None:
+        self.packets: list[tuple[str, bytes]] = []
+        self.pictures: list[tuple[str, bytes]] = []
+        self.there: Sequence[str] = ()
+        self.wanted = 0
+        self.over: str | None = None
+        self.room: VoiceRoom | None = None
+
+    def voice(self, speaker: str, key: int, number: int, packet: bytes) -> None:
+        self.packets.append((speaker, packet))
+
+    def fragment(self, speaker: str, body: bytes) -> None:
+        assert self.room is not None
+        self.room.open_picture(speaker, body)
+
+    def picture(self, speaker: str, key: int, number: int, picture: bytes) -> None:
+        self.pictures.append((speaker, picture))
+
+    def people(self, people: Sequence[str]) -> None:
+        self.there = people
+
+    def picture_wanted(self) -> None:
+        self.wanted += 1
+
+    def left(self, reason: str) -> None:
+        self.over = reason
+
+
+async def enters(engine: Engine) -> tuple[VoiceRoom, Hearing]:
+    hearing = Hearing()
+    hearing.room = await engine.rooms.join("#garden", hearing)
+    return hearing.room, hearing
+
+
+async def all_in(*engines: Engine) -> list[tuple[VoiceRoom, Hearing]]:
+    found = [await enters(engine) for engine in engines]
+    await see(*found)
+    return found
+
+
+async def see(*found: tuple[VoiceRoom, Hearing]) -> None:
+    """Wait until each sees all others."""
+
+    async def there() -> bool:
+        return all(len(hearing.there) == len(found) - 1 for _, hearing in found)
+
+    await until(there)
+
+
+async def hears(room: VoiceRoom, *ears: Hearing) -> None:
+    """Wait until what is said in a room from now on is heard by all of these."""
+    before = [len(ear.packets) for ear in ears]
+    number = 0
+
+    async def heard() -> bool:
+        nonlocal number
+        number += 1
+        room.say(f"word {number}".encode())
+        await asyncio.sleep(0.02)
+        return all(len(ear.packets) > count for ear, count in zip(ears, before, strict=True))
+
+    await until(heard)
+
+
+async def test_everybody_hears_everybody(town: ChannelWorld) -> None:
+    people = await town.gather("anna", "ben", "cleo")
+    found = await all_in(*people)
+    for (room, _), engine in zip(found, people, strict=True):
+        ears = [ear for other, ear in found if other is not room]
+        await hears(room, *ears)
+        for ear in ears:
+            assert ear.packets[-1][0] == engine.me
+            assert ear.packets[-1][1].startswith(b"word")
+    for room, ear in found:
+        assert room.people == sorted(each.me for each in people if each.me in ear.there)
+        assert room.state == "in"
+    room, ear = found[0]
+    await room.leave()
+
+    async def over() -> bool:
+        return ear.over == "" and people[0].rooms.present is None
+
+    await until(over)
+    await hears(found[1][0], found[2][1])
+
+
+async def test_whoever_was_in_before_is_heard_by_whoever_comes_later_and_has_not_left_a_word(
+    town: ChannelWorld,
+) -> None:
+    anna, ben, cleo = await town.gather("anna", "ben", "cleo")
+    (first, _), (_, ear) = await all_in(anna, ben)
+    await hears(first, ear)
+    _room, late = await enters(cleo)
+    await hears(first, ear, late)
+    assert {speaker for speaker, _ in late.packets} == {anna.me}
+
+
+async def test_who_is_in_is_told_to_those_outside(town: ChannelWorld) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    ear = Ear(ben)
+    room, _ = await enters(anna)
+    event = await ear.next(VoiceChanged, lambda event: bool(event.people))
+    assert (event.label, event.people) == ("#garden", (anna.me,))
+    assert await ben.rooms.people("#garden") == [anna.me]
+    await room.leave()
+    await ear.next(VoiceChanged, lambda event: not event.people)
+    assert await ben.rooms.people("#garden") == []
+
+
+async def test_a_break_is_got_over_under_new_keys(town: ChannelWorld) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    (ours, ear_a), (theirs, ear_b) = await all_in(anna, ben)
+    await hears(ours, ear_b)
+    before = ours._own[MediaKind.VOICE].kid
+    town.tap("anna").cut()
+
+    async def again() -> bool:
+        return ours.state == "in" and ours._own[MediaKind.VOICE].kid >> 8 != before >> 8
+
+    await until(again)
+    await hears(ours, ear_b)
+    await hears(theirs, ear_a)
+
+
+async def test_a_key_that_was_lost_on_its_way_is_asked_for(town: ChannelWorld) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    town.tap("anna").up = lambda message: None if isinstance(message, SendSignal) else message
+    (ours, _), (_, ear) = await all_in(anna, ben)
+    for _ in range(5):
+        ours.say(b"not heard")
+        await asyncio.sleep(0.02)
+    assert ear.packets == []
+    town.tap("anna").honest()
+    await hears(ours, ear)
+
+
+async def test_a11_whoever_is_no_member_is_handed_no_key_whatever_the_server_shows(
+    town: ChannelWorld,
+) -> None:
+    anna, ben, mallory = await town.gather("anna", "ben", "mallory")
+    (ours, ear_a), (_theirs, ear_b), (_, ear_m) = await all_in(anna, ben, mallory)
+    await hears(ours, ear_b, ear_m)
+    shown: list[VoiceState] = []
+
+    def never_gone(message: object) -> object:
+        """The server goes on showing Mallory."""
+        if isinstance(message, VoiceState) and message.room:
+            shown.append(message)
+            if all(each.identity.hex() != mallory.me for each in message.members):
+                return None
+        return message
+
+    town.tap("anna").down = never_gone  # type: ignore[assignment]
+    before = ours._own[MediaKind.VOICE].kid >> 8
+    await anna.remove("#garden", mallory.me)
+
+    async def alone() -> bool:
+        return ours.people == [ben.me] and ours._own[MediaKind.VOICE].kid >> 8 != before
+
+    await until(alone)
+    await hears(ours, ear_b)
+    assert mallory.me not in ear_a.there
+
+    async def out() -> bool:
+        return ear_m.over is not None
+
+    await until(out)
+    assert "no member" in str(ear_m.over)
+
+
+async def test_whoever_is_blocked_hears_nothing_and_is_not_heard(town: ChannelWorld) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    (ours, ear_a), (theirs, ear_b) = await all_in(anna, ben)
+    await hears(theirs, ear_a)
+    await anna.contacts.add(ben.me)
+    await anna.contacts.block(ben.me)
+
+    async def unseen() -> bool:
+        return ours.people == []
+
+    await until(unseen)
+    count = len(ear_a.packets)
+    for _ in range(5):
+        theirs.say(b"to a wall")
+        await asyncio.sleep(0.02)
+    assert len(ear_a.packets) == count
+    await anna.contacts.unblock(ben.me)
+    await hears(theirs, ear_a)
+    await hears(ours, ear_b)
+
+
+async def test_pictures_travel_and_are_asked_for(town: ChannelWorld) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    (ours, ear_a), (theirs, ear_b) = await all_in(anna, ben)
+
+    async def seen() -> bool:
+        sealed = ours.seal_picture(b"a picture")
+        assert sealed is not None
+        ours.send_fragment(sealed)
+        await asyncio.sleep(0.05)
+        return (anna.me, b"a picture") in ear_b.pictures
+
+    await until(seen)
+    await theirs.ask_picture(anna.me)
+
+    async def asked() -> bool:
+        return ear_a.wanted == 1
+
+    await until(asked)
+
+
+async def test_what_cannot_be(town: ChannelWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    with pytest.raises(InvalidInput, match="no channel"):
+        await anna.rooms.join("#nowhere", Hearing())
+    await ben.leave("#garden")
+    with pytest.raises(InvalidInput, match="left"):
+        await ben.rooms.join("#garden", Hearing())
+    await ben.disconnect()
+    with pytest.raises(NotConnected):
+        await ben.rooms.join("#garden", Hearing())
+    room, ear = await enters(anna)
+    assert ours_alone(room)
+    other, _ = await enters(anna)  # once more: the first one is over
+    assert (room.state, other.state) == ("left", "in")
+    assert ear.over == ""
+    await anna.disconnect()
+
+    async def over() -> bool:
+        return other.state == "left"
+
+    await until(over)
+
+
+def ours_alone(room: VoiceRoom) -> bool:
+    """Nobody hears, and nothing breaks."""
+    room.say(b"hello")
+    return room.people == []
+
+
+async def test_a_full_room_says_so(town: ChannelWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mobium_server.voice.MAX_SPEAKERS", 1)
+    anna, ben = await town.gather("anna", "ben")
+    await enters(anna)
+    ear = Ear(ben)
+    with pytest.raises(ServerRefused) as caught:
+        await ben.rooms.join("#garden", Hearing())
+    assert caught.value.code == "room_full"
+    await ear.next(VoiceLeft, lambda event: "as many people" in event.reason)
+    assert ben.rooms.present is None
+
+
+async def test_a_call_that_is_cancelled_leaves_no_room(town: ChannelWorld) -> None:
+    [anna] = await town.gather("anna")
+    tap = town.tap("anna")
+    tap.down = lambda message: None if isinstance(message, VoiceState) else message
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await anna.rooms.join("#garden", Hearing())
+
+    async def gone() -> bool:
+        return anna.rooms.present is None
+
+    await until(gone)
+    tap.honest()
+    await asyncio.wait_for(enters(anna), PATIENCE)
+    assert online(anna).link.online

@@ -351,7 +351,7 @@ class TestReal:
                 stream = devices.open_speaker("spk", tone.read, ear.events.append)
                 time.sleep(1.5)
                 stream.close()
-            middle = bytes(heard[len(heard) // 2 & ~1 :][:FRAME_BYTES])
+            middle = heard.pcm[len(heard.pcm) // 2 & ~1 :][:FRAME_BYTES]
             assert level(middle) == pytest.approx(-9, abs=0.5)
 
 

@@ -15,15 +15,18 @@ import contextlib
 import functools
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from mobium.media.sources import FileSource
 from tests.support.programs import where
 
-__all__ = ["SOUND", "Pulse", "pulse", "speech"]
+__all__ = ["SOUND", "Pulse", "Recording", "pulse", "speech"]
 
 SOUND = [
     pytest.mark.serial,
@@ -36,6 +39,14 @@ SOUND = [
 WAIT = 20.0  # seconds
 ALSA = "/usr/share/alsa/alsa.conf"
 RATE = 48_000
+
+
+@dataclass
+class Recording:
+    """Sound, s16le mono 48 kHz, and when it began: `time.monotonic()`, give or take 20 ms."""
+
+    began: float
+    pcm: bytes = b""
 
 
 class Pulse:
@@ -86,24 +97,22 @@ class Pulse:
         return self._start("pacat", "--raw", "--playback", f"--device={microphone}", *self._form(), str(file))
 
     @contextlib.contextmanager
-    def recording(self, speaker: str = "spk") -> Iterator[bytearray]:
-        """What comes out of a speaker meanwhile, s16le mono 48 kHz: filled when the block ends."""
+    def recording(self, speaker: str = "spk") -> Iterator[Recording]:
+        """What comes out of a speaker, or goes into a microphone, meanwhile: there when the block ends."""
         file = self.folder / f"heard-{time.monotonic_ns()}.raw"
-        source = f"--device={speaker}.monitor"
-        heard = bytearray()
-        process = self._start(
-            "pacat", "--raw", "--record", "--latency-msec=20", source, *self._form(), str(file)
-        )
+        source = (f"--device={speaker}.monitor", "--latency-msec=20")
+        process = self._start("pacat", "--raw", "--record", *source, *self._form(), str(file))
         end = time.monotonic() + WAIT
         while not (file.exists() and file.stat().st_size):
             assert time.monotonic() < end, "nothing is recorded"
-            time.sleep(0.01)
+            time.sleep(0.001)
+        recording = Recording(time.monotonic() - file.stat().st_size / 2 / RATE)
         try:
-            yield heard
+            yield recording
         finally:
             process.terminate()
             process.wait(WAIT)
-            heard += file.read_bytes()
+            recording.pcm = file.read_bytes()
 
     @staticmethod
     def _form() -> Sequence[str]:
@@ -215,14 +224,9 @@ TEXT = (
 @functools.cache
 def speech(text: str = TEXT, voice: str = "en") -> bytes:
     """Somebody speaks: s16le mono 48 kHz, a whole number of 20 ms frames."""
-    from mobium.media.sources import FileSource
-
-    with contextlib.ExitStack() as stack:
-        import tempfile
-
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        file = folder / "speech.wav"
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "speech.wav"
         command = [where("espeak-ng") or "espeak-ng", "-v", voice, "-s", "150", "-w", str(file), text]
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT, check=True)
-        source = stack.enter_context(FileSource(file))
-        return b"".join(iter(source.read, None))
+        with FileSource(file) as source:
+            return b"".join(iter(source.read, None))

@@ -10,10 +10,12 @@
     portaudio    the real ones (sounddevice)
     sources      what may stand for a microphone or a speaker: tone, file (PyAV), recording
     tones        ringing, as generated sound
+    link         what connects two who call each other, and `description`, what they tell each other about it
+    peer         the real link: WebRTC (aiortc)
 
-Each adapter imports its one library, and only once it is used: importing any of these modules takes the
-standard library alone. What is missing then is `MediaUnavailable`, which says what to install. Not its
-concern: keys and frames on the wire (`mobium.crypto.media`), rooms and calls (`mobium.client`).
+Each adapter imports its one library, and only once it is used: importing any of these modules but `peer`
+takes the standard library alone. What is missing then is `MediaUnavailable`, which says what to install. Not
+its concern: keys and frames on the wire (`mobium.crypto.media`), rooms and calls (`mobium.client`).
 """
 
 from __future__ import annotations

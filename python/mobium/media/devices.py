@@ -222,6 +222,11 @@ class VirtualDevices:
         """Those that are plugged in."""
         return self._present("speaker")
 
+    @property
+    def streams(self) -> int:
+        """How many are open."""
+        return len(self._streams)
+
     def rescan(self) -> None:
         """Streams whose chosen device is back go back to it."""
         with self._lock:

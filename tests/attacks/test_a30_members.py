@@ -287,8 +287,8 @@ async def test_without_a_share_for_each_a_member_keeps_another_one_from_the_name
 ) -> None:
     add = channels.add_secret
 
-    def of_all(tx: Tx, channel: int, secret: bytes, peer: int, now: int) -> None:
-        add(tx, channel, secret, 1, now)
+    def of_all(tx: Tx, channel: int, secret: bytes, peer: int, now: int, *, index: int = 0) -> None:
+        add(tx, channel, secret, 1, now, index=index)
 
     monkeypatch.setattr(channels, "add_secret", of_all)  # the defence, off
     async with Scene(folder) as scene:

@@ -16,6 +16,7 @@ from sqlcipher3 import dbapi2  # type: ignore[import-untyped]
 from mobium.client.events import ContactKeyChanged, Event
 from mobium.client.store import channels, database, messages, meta, schema
 from mobium.client.store.database import Store, Tx
+from mobium.crypto.invite import invite_key
 from mobium.errors import StoreError, StoreFault
 
 KEY = bytes(range(32))
@@ -278,8 +279,8 @@ async def test_spare_secrets_from_before_they_had_owners_are_kept(
     await old.close()
     monkeypatch.setattr(database, "MIGRATIONS", schema.MIGRATIONS)
     new = await Store.open(path, KEY, lambda _: None)
-    kept = sorted(await new.run(channels.secrets, 1))
-    assert kept == [(b"a" * 32, True), (b"b" * 32, False), (b"c" * 32, False)]
+    for secret, mine in ((b"a" * 32, True), (b"b" * 32, False), (b"c" * 32, False)):
+        assert await new.run(channels.secret_of, 1, invite_key(secret).public) == (secret, mine)
     await new.close()
 
 

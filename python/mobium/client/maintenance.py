@@ -88,6 +88,7 @@ def _end_chains(tx: Tx, now: int) -> None:
     life = meta.MESSAGE_TTL if server is None else server.message_ttl
     chains.forget(tx, now, max(life, _CHAIN_LIFE))
     posts.forget_handouts(tx, now - _CHAIN_LIFE)
+    channels.forget_secrets(tx, now - _CHAIN_LIFE)
 
 
 def _expire_messages(tx: Tx, now: int) -> None:
@@ -116,7 +117,7 @@ def forget_peer(tx: Tx, peer_id: int) -> None:
     if not channels.is_fellow(tx, peer_id):  # in whose channels the sessions are still needed
         for held in list(tx.sessions.of(tx, peer_id).values()):
             tx.sessions.remove(tx, held)
-        for table in ("handout", "handed", "receiver_chain", "gap", "claim", "asked"):
+        for table in ("handout", "handed", "receiver_chain", "gap", "claim", "asked", "spare_secret"):
             tx.execute(f"DELETE FROM {table} WHERE peer = ?", peer_id)  # noqa: S608
         meta.drop(tx, f"retries of {peer_id}")
     tx.execute("DELETE FROM message WHERE peer = ? AND channel IS NULL", peer_id)

@@ -247,13 +247,11 @@ class Membership:
         """
         core = self._core
         for attempt in range(_TRIES):
-            raw, index, secret = await core.store.run(self._sign, row.id, change)
+            raw, index = await core.store.run(self._sign, row.id, change)
             asked = LeaveChannel(raw) if change.kind is Kind.LEAVE else RosterAppend(raw)
             try:
                 appended = await self._append(asked, row.key, index)
             except ServerRefused as error:
-                if secret is not None:
-                    await core.store.run(channels.drop_secret, row.id, secret)
                 if error.code != ErrorCode.STALE_ROSTER or attempt == _TRIES - 1:
                     raise
                 await self._catch_up(row)
@@ -265,8 +263,8 @@ class Membership:
                     await self._sync.reach(row.id)
             return
 
-    def _sign(self, tx: Tx, channel: int, change: Change) -> tuple[bytes, int, bytes | None]:
-        """The statement, its index, and the secret that was drawn for it."""
+    def _sign(self, tx: Tx, channel: int, change: Change) -> tuple[bytes, int]:
+        """The statement, and its index."""
         core = self._core
         row = channels.by_id(tx, channel)
         _check_state(row)
@@ -284,9 +282,11 @@ class Membership:
         except RosterError as error:
             raise ServerRefused(error.code, str(error)) from error
         if change.fresh_secret and row.private and secret is not None:
-            # Before the server has it: only this profile knows the secret, and a crash must not lose it.
-            channels.add_secret(tx, row.id, secret, 0, core.now())
-        return raw, roster.index + 1, secret if change.fresh_secret else None
+            # Before the server has it: only this profile knows the secret, and a crash must not lose it. Nor
+            # must a server that refuses the statement and has taken it: it is kept until another one stands
+            # there.
+            channels.add_secret(tx, row.id, secret, 0, core.now(), index=roster.index + 1)
+        return raw, roster.index + 1
 
     async def abandon(self, row: ChannelRow) -> None:
         """Leave a channel that is broken: here in any case, and on the server if it still takes the word."""

@@ -80,15 +80,18 @@ def adopt(tx: Tx, me: bytes, row: ChannelRow, raws: list[bytes], roster: Roster,
         if ed != me:
             channels.add_member(tx, row.id, _peer(tx, ed, now))
     secret = roster.key if roster.access is Access.OPEN else _secret_in_force(tx, row, roster)
+    channels.drop_own_secrets(tx, row.id, roster.index)
+    channels.drop_strange_secrets(tx, row.id)
     row = channels.update(tx, row.id, secret=secret, server_index=max(row.server_index, roster.index))
     return _read_names(tx, row, roster)
 
 
 def _secret_in_force(tx: Tx, row: ChannelRow, roster: Roster) -> bytes | None:
     """That of the link, or one that a member has handed on, since there may be a newer one."""
-    known = [] if row.secret is None else [row.secret]
-    known += [secret for secret, _ in channels.secrets(tx, row.id)]
-    return next((secret for secret in known if invite_key(secret).public == roster.key), None)
+    if row.secret is not None and invite_key(row.secret).public == roster.key:
+        return row.secret
+    found = channels.secret_of(tx, row.id, roster.key)
+    return None if found is None else found[0]
 
 
 def extend(
@@ -128,6 +131,8 @@ def extend(
         tx.rosters.append(tx, row.id, raw, following)
         row = _take(tx, identity, row, statement, following, now_ms, entropy)
         roster = following
+    if roster.index > known:
+        channels.drop_own_secrets(tx, row.id, roster.index)
     if roster.index > row.server_index:
         row = channels.update(tx, row.id, server_index=roster.index)
     compare_claims(tx, row, roster, known, now_ms)
@@ -285,7 +290,6 @@ def _depart(tx: Tx, row: ChannelRow, ed: bytes) -> None:
         with _settling(tx, row):
             channels.remove_member(tx, row.id, peer.id)
             channels.drop_claim(tx, row.id, peer.id)
-        channels.drop_secrets_of(tx, row.id, peer.id)
         posts.drop_handouts_of(tx, row.id, peer.id)
 
 
@@ -314,15 +318,15 @@ def _change_key(
     if roster.access is Access.OPEN:
         row = channels.update(tx, row.id, secret=roster.key)
         return _read_names(tx, row, roster)
-    row = channels.update(tx, row.id, secret=None)
-    for secret, mine in channels.secrets(tx, row.id):
-        if invite_key(secret).public == roster.key:
-            row = channels.update(tx, row.id, secret=secret)
-            channels.drop_secret(tx, row.id, secret)
-            if mine:
-                _hand_on(tx, identity.public, row, roster, secret, now_ms, entropy)
-            return _read_names(tx, row, roster)
-    return row
+    found = channels.secret_of(tx, row.id, roster.key)
+    if found is None:
+        return channels.update(tx, row.id, secret=None)
+    secret, mine = found
+    row = channels.update(tx, row.id, secret=secret)
+    channels.drop_secret(tx, row.id, secret)
+    if mine:
+        _hand_on(tx, identity.public, row, roster, secret, now_ms, entropy)
+    return _read_names(tx, row, roster)
 
 
 def _hand_on(

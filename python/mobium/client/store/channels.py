@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from mobium.crypto.invite import invite_key
 from mobium.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -27,10 +28,12 @@ __all__ = [
     "by_name",
     "claims",
     "drop_claim",
+    "drop_own_secrets",
     "drop_secret",
-    "drop_secrets_of",
     "drop_strange_claims",
+    "drop_strange_secrets",
     "every",
+    "forget_secrets",
     "is_fellow",
     "is_member",
     "member_names",
@@ -41,7 +44,7 @@ __all__ = [
     "note_forgotten",
     "of_host",
     "remove_member",
-    "secrets",
+    "secret_of",
     "update",
     "was_forgotten",
 ]
@@ -63,6 +66,8 @@ HEAD_SIZE: Final = 32
 _MAX_EVIDENCE: Final = 16  # heads of one channel, and as many statements
 _EVERY_INDEX: Final = 1 << 32
 _MAX_SPARE: Final = 8  # secrets of one peer for a key that is not in force; a hostile member may invent some
+_MAX_EARLY: Final = 1_000  # and of all who are no members, as anybody may be while this profile comes in
+_MAX_OWN: Final = 64  # of one's own: for statements of which nobody knows whether the server took them
 
 
 class ChannelRow(msgspec.Struct, frozen=True):
@@ -313,28 +318,72 @@ def was_forgotten(tx: Tx, key: bytes) -> bool:
     return tx.one("SELECT 1 FROM meta WHERE name = ?", f"forgotten {key.hex()}") is not None
 
 
-def add_secret(tx: Tx, channel: int, secret: bytes, peer: int, now: int) -> None:
-    """Keep a secret (32 bytes) of a peer's, 0 for one's own, whose key may come into force."""
-    tx.execute("INSERT OR IGNORE INTO spare_secret VALUES (?, ?, ?, ?)", channel, peer, secret, now)
-    if peer:
-        tx.execute(
-            "DELETE FROM spare_secret WHERE channel = ? AND peer = ? AND secret NOT IN"
-            " (SELECT secret FROM spare_secret WHERE channel = ? AND peer = ? ORDER BY at DESC LIMIT ?)",
-            channel, peer, channel, peer, _MAX_SPARE,
-        )  # fmt: skip
+# ---------------------------------------------------------------- secrets for keys that are not in force
 
 
-def secrets(tx: Tx, channel: int) -> list[tuple[bytes, bool]]:
-    """The kept secrets, and whether each is one's own."""
-    rows = tx.all("SELECT secret, max(peer = 0) FROM spare_secret WHERE channel = ? GROUP BY secret", channel)
-    return [(row[0], bool(row[1])) for row in rows]
+def add_secret(tx: Tx, channel: int, secret: bytes, peer: int, now: int, *, index: int = 0) -> None:
+    """Keep a secret (32 bytes) whose key may come into force: of a peer's, or with 0 one's own, drawn for the
+    statement `index`.
+    """
+    if peer and not is_member(tx, channel, peer) and _early_secrets(tx, channel) >= _MAX_EARLY:
+        return
+    tx.execute(
+        "INSERT OR IGNORE INTO spare_secret (channel, peer, secret, key, idx, at) VALUES (?, ?, ?, ?, ?, ?)",
+        channel, peer, secret, invite_key(secret).public, index, now,
+    )  # fmt: skip
+    # By arrival: the mailbox of whoever was away comes within a second, and clocks are set back.
+    tx.execute(
+        "DELETE FROM spare_secret WHERE seq IN (SELECT seq FROM spare_secret WHERE channel = ? AND peer = ?"
+        " ORDER BY seq DESC LIMIT -1 OFFSET ?)",
+        channel, peer, _MAX_SPARE if peer else _MAX_OWN,
+    )  # fmt: skip
 
 
-def drop_secrets_of(tx: Tx, channel: int, peer: int) -> None:
-    """A peer is no member any more, and sets no secret."""
-    tx.execute("DELETE FROM spare_secret WHERE channel = ? AND peer = ?", channel, peer)
+def _early_secrets(tx: Tx, channel: int) -> int:
+    """How many secrets there are of those who are no members."""
+    return int(
+        tx.value(
+            "SELECT count(*) FROM spare_secret WHERE channel = ? AND peer != 0 AND peer NOT IN"
+            " (SELECT peer FROM member WHERE channel = ?)",
+            channel, channel,
+        )
+    )  # fmt: skip
+
+
+def secret_of(tx: Tx, channel: int, key: bytes) -> tuple[bytes, bool] | None:
+    """The kept secret that makes this public invite key (32 bytes), and whether it is one's own."""
+    row = tx.one(
+        "SELECT secret, peer = 0 FROM spare_secret WHERE channel = ? AND key = ? ORDER BY peer != 0 LIMIT 1",
+        channel, key,
+    )  # fmt: skip
+    return None if row is None else (row[0], bool(row[1]))
 
 
 def drop_secret(tx: Tx, channel: int, secret: bytes) -> None:
-    """A statement with the key of a kept secret was refused."""
+    """A kept secret is in force."""
     tx.execute("DELETE FROM spare_secret WHERE channel = ? AND secret = ?", channel, secret)
+
+
+def drop_own_secrets(tx: Tx, channel: int, upto: int) -> None:
+    """The statements up to this index are there: a secret drawn for one of them is in force, or never is."""
+    tx.execute("DELETE FROM spare_secret WHERE channel = ? AND peer = 0 AND idx <= ?", channel, upto)
+
+
+def drop_strange_secrets(tx: Tx, channel: int) -> None:
+    """The roster of a channel is known: let go of the secrets of those who are no members."""
+    tx.execute(
+        "DELETE FROM spare_secret WHERE channel = ? AND peer != 0"
+        " AND peer NOT IN (SELECT peer FROM member WHERE channel = ?)",
+        channel, channel,
+    )  # fmt: skip
+
+
+def forget_secrets(tx: Tx, before: int) -> None:
+    """Delete the secrets from before that unix second of those who are no members. Not as they depart:
+    whoever reads of that from a mailbox may have others of theirs, who are back by now.
+    """
+    tx.execute(
+        "DELETE FROM spare_secret WHERE at < ? AND peer != 0 AND NOT EXISTS (SELECT 1 FROM member"
+        " WHERE member.channel = spare_secret.channel AND member.peer = spare_secret.peer)",
+        before,
+    )

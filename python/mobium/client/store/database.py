@@ -24,6 +24,7 @@ from mobium.client.events import Event
 from mobium.client.store.cache import SessionCache
 from mobium.client.store.rosters import RosterCache
 from mobium.client.store.schema import APPLICATION_ID, MIGRATIONS
+from mobium.crypto.invite import invite_key
 from mobium.errors import MobiumError, StoreError, StoreFault
 
 __all__ = ["Row", "Store", "Tx"]
@@ -192,6 +193,7 @@ class Store:
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
             self._connection = connection
+            connection.create_function("invite_public", 1, lambda secret: invite_key(secret).public)
             for number in range(version, len(MIGRATIONS)):
                 self._migrate(number, key, copy=version > 0, recovered_at=recovered_at)
             self.made = version == 0

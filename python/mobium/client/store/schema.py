@@ -290,18 +290,23 @@ CREATE INDEX message_place ON message (channel, coalesce(number, 1099511627776 +
 NULL;
 """
 
-# Whose each spare secret is, so that nobody's displace another's.
+# Whose each spare secret is, so that nobody's displace another's, the key that it makes, and when it came.
 _SPARE_SECRETS = """
 ALTER TABLE spare_secret RENAME TO spare_secret_before;
 CREATE TABLE spare_secret (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,      -- the order of arrival
     channel INTEGER NOT NULL,
     peer INTEGER NOT NULL,                      -- 0: one's own; -1: somebody's, from before this was noted
     secret BLOB NOT NULL,
+    key BLOB NOT NULL,                          -- the public invite key
+    idx INTEGER NOT NULL DEFAULT 0,             -- of one's own: the statement that it was drawn for
     at INTEGER NOT NULL,
-    PRIMARY KEY (channel, peer, secret)
-) WITHOUT ROWID;
-INSERT INTO spare_secret
-    SELECT channel, CASE mine WHEN 1 THEN 0 ELSE -1 END, secret, at FROM spare_secret_before;
+    UNIQUE (channel, peer, secret)
+);
+CREATE INDEX spare_secret_key ON spare_secret (channel, key);
+INSERT INTO spare_secret (channel, peer, secret, key, at)
+    SELECT channel, CASE mine WHEN 1 THEN 0 ELSE -1 END, secret, invite_public(secret), at
+    FROM spare_secret_before ORDER BY at;
 DROP TABLE spare_secret_before;
 """
 

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from mobium._pure.ratchet import Ratchet
-from mobium.client import ConnectionChanged, postbox
-from mobium.client import sync as syncing
+from mobium.client import ConnectionChanged, arrivals, postbox
 from mobium.client.entries import take_entries
 from mobium.client.inbox import Inbox
 from mobium.client.receive import Arrival, receive
@@ -302,7 +301,7 @@ def poisoned(patch: pytest.MonkeyPatch, *, statements: bool) -> None:
             raise LookupError("a fault")
         return take_entries(tx, setting, row, entries)
 
-    patch.setattr(syncing, "take_entries", refuses)
+    patch.setattr(arrivals, "take_entries", refuses)
 
 
 async def test_a_message_that_cannot_be_stored_stays_closed_in_its_place(
@@ -399,7 +398,7 @@ async def test_a_channel_that_cannot_be_followed_costs_no_other_one_and_no_rest(
         await bob.engine.settled(PATIENCE)
         assert prepared < 500  # a few for each of those; it would be thousands without a rest
         assert (await bob.engine.message(waiting)).state == "queued"
-        monkeypatch.setattr(syncing, "take_entries", take_entries)
+        monkeypatch.setattr(arrivals, "take_entries", take_entries)
         await bob.engine.disconnect()
         await bob.engine.connect(scene.server.url)
         await room.caught_up(bob)
@@ -422,7 +421,7 @@ async def test_what_waited_for_a_channel_that_can_be_followed_again_is_waited_fo
 
         await until(told)
         await bob.engine.disconnect()
-        monkeypatch.setattr(syncing, "take_entries", take_entries)
+        monkeypatch.setattr(arrivals, "take_entries", take_entries)
         lost: list[m.ClientMessage] = []
 
         async def loses(_: bytes, message: m.ClientMessage) -> None:

@@ -9,7 +9,6 @@ connection. Not its concern: what a message costs the server (benches/load/bench
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import statistics
 import tempfile
@@ -359,15 +358,3 @@ def rows(quick: bool) -> list[Row]:
     # Not in the temporary folder, which may be memory: both sides wait for their disks.
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:
         return asyncio.run(run(Path(folder), size, steady, missed))
-
-
-def main() -> None:
-    """Print the rows."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    for row in rows(parser.parse_args().quick):
-        print(row)
-
-
-if __name__ == "__main__":
-    main()

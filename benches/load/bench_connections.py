@@ -6,7 +6,6 @@ The marks are absolute, so there is no peer. Memory is the resident set of the s
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import ssl
 import tempfile
@@ -92,15 +91,3 @@ def rows(quick: bool) -> list[dict[str, Any]]:
         }
         for what, value, unit, mark, met in found
     ]
-
-
-def main() -> None:
-    """Print the rows."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    for row in rows(parser.parse_args().quick):
-        print(row)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,7 +7,6 @@ the same load in turns, on a core of their own, a few messages at once from one 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import statistics
@@ -261,15 +260,3 @@ def rows(quick: bool) -> list[dict[str, Any]]:
             "unit": "/s",
         },
     ]
-
-
-def main() -> None:
-    """Print the rows."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    for row in rows(parser.parse_args().quick):
-        print(row)
-
-
-if __name__ == "__main__":
-    main()

@@ -8,7 +8,6 @@ much fits into a second (benches/load/bench_tls.py).
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import ssl
 import statistics
@@ -104,15 +103,3 @@ def rows(quick: bool) -> list[Row]:
     pin(0, last=False)
     with tempfile.TemporaryDirectory() as name:
         return measure(Path(name), SIZES[:2] if quick else SIZES, 1.0 if quick else 6.0)
-
-
-def main() -> None:
-    """Print the rows."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    for row in rows(parser.parse_args().quick):
-        print(row["figures"])
-
-
-if __name__ == "__main__":
-    main()

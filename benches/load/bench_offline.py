@@ -8,7 +8,6 @@ must be in its database.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import ssl
@@ -155,15 +154,3 @@ def rows(quick: bool) -> list[dict[str, Any]]:
             "met": ratio >= MARK and kept,
         }
     ]
-
-
-def main() -> None:
-    """Print the rows."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    for row in rows(parser.parse_args().quick):
-        print(row)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,7 +7,6 @@ sender. Both relays get the same load in turns, on a core of their own.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import ssl
@@ -195,15 +194,3 @@ def rows(quick: bool) -> list[dict[str, Any]]:
             "met": ratio <= MARK,
         }
     ]
-
-
-def main() -> None:
-    """Print the rows."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    for row in rows(parser.parse_args().quick):
-        print(row)
-
-
-if __name__ == "__main__":
-    main()

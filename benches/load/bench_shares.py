@@ -7,7 +7,6 @@ samples are few. Not its concern: how much it is in all (benches/load/bench_rela
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import linecache
@@ -168,15 +167,3 @@ def rows(quick: bool) -> list[Row]:
     pin(0, last=False)
     with tempfile.TemporaryDirectory() as name:
         return measure(Path(name), 200 if quick else 2_000)
-
-
-def main() -> None:
-    """Print the rows."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    for row in rows(parser.parse_args().quick):
-        print(row["figures"])
-
-
-if __name__ == "__main__":
-    main()

@@ -7,7 +7,6 @@ concern: how many are logged in (benches/load/bench_growth.py).
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import os
@@ -146,15 +145,3 @@ def rows(quick: bool) -> list[Row]:
     # Not in the temporary folder, which may be memory: a commit waits for the disk.
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:
         return measure(Path(folder), size, "native")
-
-
-def main() -> None:
-    """Print the rows."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    for row in rows(parser.parse_args().quick):
-        print(row)
-
-
-if __name__ == "__main__":
-    main()

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-import asyncio
+from websockets.asyncio.server import ServerConnection, broadcast
 
-from websockets.asyncio.server import ServerConnection, broadcast, serve
+from benches.load.floor import run
 
 connected: set[ServerConnection] = set()
 
@@ -18,12 +18,5 @@ async def handle(socket: ServerConnection) -> None:
         broadcast(connected - {socket}, data)
 
 
-async def main() -> None:
-    async with serve(handle, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
-        port = next(iter(server.sockets)).getsockname()[1]
-        print(f"floor listening on ws://127.0.0.1:{port}/ws", flush=True)
-        await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(handle)

@@ -5,10 +5,10 @@ A client's first message is its name; every later one is a map with a recipient.
 
 from __future__ import annotations
 
-import asyncio
-
 import msgpack
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
+
+from benches.load.floor import run
 
 connected: dict[bytes, ServerConnection] = {}
 
@@ -29,12 +29,5 @@ async def handle(socket: ServerConnection) -> None:
             )
 
 
-async def main() -> None:
-    async with serve(handle, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
-        port = next(iter(server.sockets)).getsockname()[1]
-        print(f"floor listening on ws://127.0.0.1:{port}/ws", flush=True)
-        await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(handle)

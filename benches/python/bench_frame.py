@@ -9,10 +9,11 @@ rooms, codecs, the network.
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from benches.python.side_by_side import Batch, Row, Subject, against, binding, medians, show
+from benches.python.side_by_side import Batch, Row, Subject, against, binding, medians, show, twins
 from mobium._pure.frame import FrameSealer
 from tests.kernels.kernels import NATIVE, PURE, Kernels
 
@@ -20,7 +21,6 @@ KEY = os.urandom(32)
 KID, FIRST = 0x8123_4500, 1 << 24
 METADATA = os.urandom(65)
 VOICE = 120  # bytes of a frame of voice
-SIZES = (60, 1_000, 60_000, 1_000_000)
 
 
 def _sealer(kernels: Kernels) -> FrameSealer:
@@ -97,15 +97,8 @@ def against_cryptography(number: int, batches: int) -> list[Row]:
     return found
 
 
-def against_the_twin(number: int, batches: int) -> list[Row]:
-    """B6."""
-    found = []
-    for size in SIZES:
-        repeats = max(3, min(number, number * 2_000 // size))
-        for name, subject in (("frame seal", sealing), ("frame open", opening)):
-            ours, peer = medians([subject(NATIVE, size), subject(PURE, size)], repeats, batches)
-            found.append(against("B6", f"{name}, {size:,} B, native", (ours, peer), "pure twin", None))
-    return found
+def _subjects(kernels: Kernels, size: int) -> dict[str, Subject]:
+    return {"frame seal": sealing(kernels, size), "frame open": opening(kernels, size)}
 
 
 def against_rust(number: int, batches: int) -> list[Row]:
@@ -121,7 +114,7 @@ def rows(quick: bool = False, number: int = 0, batches: int = 0) -> list[Row]:
     """
     number, batches = number or (500 if quick else 2_000), batches or (9 if quick else 31)
     found = against_cryptography(number, batches)
-    found += against_the_twin(number, 5 if quick else 15)
+    found += twins(partial(_subjects, NATIVE), partial(_subjects, PURE), number, 5 if quick else 15)
     return found + against_rust(number, 6 if quick else 20)
 
 

@@ -142,8 +142,3 @@ def rows(quick: bool = False) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-if __name__ == "__main__":
-    for row in rows("--quick" in sys.argv[1:]):
-        print(row)

@@ -8,18 +8,17 @@ Not its concern: how it is measured (benches/python/side_by_side.py), sessions, 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from functools import partial
 
 import vodozemac
 
-from benches.python.side_by_side import Batch, Row, against, binding, medians, repeat, show
+from benches.python.side_by_side import Batch, Row, Subject, against, binding, medians, repeat, show, twins
 from mobium._pure.ratchet import Ratchet
 from mobium.crypto.ratchet import _wrap
 from tests.kernels.kernels import NATIVE, NOW, PURE, Kernels
 from tests.kernels.oracle import Oracle
 
 TEXT = b"a" * 200
-SIZES = (60, 1_000, 60_000, 1_000_000)
 
 
 class Ours:
@@ -177,34 +176,22 @@ def against_peers(number: int, batches: int) -> list[Row]:
     return found
 
 
-def _calls(kernels: Kernels, size: int) -> dict[str, Callable[[], object]]:
+def _subjects(kernels: Kernels, size: int) -> dict[str, Subject]:
     """Every kernel on one back end, for a plaintext of this size."""
     sender, receiver = _established(kernels)
     text, salt = b"a" * size, os.urandom(16)
     padded, (message, _) = kernels.pad(text), sender.encrypt(text, salt)
     return {
-        "pad": lambda: kernels.pad(text),
-        "unpad": lambda: kernels.unpad(padded),
-        "ratchet encrypt": lambda: sender.encrypt(text, salt),
-        "ratchet decrypt": lambda: receiver.decrypt(message, None, NOW),
+        "pad": repeat(lambda: kernels.pad(text)),
+        "unpad": repeat(lambda: kernels.unpad(padded)),
+        "ratchet encrypt": repeat(lambda: sender.encrypt(text, salt)),
+        "ratchet decrypt": repeat(lambda: receiver.decrypt(message, None, NOW)),
     }
 
 
 def _established(kernels: Kernels) -> tuple[Ratchet, Ratchet]:
     ours = Ours(kernels)
     return ours.a._ratchet, ours.b._ratchet
-
-
-def against_the_twin(number: int, batches: int) -> list[Row]:
-    """B6."""
-    found = []
-    for size in SIZES:
-        native, pure = _calls(NATIVE, size), _calls(PURE, size)
-        repeats = max(3, min(number, number * 2_000 // size))
-        for name, call in native.items():
-            ours, peer = medians([repeat(call), repeat(pure[name])], repeats, batches)
-            found.append(against("B6", f"{name}, {size:,} B, native", (ours, peer), "pure twin", None))
-    return found
 
 
 def against_rust(number: int, batches: int) -> list[Row]:
@@ -239,7 +226,7 @@ def rows(quick: bool = False, number: int = 0, batches: int = 0) -> list[Row]:
     """
     number, batches = number or (200 if quick else 500), batches or (9 if quick else 41)
     found = against_peers(number, batches)
-    found += against_the_twin(number, 5 if quick else 15)
+    found += twins(partial(_subjects, NATIVE), partial(_subjects, PURE), number, 5 if quick else 15)
     return found + against_rust(number, 6 if quick else 20)
 
 

@@ -8,17 +8,16 @@ network.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from functools import partial
 
 import vodozemac
 
-from benches.python.side_by_side import Batch, Row, against, binding, medians, repeat, show
+from benches.python.side_by_side import Batch, Row, Subject, against, binding, medians, repeat, show, twins
 from mobium._pure.sender_key import ReceiverChain, SenderChain
 from mobium.crypto.group import ReceiverKey, SenderKey, _wrap_receiver, _wrap_sender
 from tests.kernels.kernels import NATIVE, PURE, Kernels
 
 TEXT = b"a" * 200
-SIZES = (60, 1_000, 60_000, 1_000_000)
 CHAIN = 1_000  # messages of one sender key: a batch has no more
 
 
@@ -96,26 +95,14 @@ def against_megolm(number: int, batches: int) -> list[Row]:
     return found
 
 
-def _calls(kernels: Kernels, size: int) -> dict[str, Callable[[], object]]:
+def _subjects(kernels: Kernels, size: int) -> dict[str, Subject]:
     sender, reader = _pair(kernels)
     text, salt = b"a" * size, os.urandom(16)
     message, _ = sender.encrypt(text, salt)
     return {
-        "sender_key encrypt": lambda: sender.encrypt(text, salt),
-        "sender_key decrypt": lambda: reader.decrypt(message),
+        "sender_key encrypt": repeat(lambda: sender.encrypt(text, salt)),
+        "sender_key decrypt": repeat(lambda: reader.decrypt(message)),
     }
-
-
-def against_the_twin(number: int, batches: int) -> list[Row]:
-    """B6."""
-    found = []
-    for size in SIZES:
-        native, pure = _calls(NATIVE, size), _calls(PURE, size)
-        repeats = max(3, min(number, number * 2_000 // size))
-        for name, call in native.items():
-            ours, peer = medians([repeat(call), repeat(pure[name])], repeats, batches)
-            found.append(against("B6", f"{name}, {size:,} B, native", (ours, peer), "pure twin", None))
-    return found
 
 
 def against_rust(number: int, batches: int) -> list[Row]:
@@ -150,7 +137,7 @@ def rows(quick: bool = False, number: int = 0, batches: int = 0) -> list[Row]:
     """
     number, batches = min(number or (100 if quick else 300), CHAIN), batches or (9 if quick else 31)
     found = against_megolm(number, batches)
-    found += against_the_twin(number, 5 if quick else 15)
+    found += twins(partial(_subjects, NATIVE), partial(_subjects, PURE), number, 5 if quick else 15)
     return found + against_rust(number, 6 if quick else 20)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+SIZES = (60, 1_000, 60_000, 1_000_000)  # bytes at which a kernel is measured beside its twin
 BINDING_MARK = 0.3  # us that a call from Python may cost above Rust alone
 BUILD_LIMIT = 900  # seconds for building the criterion bench on a small machine
 
@@ -79,6 +80,23 @@ def repeat(call: Callable[[], object]) -> Subject:
         return run
 
     return prepare
+
+
+def twins(
+    native: Callable[[int], Mapping[str, Subject]],
+    pure: Callable[[int], Mapping[str, Subject]],
+    number: int,
+    batches: int,
+) -> list[Row]:
+    """B6 of a kernel: each call of `native(size)` beside that of the same name of `pure(size)`."""
+    found = []
+    for size in SIZES:
+        repeats = max(3, min(number, number * 2_000 // size))
+        twin = pure(size)
+        for name, subject in native(size).items():
+            ours, peer = medians([subject, twin[name]], repeats, batches)
+            found.append(against("B6", f"{name}, {size:,} B, native", (ours, peer), "pure twin", None))
+    return found
 
 
 def _criterion(name: str) -> Path:

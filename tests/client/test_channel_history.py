@@ -44,7 +44,7 @@ from tests.support.channel_world import (
 )
 from tests.support.channel_world import lines as shown_lines
 from tests.support.engines import fast_vault, inside, until
-from tests.support.http import request
+from tests.support.raw import request
 from tests.support.server import randomness
 from tests.support.server import server as real_server
 from tests.support.vfs import disk
@@ -271,7 +271,7 @@ async def test_many_channels_come_back_within_the_servers_rates(
                     while await texts(anna, f"#{key}") != ["first", "second", "third"]:  # noqa: ASYNC110
                         await asyncio.sleep(0.05)
                     assert await texts(ben, f"#{key}") == ["first", "second", "third"]
-            answer = await request(server.port, "/admin/stats", Authorization=f"Bearer {TOKEN}")
+            answer = await request(server.port, "/admin/stats", headers={"Authorization": f"Bearer {TOKEN}"})
             stats = json.loads(answer.body)
     print(f"\n{count} channels, {stats['posts']} messages, limited {stats['limited']}")
     assert stats["limited"] == 0

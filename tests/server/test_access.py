@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mobium.errors import StoreError
 from mobium_server.storage.sqlite import SqliteStorage
-from tests.support.operator import operate
+from tests.support.operator import findings, operate, refused_start
 
 SOMEBODY = 65_534
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
@@ -47,30 +46,11 @@ def made(path: Path) -> Path:
     return path
 
 
-def start(path: Path) -> str:
-    """What the start says; empty if it has nothing to say."""
-    storage = SqliteStorage(path, 1_000)
-    try:
-        storage.open()
-    except StoreError as error:
-        return str(error)
-    storage.close()
-    return ""
-
-
-def wrong(path: Path) -> list[str]:
-    """What `check` finds wrong with the database."""
-    said = operate("check", database=path, SC_HOST="127.0.0.1")
-    found = [line for line in said.out.splitlines() if " database " in line and not line.startswith("ok ")]
-    assert said.code == int(any(line.startswith("wrong") for line in found)), said.out
-    return found
-
-
 def test_a_database_of_this_user(folder: Path) -> None:
     with somebody():
         path = made(folder / "m.db")
-        assert wrong(path) == []
-        assert start(path) == ""
+        assert findings(path) == []
+        assert refused_start(path) == ""
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o600])
@@ -79,21 +59,21 @@ def test_a_database_of_root(folder: Path, mode: int) -> None:
     path.chmod(mode)
     whose = f"The file {path} belongs to user 0, and this is user {SOMEBODY}: sudo"
     with somebody():
-        [one] = wrong(path)
-        assert start(path).startswith(f"The database {path} cannot be opened: Permission denied. ")
-        assert whose in start(path)
+        [one] = findings(path)
+        assert refused_start(path).startswith(f"The database {path} cannot be opened: Permission denied. ")
+        assert whose in refused_start(path)
     assert one.startswith("wrong ")
     assert f"{whose} chown {SOMEBODY} {path} {path}.lock" in one
     assert "chmod" not in one
     os.chown(path, SOMEBODY, SOMEBODY)
     with somebody():
-        assert f"The file {path}.lock belongs to user 0" in wrong(path)[0]
-        assert f"The file {path}.lock belongs to user 0" in start(path)
+        assert f"The file {path}.lock belongs to user 0" in findings(path)[0]
+        assert f"The file {path}.lock belongs to user 0" in refused_start(path)
     os.chown(f"{path}.lock", SOMEBODY, SOMEBODY)
     path.chmod(0o600)
     with somebody():
-        assert wrong(path) == []
-        assert start(path) == ""
+        assert findings(path) == []
+        assert refused_start(path) == ""
 
 
 def test_a_folder_of_root(folder: Path) -> None:
@@ -102,10 +82,10 @@ def test_a_folder_of_root(folder: Path) -> None:
     os.chown(folder, 0, 0)
     folder.chmod(0o755)
     with somebody():
-        [one] = wrong(path)
+        [one] = findings(path)
         assert f"The folder {folder} belongs to user 0, and this is user {SOMEBODY}" in one
         assert f"sudo chown -R {SOMEBODY} {folder} " in one
-        assert f"The folder {folder} belongs to user 0" in start(path)
+        assert f"The folder {folder} belongs to user 0" in refused_start(path)
 
 
 def test_the_folder_of_a_service(folder: Path) -> None:
@@ -113,7 +93,7 @@ def test_the_folder_of_a_service(folder: Path) -> None:
     for one in (folder, path, Path(f"{path}.lock")):
         os.chown(one, 12_346, 12_346)
     with somebody():
-        [said] = wrong(path)
+        [said] = findings(path)
         assert said.endswith(
             f"The folder {folder} belongs to user 12346, and this is user {SOMEBODY}: do this as the former"
             f" (sudo -u '#12346'), or give it to the latter: sudo chown -R {SOMEBODY} {folder} (for a"
@@ -126,8 +106,8 @@ def test_a_log_of_root(folder: Path) -> None:
         path = made(folder / "m.db")
     Path(f"{path}-wal").touch()
     with somebody():
-        assert f"The file {path}-wal belongs to user 0" in wrong(path)[0]
-        assert f"The file {path}-wal belongs to user 0" in start(path)
+        assert f"The file {path}-wal belongs to user 0" in findings(path)[0]
+        assert f"The file {path}-wal belongs to user 0" in refused_start(path)
 
 
 def test_a_file_that_is_closed_to_its_own_user(folder: Path) -> None:
@@ -135,8 +115,8 @@ def test_a_file_that_is_closed_to_its_own_user(folder: Path) -> None:
         path = made(folder / "m.db")
         path.chmod(0o400)
         expected = f"The file {path} is closed to user {SOMEBODY}, to whom it belongs: chmod u+rw {path}"
-        assert wrong(path)[0].endswith(expected)
-        assert start(path).endswith(expected)
+        assert findings(path)[0].endswith(expected)
+        assert refused_start(path).endswith(expected)
 
 
 def test_a_folder_that_cannot_be_made(folder: Path) -> None:
@@ -144,7 +124,7 @@ def test_a_folder_that_cannot_be_made(folder: Path) -> None:
     folder.chmod(0o755)
     path = folder / "a folder" / "m.db"
     with somebody():
-        for said in (wrong(path)[0], start(path)):
+        for said in (findings(path)[0], refused_start(path)):
             assert said.endswith(
                 f"The folder {path.parent} is not there, and user {SOMEBODY} cannot make it in {folder}:"
                 f" sudo install -d -m 700 -o {SOMEBODY} '{path.parent}'"
@@ -163,8 +143,8 @@ def test_a_restore_says_it_too(folder: Path) -> None:
 def test_a_file_where_a_folder_should_be(folder: Path) -> None:
     (folder / "file").touch()
     for path in (folder / "file" / "m.db", folder / "file" / "deeper" / "m.db"):
-        assert wrong(path)[0].endswith(f"{folder / 'file'} is no folder.")
-        assert start(path).endswith(f"{folder / 'file'} is no folder.")
+        assert findings(path)[0].endswith(f"{folder / 'file'} is no folder.")
+        assert refused_start(path).endswith(f"{folder / 'file'} is no folder.")
 
 
 def test_looking_changes_nothing(folder: Path) -> None:
@@ -173,7 +153,7 @@ def test_looking_changes_nothing(folder: Path) -> None:
         before = connection.execute("SELECT * FROM server").fetchall()
     names = set(folder.iterdir())
     with somebody():
-        wrong(path)
+        findings(path)
     assert set(folder.iterdir()) == names
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT * FROM server").fetchall() == before

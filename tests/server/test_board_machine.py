@@ -6,7 +6,6 @@ everything shown in order to those who are members by then, and whatever is not 
 from __future__ import annotations
 
 import random
-from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 
 from mobium.protocol import codec
 from mobium.protocol import messages as m
-from mobium.protocol.messages import ServerMessage
 from mobium.protocol.roster import Access, Kind, Role, Roster
 from mobium.signing import SigningKey
 from mobium_server import board, channels, holding
@@ -34,6 +32,7 @@ from mobium_server.storage.sqlite import SqliteStorage
 from mobium_server.voice import Voice
 from tests.support.channels import Room
 from tests.support.office import Jobs, Timers
+from tests.support.office import Wire as Desked
 from tests.support.server import Person, randomness, schedules
 
 PEOPLE = [Person(SigningKey.from_seed(letter * 32), bytes(32)) for letter in (b"a", b"b", b"c")]
@@ -42,30 +41,13 @@ EVERYTHING = 10**9
 STEPS = 1_000
 
 
-class Wire:
-    """A connection that keeps what was written to it."""
-
-    def __init__(self) -> None:
-        self.frames: deque[ServerMessage] = deque()
-        self.slow = False
-        self.held = False
-
-    def send(self, frame: bytes) -> None:
-        self.frames.append(codec.decode_server(frame))
+class Wire(Desked):
+    """A connection to which messages of channels are relayed too."""
 
     def relay(self, data: bytes) -> bool:
         if not self.slow:
             self.send(data[{126: 4, 127: 10}.get(data[1], 2) :])
         return not self.slow
-
-    def writable(self) -> bool:
-        return not self.slow
-
-    def hold(self) -> None:
-        self.held = True
-
-    def resume(self) -> None:
-        self.held = False
 
 
 class Connection:

@@ -17,13 +17,12 @@ from typing import Any
 
 import pytest
 
-from mobium.errors import StoreError
 from mobium_server.care.backup import restore
 from mobium_server.storage.beside import replaced
 from mobium_server.storage.sqlite import SqliteStorage
 from tests.server.test_backup import deliveries, made
 from tests.server.test_sqlite import message
-from tests.support.operator import ROOT, operate
+from tests.support.operator import ROOT, findings, operate, refused_start
 from tests.support.server import ServerProcess, client
 
 POWER_CUT = 9
@@ -72,20 +71,9 @@ def restore_and_cut(after: int, file: Path, database: Path) -> bool:
     return done.returncode == POWER_CUT
 
 
-def start(path: Path) -> str:
-    """What the start refuses; empty if it does not."""
-    storage = SqliteStorage(path, 1_000)
-    try:
-        storage.open()
-    except StoreError as error:
-        return str(error)
-    storage.close()
-    return ""
-
-
-def wrong(path: Path) -> str:
-    said = operate("check", database=path, SC_HOST="127.0.0.1")
-    return "\n".join(line for line in said.out.splitlines() if line.startswith("wrong"))
+def wrong(database: Path) -> str:
+    """What `check` finds wrong."""
+    return "\n".join(line for line in findings(database) if line.startswith("wrong"))
 
 
 def test_whenever_the_power_goes_nothing_is_lost(tmp_path: Path) -> None:
@@ -95,7 +83,7 @@ def test_whenever_the_power_goes_nothing_is_lost(tmp_path: Path) -> None:
         database = killed(tmp_path / f"{after}" / "m.db")
         if not restore_and_cut(after, file, database):
             break
-        refused = start(database)
+        refused = refused_start(database)
         assert bool(refused) == bool(wrong(database))
         if refused:
             assert f"A restore of {database} was interrupted" in refused
@@ -107,7 +95,7 @@ def test_whenever_the_power_goes_nothing_is_lost(tmp_path: Path) -> None:
             assert deliveries(database) in ([0, 1], [0, 1, 2]), "the old one or the new one, whole"
         ways.add((bool(refused), len(deliveries(database))))
         restore(file, database, LATER)
-        assert start(database) == ""
+        assert refused_start(database) == ""
         assert deliveries(database) == [0, 1, 2]
         assert any(deliveries(one) == [0, 1] for one in replaced(database))
         assert not list(database.parent.glob(".*"))
@@ -153,12 +141,12 @@ def test_a_database_that_is_gone_is_not_begun_anew(tmp_path: Path, name: str, ty
     for empty in (False, True):
         if empty:
             database.touch()
-        assert start(database) == expected
+        assert refused_start(database) == expected
         assert wrong(database).endswith(expected)
         assert database.exists() is empty
     whole = beside if typed.endswith("{}") else file
     assert operate("restore", whole, database=database).code == 0
-    assert start(database) == ""
+    assert refused_start(database) == ""
     assert deliveries(database) == [0, 1, 2]
 
 
@@ -167,7 +155,7 @@ def test_a_new_folder_begins_anew(tmp_path: Path) -> None:
     (tmp_path / "m.db.before-notes").touch()
     (tmp_path / "other.db.replaced-20260301-120000").touch()
     assert wrong(database) == ""
-    assert start(database) == ""
+    assert refused_start(database) == ""
 
 
 # ---------------------------------------------------------------- two names
@@ -209,11 +197,11 @@ def test_a_database_with_two_names_is_refused(tmp_path: Path) -> None:
     other.hardlink_to(path)
     for one in (path, other):
         expected = f"{one} has a second name (a hard link), by which another server could run on it"
-        assert start(one).startswith(expected)
+        assert refused_start(one).startswith(expected)
         assert expected in wrong(one)
         assert operate("restore", file, database=one).sentence.startswith(expected)
         assert operate("backup", tmp_path / "b2.db", database=one).sentence.startswith(expected)
     other.unlink()
-    assert start(path) == wrong(path) == ""
+    assert refused_start(path) == wrong(path) == ""
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM messages").fetchone() == (3,)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from mobium.protocol import codec
-from mobium.protocol.messages import Accepted, Delivery, Error
 from mobium_server.delivery import PostOffice
 from mobium_server.health import Health
 from mobium_server.holding import Holding
@@ -104,15 +103,12 @@ class Wire:
     """A connection that keeps what was written to it."""
 
     def __init__(self) -> None:
-        self.frames: deque[Delivery | Accepted | Error] = deque()
-        self.open = True
+        self.frames: deque[Any] = deque()
         self.slow = False
         self.held = False
 
     def send(self, frame: bytes) -> None:
-        message = codec.decode_server(frame)
-        assert isinstance(message, Delivery | Accepted | Error)
-        self.frames.append(message)
+        self.frames.append(codec.decode_server(frame))
 
     def relay(self, data: bytes) -> bool:
         raise AssertionError("nothing is relayed to a desk")

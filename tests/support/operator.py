@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+from mobium.errors import StoreError
 from mobium_server.signals import Signals
 from mobium_server.start import run
+from mobium_server.storage.sqlite import SqliteStorage
 
-__all__ = ["Said", "command", "operate"]
+__all__ = ["Said", "command", "findings", "operate", "refused_start"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,3 +69,22 @@ def command(*arguments: str | Path, database: Path, **settings: str) -> Said:
         check=False,
     )
     return Said(done.returncode, done.stdout, done.stderr)
+
+
+def findings(database: Path) -> list[str]:
+    """What `check` finds of the database that is not as it should be."""
+    said = operate("check", database=database, SC_HOST="127.0.0.1")
+    found = [line for line in said.out.splitlines() if " database " in line and not line.startswith("ok ")]
+    assert said.code == int(any(line.startswith("wrong") for line in said.out.splitlines())), said.out
+    return found
+
+
+def refused_start(database: Path) -> str:
+    """Why a server does not start on a database; empty if it does."""
+    storage = SqliteStorage(database, 1_000)
+    try:
+        storage.open()
+    except StoreError as error:
+        return str(error)
+    storage.close()
+    return ""

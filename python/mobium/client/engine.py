@@ -36,6 +36,7 @@ from mobium.client.receipts import DELAY
 from mobium.client.rooms import Rooms
 from mobium.client.store import messages, meta
 from mobium.client.store.messages import Conversation, Message
+from mobium.client.together import first_leaf
 from mobium.client.transport import Connector, dial
 from mobium.crypto import vault
 from mobium.crypto.identity import Identity
@@ -150,7 +151,7 @@ class Engine:
                 finally:
                     await engine.lock()
         except* MobiumError as errors:
-            failure = failure or _leaf(errors)
+            failure = failure or first_leaf(errors)
         if failure is not None:
             raise failure
 
@@ -502,8 +503,3 @@ class Engine:
             with suppress(StoreError):
                 await core.store.forget_copies(core.clock())
             await asyncio.sleep(INTERVAL)
-
-
-def _leaf(group: BaseExceptionGroup[MobiumError]) -> MobiumError:
-    error = group.exceptions[0]
-    return _leaf(error) if isinstance(error, BaseExceptionGroup) else error

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from mobium.client.address import Address
+from mobium.client.together import together
 from mobium.client.transport import Connector, Transport, TransportClosed, dial
 from mobium.errors import MobiumError, NotConnected, ProtocolError, ServerKeyChanged, ServerRefused
 from mobium.protocol import codec
@@ -230,15 +231,7 @@ class Link:
                 waiting.task_done()
 
         self._on_state("online", None, None)
-        # No TaskGroup: one that fails forgets that it was cancelled at the same moment (before Python 3.13).
-        parts = [asyncio.create_task(part) for part in (read(), dispatch(), _run(self._on_open, welcome))]
-        try:
-            await asyncio.wait(parts, return_when=asyncio.FIRST_EXCEPTION)
-        finally:
-            for part in parts:
-                part.cancel()
-            ends = await asyncio.gather(*parts, return_exceptions=True)
-        return _explain(_first(ends))
+        return _explain(_first(await together((read(), dispatch(), _run(self._on_open, welcome)))))
 
 
 async def _run(work: Callable[[Welcome], Awaitable[None]], welcome: Welcome) -> None:

@@ -26,6 +26,7 @@ from mobium.client.signals import Said, Signals
 from mobium.client.store import incoming, meta, outgoing, posts
 from mobium.client.store.database import Tx
 from mobium.client.sync import Sync
+from mobium.client.together import first_leaf, together
 from mobium.client.transport import Connector
 from mobium.client.upkeep import Upkeep
 from mobium.errors import (
@@ -165,21 +166,11 @@ class Online:
 
     async def _run_parts(self) -> MobiumError | None:
         """Run every part until one ends with an error, and return it."""
-        # No TaskGroup: one that fails forgets that it was cancelled at the same moment (before Python 3.13).
-        parts = [
-            asyncio.create_task(part.run())
-            for part in (
-                self.link, self.inbox, self.outbox, self.receipts, self.repair, self.sync, self.postbox,
-                self.signals,
-            )
-        ]  # fmt: skip
-        try:
-            await asyncio.wait(parts, return_when=asyncio.FIRST_EXCEPTION)
-        finally:
-            for part in parts:
-                part.cancel()
-            ends = await asyncio.gather(*parts, return_exceptions=True)
-        return _first_of(ends)
+        parts = (
+            self.link, self.inbox, self.outbox, self.receipts, self.repair, self.sync, self.postbox,
+            self.signals,
+        )  # fmt: skip
+        return _first_of(await together(part.run() for part in parts))
 
     def end(self, failure: MobiumError | None = None) -> None:
         """Tell that it is over, once."""
@@ -325,7 +316,7 @@ class Online:
             await self._note_drained()
 
 
-def _first_of(ends: Sequence[BaseException | None]) -> MobiumError | None:
+def _first_of(ends: Sequence[object]) -> MobiumError | None:
     """The first error of ours with which a part ended. Raises what is none of ours."""
     errors = [end for end in ends if isinstance(end, Exception)]
     if not errors:
@@ -334,12 +325,7 @@ def _first_of(ends: Sequence[BaseException | None]) -> MobiumError | None:
     if others is not None:
         raise others
     assert ours is not None
-    return _leaf(ours)
-
-
-def _leaf(group: ExceptionGroup[MobiumError]) -> MobiumError:
-    error = group.exceptions[0]
-    return _leaf(error) if isinstance(error, ExceptionGroup) else error
+    return first_leaf(ours)
 
 
 def _note_login(tx: Tx, address: Address, welcome: Welcome) -> None:

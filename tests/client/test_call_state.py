@@ -465,7 +465,7 @@ def test_descriptions_that_cannot_be_made(world: World) -> None:
     world.accept(BEN)
     world.run(1)
     assert world.sides[BEN].codes == ["failed"]
-    assert world.sides[ANNA].codes == ["failed", "declined"]
+    assert world.sides[ANNA].codes == ["failed", "not_taken"]
 
 
 def test_links_that_never_connect(world: World) -> None:

@@ -67,6 +67,10 @@ class Cheat:
     """The bytes that go to an identity for one message."""
     acknowledge: bool = True
     """Whether what a client acknowledged leaves its mailbox."""
+    signal: Callable[[bytes, m.SendSignal], Iterable[tuple[bytes, m.Signal]]] = lambda sender, sent: (
+        (sent.recipient, m.Signal(sender, sent.payload)),
+    )
+    """What goes to whom for one signal that somebody sent."""
 
 
 class Line:
@@ -84,8 +88,9 @@ class Line:
 class HostileServer:
     """The server. Use as `async with HostileServer() as server`.
 
-    `sent` holds every message that clients sent, `arrived` every frame of a client after its login, `left`
-    every frame to it; in the order in which the server saw them.
+    `sent` holds every message that clients sent, `signals` every signal with its sender, `arrived` every
+    frame of a client after its login, `left` every frame to it; in the order in which the server saw them.
+    `ice` is what it names for calls.
     """
 
     def __init__(self, name: str = "server.test", key: SigningKey | None = None) -> None:
@@ -99,6 +104,8 @@ class HostileServer:
         self.arrived: list[tuple[bytes, bytes]] = []
         self.left: list[tuple[bytes, bytes]] = []
         self.held: set[bytes] = set()
+        self.signals: list[tuple[bytes, m.SendSignal]] = []
+        self.ice = m.IceConfig([])
         self.channels = HostileChannels(self)
         self._changed = asyncio.Condition()
         self._group = asyncio.TaskGroup()
@@ -285,6 +292,10 @@ class HostileServer:
             await self._say(line, _count(account, message.rid))
         elif isinstance(message, m.GetPrekeyBundle):
             await self._say(line, self._bundle(line.identity, message))
+        elif isinstance(message, m.SendSignal):
+            await self._signal(line, message)
+        elif isinstance(message, m.GetIceConfig):
+            await self._say(line, msgspec.structs.replace(self.ice, rid=message.rid))
         elif isinstance(message, m.Ping):
             await self._say(line, m.Pong(message.rid))
         else:
@@ -302,6 +313,15 @@ class HostileServer:
         answer = self.cheat.answer(message)
         if answer is not None:
             await self._say(line, answer)
+
+    async def _signal(self, line: Line, message: m.SendSignal) -> None:
+        self.signals.append((line.identity, message))
+        if not self.is_online(message.recipient):
+            await self._say(line, m.Error(ErrorCode.OFFLINE, sentence(ErrorCode.OFFLINE), message.rid))
+            return
+        for recipient, signal in self.cheat.signal(line.identity, message):
+            await self.say(recipient, signal)
+        await self._say(line, m.Forwarded(message.rid))
 
     def _acknowledge(self, line: Line, account: Account, tag: int) -> None:
         for covered in [each for each in line.unacknowledged if each <= tag]:

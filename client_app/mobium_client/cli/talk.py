@@ -16,6 +16,8 @@ from typing import Any
 from rich.text import Text
 
 from mobium.client import (
+    CallChanged,
+    CallScreenChanged,
     ChannelChanged,
     ConnectionChanged,
     ContactKeyChanged,
@@ -23,6 +25,7 @@ from mobium.client import (
     Event,
     MessageReceived,
     MessageStateChanged,
+    SoundChanged,
     VoiceChanged,
     VoiceLeft,
 )
@@ -293,6 +296,26 @@ async def _event_fields(engine: Engine, channels: _Channels, event: Event) -> di
             }
         case VoiceLeft():
             return {"event": "voice_left", "channel_id": event.channel, "reason": event.reason or None}
+        case CallChanged():
+            return {
+                "event": "call",
+                "call": event.call,
+                "peer": event.peer,
+                "nickname": await _nickname(engine, event.peer),
+                "state": event.state,
+                "code": event.code or None,
+                "reason": event.reason or None,
+            }
+        case CallScreenChanged():
+            return {"event": "call_screen", "call": event.call, "peer": event.peer, "shown": event.shown}
+        case SoundChanged():
+            return {
+                "event": "sound",
+                "kind": event.kind,
+                "what": event.what,
+                "name": event.name,
+                "device": event.device,
+            }
 
 
 async def _nickname(engine: Engine, key: str) -> str | None:
@@ -335,6 +358,20 @@ async def _tell(run: Run, engine: Engine, channels: _Channels, event: Event, sai
             style = "bold red" if event.what in {"broken", "disputed"} else "dim"
             for line in notice_line(datetime.now(UTC), change, screen.width, style, channel=event.label):
                 screen.line(line)
+        case MessageStateChanged(reason=reason) if reason:
+            screen.remark(f"message {event.id}: {event.state}: {reason}")
+        case ContactKeyChanged():
+            name = await name_of(engine, event.peer)
+            screen.remark(f"{key_changed(name)}", style="bold red")
+        case _:
+            await _tell_live(run, engine, channels, event)
+    return said
+
+
+async def _tell_live(run: Run, engine: Engine, channels: _Channels, event: Event) -> None:
+    """Show what happens in calls and voice rooms."""
+    screen = run.screen
+    match event:
         case VoiceChanged():
             channel = await channels.get(event.channel)
             if channel is not None:
@@ -344,9 +381,8 @@ async def _tell(run: Run, engine: Engine, channels: _Channels, event: Event, sai
                     screen.line(line)
         case VoiceLeft(reason=reason) if reason:
             screen.remark(f"left the voice room: {reason}")
-        case MessageStateChanged(reason=reason) if reason:
-            screen.remark(f"message {event.id}: {event.state}: {reason}")
-        case ContactKeyChanged():
-            name = await name_of(engine, event.peer)
-            screen.remark(f"{key_changed(name)}", style="bold red")
-    return said
+        case CallChanged(state="incoming"):
+            screen.remark(f"{await name_of(engine, event.peer)} calls")
+        case CallChanged(state="ended"):
+            ended = event.reason or "it is over."
+            screen.remark(f"call with {await name_of(engine, event.peer)}: {ended}")

@@ -4,10 +4,13 @@ The front door is `from mobium.client import Engine` and the events below. Not i
 (`mobium.crypto`) and the wire (`mobium.protocol`).
 """
 
+from mobium.client.calls import CallInfo, Calls
 from mobium.client.channels import Channel, Channels, Invite, Member
 from mobium.client.contacts import Contact, Contacts
 from mobium.client.engine import Engine, ServerInfo
 from mobium.client.events import (
+    CallChanged,
+    CallScreenChanged,
     ChannelChanged,
     ConnectionChanged,
     ContactKeyChanged,
@@ -15,6 +18,7 @@ from mobium.client.events import (
     EventStream,
     MessageReceived,
     MessageStateChanged,
+    SoundChanged,
     VoiceChanged,
     VoiceLeft,
 )
@@ -24,6 +28,10 @@ from mobium.client.voice_room import Listener as VoiceListener
 from mobium.client.voice_room import VoiceRoom
 
 __all__ = [
+    "CallChanged",
+    "CallInfo",
+    "CallScreenChanged",
+    "Calls",
     "Channel",
     "ChannelChanged",
     "Channels",
@@ -42,6 +50,7 @@ __all__ = [
     "MessageStateChanged",
     "Rooms",
     "ServerInfo",
+    "SoundChanged",
     "VoiceChanged",
     "VoiceLeft",
     "VoiceListener",

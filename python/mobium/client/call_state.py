@@ -19,6 +19,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from mobium.client.events import CallState
 from mobium.protocol.content import Call
 
 __all__ = [
@@ -30,7 +31,6 @@ __all__ = [
     "SILENCE",
     "Apply",
     "CallMachine",
-    "CallState",
     "Drop",
     "Effect",
     "Phase",
@@ -64,7 +64,6 @@ _DOUBTED: Final = 8  # offers of another time, which may be those of a clock tha
 _LAST_ATTEMPT: Final = 255
 
 Step = Literal["offer", "ringing", "answer", "decline", "busy", "cancel", "hangup", "again"]
-CallState = Literal["calling", "ringing", "incoming", "connecting", "active", "reconnecting", "ended"]
 
 
 class Phase(Enum):
@@ -320,11 +319,13 @@ class CallMachine:
             case "answer":
                 self._answered(talk, signal, now)
             case "decline" if talk.phase in _BEFORE_TALKING:
-                self._end(talk, signal.reason if signal.reason == "no_relay" else "declined", None)
+                self._end(talk, "declined" if signal.reason is None else "not_taken", None)
             case "busy" if talk.phase in _BEFORE_TALKING:
                 self._end(talk, "busy", None)
-            case "hangup":  # while it rings: of somebody for whom it rings no more
-                self._end(talk, "no_answer" if talk.phase in _RINGS else "hung_up", None)
+            case "hangup" if talk.phase in _RINGS:  # of somebody for whom it rings no more
+                self._end(talk, "no_answer", None)
+            case "hangup":
+                self._end(talk, _why_ended(talk, signal), None)
             case "again" if talk.phase is Phase.ACTIVE and signal.attempt == talk.attempt:
                 self._lose(talk, now, unheard=True)
 
@@ -350,7 +351,7 @@ class CallMachine:
                 self._offered_again(talk, signal, now)
             case "cancel" | "hangup":
                 missed = talk.phase is Phase.INCOMING
-                self._end(talk, "missed" if missed else "hung_up", None)
+                self._end(talk, "missed" if missed else _why_ended(talk, signal), None)
 
     def _offered_again(self, talk: Talk, signal: Call, now: float) -> None:
         """A new attempt, which the other side makes since it has lost the link or hears that we have."""
@@ -565,3 +566,7 @@ class CallMachine:
     def _flush(self) -> list[Effect]:
         out, self._out = self._out, []
         return out
+
+
+def _why_ended(talk: Talk, signal: Call) -> str:
+    return "not_connected" if talk.phase is Phase.CONNECTING and signal.reason is not None else "hung_up"

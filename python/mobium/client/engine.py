@@ -26,10 +26,12 @@ import msgspec
 
 from mobium.client import channel_talk, conversation, exports, labels, links, names, profile_files
 from mobium.client.address import parse
+from mobium.client.calls import Calls
 from mobium.client.channels import Channel, Channels, Member, RoleName
 from mobium.client.contacts import Contacts
 from mobium.client.core import Core
 from mobium.client.events import ConnectionState, EventHub, EventStream, MessageState
+from mobium.client.live import Live
 from mobium.client.maintenance import INTERVAL, maintain
 from mobium.client.online import Online
 from mobium.client.receipts import DELAY
@@ -83,6 +85,7 @@ class Engine:
         """Whether the database was missing: contacts and history are gone, and this identity goes on as if
         it had just been recovered on an empty machine."""
         self._upkeep: asyncio.Task[None] | None = None
+        self._calling: asyncio.Task[None] | None = None
         self._group: asyncio.TaskGroup | None = None
         self._online: Online | None = None
         self._task: asyncio.Task[None] | None = None
@@ -91,6 +94,9 @@ class Engine:
         self.contacts = Contacts(core, self._contacts_changed)
         self.channels = Channels(core, lambda: self._online)
         self.rooms = Rooms(core, lambda: self._online, hub.tell, self._spawn)
+        proxied = getattr(connector, "proxy", None) is not None
+        self.calls = Calls(core, lambda: self._online, hub.tell, self._spawn, proxied=proxied)
+        self._live = Live(self.calls, self.rooms)
 
     # ------------------------------------------------------------ profiles
 
@@ -144,6 +150,7 @@ class Engine:
             async with asyncio.TaskGroup() as group:
                 engine._group = group
                 engine._upkeep = group.create_task(engine._maintain())
+                engine._calling = group.create_task(engine.calls.run())
                 try:
                     yield engine
                 except Exception as error:  # noqa: BLE001 - it is raised again, as it was, outside the group
@@ -163,6 +170,9 @@ class Engine:
         if self._upkeep is not None:
             self._upkeep.cancel()
         try:
+            await self.calls.close()
+            if self._calling is not None:
+                self._calling.cancel()
             await self.disconnect()
         finally:
             self._group = None
@@ -262,7 +272,7 @@ class Engine:
         known = await self._core.store.run(meta.meet_server, address.host, address.url)
         self._online = Online(
             self._core, address, known.key, self._hub.tell, self._connector, self._receipt_delay,
-            self.rooms,
+            self._live,
         )  # fmt: skip
         self._task = group.create_task(self._online.run())
         return self._online
@@ -392,6 +402,10 @@ class Engine:
             await self._core.store.run(channel_talk.mark_read, str(peer), position)
         else:
             await self._change(conversation.mark_read, peer, position, tell, self._core.now())
+
+    async def call(self, peer: bytes | str) -> str:
+        """Call a contact; see `Calls.call`. `calls` has the rest."""
+        return await self.calls.call(peer)
 
     # ------------------------------------------------------------ channels
 

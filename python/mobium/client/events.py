@@ -17,6 +17,9 @@ from typing import Final, Literal
 import msgspec
 
 __all__ = [
+    "CallChanged",
+    "CallScreenChanged",
+    "CallState",
     "ChannelChanged",
     "ConnectionChanged",
     "ConnectionState",
@@ -27,12 +30,14 @@ __all__ = [
     "MessageReceived",
     "MessageState",
     "MessageStateChanged",
+    "SoundChanged",
     "VoiceChanged",
     "VoiceLeft",
     "from_ms",
 ]
 
 ConnectionState = Literal["connecting", "online", "waiting", "offline"]
+CallState = Literal["calling", "ringing", "incoming", "connecting", "active", "reconnecting", "ended"]
 MessageState = Literal["queued", "sent", "delivered", "read", "failed", "expired", "received"]
 
 # A program that does not read its events must not fill the memory: beyond this the oldest are dropped; the
@@ -124,6 +129,40 @@ class VoiceLeft(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class CallChanged(msgspec.Struct, frozen=True):
+    """The call with `peer` (hex) is in another state. `call` (hex) names it from its first state to "ended".
+
+    "calling": not known whether anybody hears it; "ringing": it rings at the other side; "incoming": it rings
+    here; "connecting": it was taken; "active"; "reconnecting": nothing is heard for some seconds; "ended".
+    Then `code` is a word for programs, and `reason` a sentence where there is one to say.
+    """
+
+    call: str
+    peer: str
+    state: CallState
+    code: str = ""
+    reason: str = ""
+
+
+class CallScreenChanged(msgspec.Struct, frozen=True):
+    """The other side of a call shows its screen from now on, or does not any more."""
+
+    call: str
+    peer: str
+    shown: bool
+
+
+class SoundChanged(msgspec.Struct, frozen=True):
+    """A device that is in use was lost or is back, or a file that stood for a microphone has ended. `device`
+    is what is used from now on, None for silence.
+    """
+
+    kind: Literal["microphone", "speaker"]
+    what: Literal["lost", "found", "ended"]
+    name: str
+    device: str | None
+
+
 Event = (
     ConnectionChanged
     | MessageReceived
@@ -132,6 +171,9 @@ Event = (
     | ChannelChanged
     | VoiceChanged
     | VoiceLeft
+    | CallChanged
+    | CallScreenChanged
+    | SoundChanged
 )
 
 

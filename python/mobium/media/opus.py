@@ -48,12 +48,18 @@ _LOADING: Final = threading.Lock()
 class OpusEncoder:
     """One speaker's encoder. It has a state: frames are encoded in their order."""
 
-    def __init__(self, expected_loss: int = EXPECTED_LOSS) -> None:
-        """`expected_loss` is in percent. Raises OpusUnavailable, or InvalidInput outside 0 to 100."""
+    def __init__(
+        self, expected_loss: int = EXPECTED_LOSS, *, bitrate: int = BITRATE, constant: bool = False
+    ) -> None:
+        """`expected_loss` is in percent, `bitrate` in bits a second; `constant` makes all packets of one
+        size.
+
+        Raises OpusUnavailable, or InvalidInput for a loss outside 0 to 100.
+        """
         self._opus = libopus()
         self._encoder = self._opus.Encoder(RATE, _MONO, self._opus.APPLICATION_VOIP)
-        self._encoder.bitrate = BITRATE
-        self._encoder.vbr = 1
+        self._encoder.bitrate = bitrate
+        self._encoder.vbr = 0 if constant else 1
         self._encoder.complexity = COMPLEXITY
         self._encoder.inband_fec = 1
         self._encoder.dtx = 0

@@ -34,10 +34,13 @@ class Outgoing:
     """One's own voice: what the microphone gives becomes packets."""
 
     def __init__(
-        self, send: Callable[[bytes], None], on_speaking: Callable[[bool], None] = lambda _: None
+        self,
+        send: Callable[[bytes], None],
+        on_speaking: Callable[[bool], None] = lambda _: None,
+        encoder: OpusEncoder | None = None,
     ) -> None:
         """`send` is given each packet (1 to 119 bytes), `on_speaking` each change, both by whoever calls
-        `feed`.
+        `feed`; `encoder` is another one than that of rooms.
 
         Raises MediaUnavailable, of which OpusUnavailable is one, where something is missing.
         """
@@ -46,7 +49,7 @@ class Outgoing:
         """Nothing is sent while this is true: no packet at all, and no sign that somebody speaks."""
         self.level = QUIETEST
         """dBFS of the last frame, muted or not."""
-        self.encoder: Final = OpusEncoder()
+        self.encoder: Final = encoder or OpusEncoder()
         self._send = send
         self._on_speaking = on_speaking
         self._speaking = Speaking()

@@ -1,0 +1,474 @@
+"""Calls with contacts: sound and screens between two machines, set up by signals inside the ratchet.
+
+    engine.calls.call(peer)      accept, decline, hang_up      mute, show, watch
+    CallChanged                  tells of every state
+
+`mobium.client.call_state` decides; here timers run, signals are said and devices follow. An address is shown
+to nobody but contacts who were verified, and to none with `hide_address`: all other calls go through a relay
+alone (docs/CRYPTO.md section 8). Whoever is called looks for no address before somebody has accepted. Not its
+concern: sessions of signals (`mobium.client.signals`), links (`mobium.client.call_links`), sound
+(`mobium.client.call_sound`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from mobium.client.call_ice import IceServers
+from mobium.client.call_links import CallLinks, LinkName, real_links
+from mobium.client.call_sound import Ringing, SoundChoice, Voice
+from mobium.client.call_state import Apply, CallMachine, Drop, Effect, Phase, Prepare, Say, Talk, Tell
+from mobium.client.contacts import resolve
+from mobium.client.core import Core
+from mobium.client.events import CallChanged, CallScreenChanged, CallState, Event, SoundChanged
+from mobium.client.online import Online
+from mobium.client.store import meta, peers
+from mobium.client.store.database import Tx
+from mobium.client.store.peers import Peer
+from mobium.crypto.call import call_binding
+from mobium.errors import (
+    CallError,
+    CryptoError,
+    InvalidInput,
+    MediaUnavailable,
+    MobiumError,
+    NotConnected,
+    StoreError,
+)
+from mobium.media.devices import AudioDevices, DeviceEvent, DeviceFound, DeviceLost
+from mobium.media.link import Pictures, Terms
+from mobium.protocol.content import Call
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+__all__ = ["CallInfo", "Calls"]
+
+log = logging.getLogger(__name__)
+
+_HIDE: Final = "hide_address"
+_HEARD: Final = 64  # steps that wait to be looked at
+_SEND: Final = 5.0  # seconds for a signal; what is not said by then is repeated or over
+_LAST_WORD: Final = 2.0  # seconds for the end of a call when the profile is locked
+_FADED: Final = 3.0  # seconds without a picture, after which a screen counts as taken away
+
+_REASONS: Final = {
+    "declined": "The call was declined.",
+    "not_taken": "The other side could not take the call.",
+    "busy": "The other side is in another call.",
+    "no_answer": "Nobody answered.",
+    "unreachable": "The other side cannot be reached at the moment.",
+    "missed": "The call was missed.",
+    "failed": "The call could not be set up.",
+    "no_relay": (
+        "This call must not show an address, and there is no relay to go through: verify the contact, or ask "
+        "the server's operator for a TURN server."
+    ),
+    "no_network": "This machine has no network over which it could be called.",
+    "not_connected": (
+        "The two sides could not be connected: a network on the way lets no calls through. A TURN server "
+        "at the server, which its operator can add, would help."
+    ),
+    "forged": "The connection was not the other side's, so it was ended: somebody on the way meddles.",
+    "lost": "The connection was lost.",
+}
+
+
+class CallInfo(msgspec.Struct, frozen=True):
+    """The call that there is. `call` and `peer` are hex; with `muted` one's own voice is kept back."""
+
+    call: str
+    peer: str
+    state: CallState
+    muted: bool
+
+
+class Calls:
+    """The calls of an open engine: one at a time."""
+
+    def __init__(
+        self,
+        core: Core,
+        online: Callable[[], Online | None],
+        tell: Callable[[list[Event]], None],
+        start: Callable[[Coroutine[Any, Any, None]], None],
+        *,
+        proxied: bool = False,
+    ) -> None:
+        """`tell` hands events out, `start` runs something as long as the engine is open. With `proxied` the
+        server is reached through a proxy, which a call would go around.
+        """
+        self.sound = SoundChoice(_real_devices)
+        """Which microphone and speaker are used, from the next call on."""
+        self._core = core
+        self._online = online
+        self._tell = tell
+        self._proxied = proxied
+        self._machine = CallMachine()
+        self._ice = IceServers()
+        self.links = CallLinks(self, self._terms, start)
+        """The links of calls; a test may give it a `maker` of its own."""
+        self._state: CallState = "ended"
+        self._voice: Voice | None = None
+        self._ringing = Ringing()
+        self._heard: deque[tuple[bytes, Call]] = deque(maxlen=_HEARD)
+        self._watcher: Callable[[VideoFrame], None] | None = None
+        self._seen: float | None = None
+        self._why = ("", "")
+        self._offered = b""
+        self._saying: deque[Say] = deque()
+        self._some_said = asyncio.Event()
+        self._some_heard = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._time = asyncio.get_running_loop().time
+
+    # ------------------------------------------------------------ what a person does
+
+    @property
+    def current(self) -> CallInfo | None:
+        """The call that there is."""
+        talk = self._machine.talk
+        if talk is None:
+            return None
+        muted = self._voice is not None and self._voice.muted
+        return CallInfo(talk.key.hex(), talk.peer.hex(), self._state, muted)
+
+    async def call(self, peer: bytes | str) -> str:
+        """Call a contact, and return the name of the call (hex); `CallChanged` tells what becomes of it. Who
+        is just called by that contact accepts.
+
+        Raises InvalidInput for somebody who cannot be called, CallError in another call or where calls are
+        not possible, MediaUnavailable for want of a library or a device, NotConnected, ServerRefused.
+        """
+        found = await self._core.store.run(_callable, self._core.identity.public, peer)
+        await self._prepare(found)
+        talk = self._machine.talk
+        if talk is not None and (talk.peer, talk.phase) == (found.ed, Phase.INCOMING):
+            return await self.accept()
+        if talk is not None:
+            raise CallError("There is a call already; end it first.", "busy")
+        self._open_voice()
+        key = self._core.entropy(16)
+        self._do(self._machine.dial(key, found.ed, self._time()))
+        return key.hex()
+
+    async def accept(self) -> str:
+        """Take the call that rings, and return its name. Raises what `call` does; then it rings on."""
+        talk = self._incoming()
+        peer = await self._core.store.run(_callable, self._core.identity.public, talk.peer)
+        await self._prepare(peer)
+        if self._incoming().call != talk.call:
+            raise CallError("Another call rings by now.", "no_call")
+        self._open_voice()
+        self._do(self._machine.accept(self._time()))
+        return talk.key.hex()
+
+    async def decline(self) -> None:
+        """Refuse the call that rings. Raises CallError if none does."""
+        self._incoming()
+        self._do(self._machine.hang_up())
+
+    async def hang_up(self) -> None:
+        """End the call, whatever its state. Raises CallError if there is none."""
+        if self._machine.talk is None:
+            raise CallError("There is no call.", "no_call")
+        self._do(self._machine.hang_up())
+
+    def mute(self, yes: bool = True) -> None:
+        """Keep one's own voice back until the call ends, or not any more. Raises CallError without a call."""
+        if self._voice is None:
+            raise CallError("There is no call.", "no_call")
+        self._voice.muted = yes
+
+    def choose(self, *, microphone: str | None, speaker: str | None) -> None:
+        """Use these devices from now on, by name; None is the default one.
+
+        Raises AudioUnavailable and InvalidInput; then those before stay in use.
+        """
+        before = self.sound
+        self.sound = SoundChoice(before.devices, microphone, speaker)
+        if self._voice is not None:
+            try:
+                self._voice.reopen(self.sound)
+            except BaseException:
+                self.sound = before
+                raise
+        self._ringing.choose(speaker)
+
+    def show(self, pictures: Pictures | None) -> None:
+        """Show these pictures to the other side, or none any more. Raises CallError if there is no call."""
+        if self._machine.talk is None:
+            raise CallError("There is no call.", "no_call")
+        self.links.show(pictures)
+
+    def watch(self, watcher: Callable[[VideoFrame], None] | None) -> None:
+        """`watcher` is given every picture that the other side shows."""
+        self._watcher = watcher
+
+    async def hide_address(self) -> bool:
+        """Whether all calls go through a relay, those with verified contacts too."""
+        return bool(await self._core.store.run(meta.get, _HIDE, 0))
+
+    async def set_hide_address(self, yes: bool) -> None:
+        """Let all calls go through a relay from now on, or those with verified contacts not."""
+        await self._core.store.run(meta.put, _HIDE, int(yes))
+
+    # ------------------------------------------------------------ inside
+
+    def heard(self, sender: bytes, said: Call) -> None:
+        """A step of a call has come."""
+        if not self._proxied:  # where no call is possible it is as if nobody were there
+            self._heard.append((sender, said))
+            self._some_heard.set()
+
+    async def run(self) -> None:
+        """Carry out what calls take, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._hear_all())
+            group.create_task(self._say_all())
+            group.create_task(self._watch_time())
+
+    async def _hear_all(self) -> None:
+        while True:
+            await self._some_heard.wait()
+            self._some_heard.clear()
+            while self._heard:
+                sender, said = self._heard.popleft()
+                with suppress(StoreError):
+                    if await self._core.store.run(_may_call, sender):
+                        now_ms = self._core.now_ms()
+                        self._do(self._machine.received(sender, said, self._time(), now_ms))
+
+    async def close(self) -> None:
+        """End the call, tell the other side if that takes no time, and leave no link."""
+        self._do(self._machine.hang_up())
+        self._ringing.stop()
+        online = self._online()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORD):
+                while self._saying and online is not None and online.link.online:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        await self.links.closed()
+
+    def _incoming(self) -> Talk:
+        talk = self._machine.talk
+        if talk is None or talk.phase is not Phase.INCOMING:
+            raise CallError("No call rings.", "no_call")
+        return talk
+
+    async def _prepare(self, peer: Peer) -> None:
+        """Make sure that a call with this peer is possible. Raises."""
+        if self._proxied:
+            raise CallError(
+                "Calls go from machine to machine, around the proxy, and would show your address; connect "
+                "without the proxy to call.",
+                "proxied",
+            )
+        self.links.maker = self.links.maker or real_links()
+        online = self._reached()
+        servers = await self._ice.ask(online, self._time())
+        if await self._hidden(peer) and not any(one.url.startswith("turn") for one in servers):
+            raise CallError(_REASONS["no_relay"], "no_relay")
+
+    def _reached(self) -> Online:
+        online = self._online()
+        if online is None or not online.link.online:
+            raise NotConnected("There is no connection to the server, and a call takes one.")
+        return online
+
+    async def _hidden(self, peer: Peer) -> bool:
+        return peer.trust != "verified" or await self.hide_address()
+
+    # ------------------------------------------------------------ effects
+
+    def _do(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Say():
+                    self._say(effect)
+                case Prepare():
+                    self.links.make(effect)
+                case Apply():
+                    self.links.apply(effect)
+                case Drop():
+                    self.links.drop(effect)
+                case Tell():
+                    self._note(effect)
+        self._moved.set()
+
+    def _note(self, told: Tell) -> None:
+        """The call is in another state: devices follow, and the program learns it."""
+        self._state = told.state
+        if told.state == "ended":
+            self._end_voice()
+        self._ringing.note(self.sound, told.state, told.code)
+        if told.state == "connecting" and self._voice is not None:
+            try:
+                self._voice.listen()
+            except (MediaUnavailable, InvalidInput) as error:
+                log.warning("A call cannot be heard: %s", error)
+        code, why = self._why
+        reason = why if why and code == told.code else _REASONS.get(told.code, "")
+        self._why = ("", "")
+        self._tell([CallChanged(told.key.hex(), told.peer.hex(), told.state, told.code, reason)])
+
+    async def _terms(self, wanted: Prepare) -> Terms:
+        me = self._core.identity.public
+        peer = await self._core.store.run(_callable, me, wanted.peer)
+        return Terms(
+            await self._ice.ask(self._reached(), self._time()),
+            await self._hidden(peer),
+            call_binding(wanted.call, wanted.attempt, me, peer.ed),
+            call_binding(wanted.call, wanted.attempt, peer.ed, me),
+        )
+
+    # ------------------------------------------------------------ signals
+
+    def _say(self, say: Say) -> None:
+        """Queue a step. One that waits still is not said twice."""
+        self._saying = deque(one for one in self._saying if (one.call, one.step) != (say.call, say.step))
+        self._saying.append(say)
+        self._some_said.set()
+
+    async def _say_all(self) -> None:
+        while True:
+            await self._some_said.wait()
+            self._some_said.clear()
+            while self._saying:
+                say = self._saying[0]
+                await self._say_one(say)
+                if self._saying and self._saying[0] is say:
+                    self._saying.popleft()
+
+    async def _say_one(self, say: Say) -> None:
+        online, core = self._online(), self._core
+        if online is None:
+            return
+        said = Call(core.entropy(16), core.now_ms(), say.call, say.step, say.attempt, say.sdp, say.reason)
+        try:
+            async with asyncio.timeout(_SEND):
+                # Whether somebody is there is not told: nobody is to learn so who has blocked him.
+                await online.signals.send(say.peer, said)
+        except (CryptoError, InvalidInput) as error:
+            self.link_failed((say.call, say.attempt), "failed", str(error))
+        except (MobiumError, TimeoutError) as error:
+            log.debug("A step of a call was not said: %s", error)
+
+    # ------------------------------------------------------------ time
+
+    async def _watch_time(self) -> None:
+        while True:
+            self._moved.clear()
+            now = self._time()
+            at = self._machine.next_at()
+            if at is not None and at <= now:
+                self._do(self._machine.tick(now))
+                continue
+            if self._seen is not None and self._seen + _FADED <= now:
+                self._screen(shown=False)
+            moments = [at, None if self._seen is None else self._seen + _FADED]
+            wait = min((moment - now for moment in moments if moment is not None), default=None)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._moved.wait()
+
+    # ------------------------------------------------------------ what links tell
+
+    def link_described(self, name: LinkName, sdp: str) -> None:
+        """As `LinkOwner` has it."""
+        self._do(self._machine.described(*name, sdp, self._time()))
+
+    def link_failed(self, name: LinkName, code: str, why: str) -> None:
+        """As `LinkOwner` has it."""
+        self._why = (code, why)
+        self._do(self._machine.failed(*name, code, self._time()))
+
+    def link_connected(self, name: LinkName) -> None:
+        """As `LinkOwner` has it."""
+        self._do(self._machine.connected(*name, self._time()))
+
+    def link_heard(self, name: LinkName) -> None:
+        """As `LinkOwner` has it."""
+        self._do(self._machine.heard(*name, self._time()))
+
+    def link_packet(self, name: LinkName, number: int, packet: bytes) -> None:
+        """As `LinkOwner` has it."""
+        if self._voice is not None:
+            self._voice.put(name[1], number, packet)
+
+    def link_picture(self, name: LinkName, picture: VideoFrame) -> None:
+        """As `LinkOwner` has it."""
+        del name
+        if self._seen is None:
+            self._screen(shown=True)
+        self._seen = self._time()
+        if self._watcher is not None:
+            self._watcher(picture)
+
+    def _screen(self, *, shown: bool) -> None:
+        talk = self._machine.talk
+        self._seen = self._time() if shown else None
+        if talk is not None:
+            self._tell([CallScreenChanged(talk.key.hex(), talk.peer.hex(), shown)])
+        self._moved.set()
+
+    # ------------------------------------------------------------ sound
+
+    def _open_voice(self) -> None:
+        """Open the microphone. Raises MediaUnavailable, InvalidInput."""
+        self._voice = self._voice or Voice(self.sound, self._send, self._device_changed)
+
+    def _end_voice(self) -> None:
+        voice, self._voice = self._voice, None
+        self._seen = None
+        self.links.show(None)
+        if voice is not None:
+            voice.close()
+
+    def _send(self, packet: bytes) -> None:
+        talk = self._machine.talk
+        if talk is not None:
+            self.links.send((talk.call, talk.attempt), packet)
+
+    def _device_changed(self, event: DeviceEvent) -> None:
+        if isinstance(event, DeviceLost):
+            self._tell([SoundChanged(event.kind, "lost", event.name, event.fallback)])
+        elif isinstance(event, DeviceFound):
+            self._tell([SoundChanged(event.kind, "found", event.name, event.name)])
+        else:
+            self._tell([SoundChanged("microphone", "ended", event.name, None)])
+
+
+def _may_call(tx: Tx, sender: bytes) -> bool:
+    """Whether somebody is let through: a contact, and one whose key is the known one."""
+    peer = peers.by_key(tx, sender)
+    return peer is not None and peer.accepted and peer.trust != "changed"
+
+
+def _callable(tx: Tx, me: bytes, peer: bytes | str) -> Peer:
+    """The contact whom `peer` names. Raises InvalidInput for somebody who cannot be called."""
+    key, found = resolve(tx, peer)
+    if key == me:
+        raise InvalidInput("This is your own key; a call needs two.")
+    if found is None or found.relation != "contact":
+        raise InvalidInput("Only contacts can be called; add this one first.")
+    if found.blocked:
+        raise InvalidInput("This contact is blocked; unblock it to call it.")
+    if found.trust == "changed":
+        raise InvalidInput("This contact's key has changed; accept the new key to call.")
+    return found
+
+
+@functools.cache
+def _real_devices() -> AudioDevices:
+    from mobium.media.portaudio import PortAudioDevices
+
+    return PortAudioDevices()

@@ -1,0 +1,108 @@
+"""People with telephones: engines with a microphone and a speaker of their own, and links between them.
+
+Not its concern: the server between them (tests/support/hostile.py, tests/support/server.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from mobium.client import CallChanged, Engine
+from mobium.client.call_sound import SoundChoice
+from mobium.media.devices import VirtualDevices
+from mobium.media.link import LinkMaker
+from mobium.media.sources import MemorySink, Source, Tone
+from tests.support.engines import Ear, World, settle
+
+__all__ = ["Phone", "phone", "phones", "talking"]
+
+
+@dataclass
+class Phone:
+    """Somebody who can be called."""
+
+    name: str
+    engine: Engine
+    ear: Ear
+    devices: VirtualDevices
+    heard: MemorySink = field(default_factory=MemorySink)
+
+    @property
+    def me(self) -> str:
+        """The identity, hex."""
+        return self.engine.me
+
+    async def state(self, state: str, code: str | None = None) -> CallChanged:
+        """The call reaches that state; with a code, it ended for that reason."""
+        event = await self.ear.next(CallChanged, lambda event: event.state == state)
+        assert code is None or event.code == code, (event.code, event.reason)
+        return event
+
+    async def call(self, other: Phone) -> str:
+        """Call somebody."""
+        return await self.engine.call(other.me)
+
+    @property
+    def calls(self) -> Any:
+        """The engine's calls."""
+        return self.engine.calls
+
+
+@asynccontextmanager
+async def phone(
+    world: World, name: str, maker: LinkMaker | None, source: Source | None = None, **options: Any
+) -> AsyncIterator[Phone]:
+    """Somebody with a microphone that is `source`, for the time of an `async with`."""
+    sink = MemorySink()
+    devices = VirtualDevices({"mouth": source or Tone(0, 0)}, {"ear": sink})
+    async with contextlib.AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(world.opened(name, **options))
+        engine.calls.sound = SoundChoice(lambda: devices)
+        engine.calls.links.maker = maker
+        stack.enter_context(devices.running())
+        yield Phone(name, engine, Ear(engine), devices, sink)
+
+
+@asynccontextmanager
+async def phones(
+    world: World, maker: LinkMaker | None, *names: str, verified: bool = True, **sources: Source
+) -> AsyncIterator[list[Phone]]:
+    """People who are contacts of each other, and verified unless told otherwise."""
+    async with contextlib.AsyncExitStack() as stack:
+        people = [
+            await stack.enter_async_context(phone(world, name, maker, sources.get(name))) for name in names
+        ]
+        await settle(*(one.engine for one in people))
+        for one in people:
+            for other in people:
+                if one is not other:
+                    await one.engine.contacts.add(other.me, other.name)
+        if verified:
+            await verify(*people)
+        yield people
+
+
+async def verify(*people: Phone) -> None:
+    """Everybody exchanges a message with everybody, and marks the others as verified."""
+    for one in people:
+        for other in people:
+            if one is not other:
+                await one.engine.wait(await one.engine.send(other.me, "hello"), "delivered", 15)
+    for one in people:
+        for other in people:
+            if one is not other:
+                await one.engine.contacts.verify(other.me)
+
+
+async def talking(caller: Phone, called: Phone) -> str:
+    """One calls the other, who accepts; returns the caller's name for the call when both hear each other."""
+    key = await caller.call(called)
+    await called.state("incoming")
+    await called.calls.accept()
+    await caller.state("active")
+    await called.state("active")
+    return key

@@ -4,9 +4,11 @@ beside a model that knows what was sent when.
 
 from __future__ import annotations
 
+import gc
 import heapq
 import os
 import random
+import tracemalloc
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -387,3 +389,32 @@ def test_a_random_schedule(index: int, seed: int) -> None:
         assert len(made_up) <= 3
     if not schedule.loss and not schedule.stalls and schedule.jitter <= 0.005:
         assert counts.skipped == 0
+
+
+def test_an_hour_takes_no_memory(seed: int) -> None:
+    draw = random.Random(f"{seed}:hour")
+    buffer, now, number, key = JitterBuffer(FIRST), 0.0, FIRST, KEY
+
+    def pass_time(frames: int) -> None:
+        nonlocal now, number, key
+        for _ in range(frames):
+            now += TICK
+            if draw.random() < 0.001:
+                key, number = draw.randrange(1 << 31, 1 << 32), FIRST
+            if draw.random() > 0.05:
+                buffer.put(key, number, b"packet", now + draw.random() * 0.01)
+            number += 1
+            buffer.get(now + 0.01)
+
+    pass_time(20_000)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        pass_time(160_000)
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    print(f"grown by {after - before} bytes")
+    assert after - before < 10_000

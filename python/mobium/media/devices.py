@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from mobium.errors import AudioUnavailable, InvalidInput
+from mobium.errors import AudioUnavailable, InvalidInput, StoreError
 from mobium.media.form import FRAME_SECONDS, SILENCE
 from mobium.media.levels import QUIETEST, level
 from mobium.media.mixer import Mixer, Part
@@ -261,7 +261,7 @@ class VirtualDevices:
         with self._lock:
             for gone in (self._sources.pop(name, None), self._sinks.pop(name, None)):
                 if gone is not None:
-                    gone.close()
+                    _let_go(gone)
 
     def tick(self) -> None:
         """20 ms pass."""
@@ -353,5 +353,16 @@ class VirtualDevices:
                 if stream.device is not None:
                     parts[stream.device].append(Part(pcm))
         for name, heard in parts.items():
-            if name in self._sinks:
-                self._sinks[name].write(self._mixers[name].mix(heard))
+            if (sink := self._sinks.get(name)) is not None:  # it may have been unplugged by what was called
+                try:
+                    sink.write(self._mixers[name].mix(heard))
+                except StoreError as error:
+                    log.error("%s is no speaker any more: %s", name, error)  # noqa: TRY400
+                    self.unplug(name)
+
+
+def _let_go(device: Source | Sink) -> None:
+    try:
+        device.close()
+    except StoreError as error:
+        log.error("%s", error)  # noqa: TRY400

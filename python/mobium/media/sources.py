@@ -142,7 +142,7 @@ class WavSink:
         """Replaces what is at `path`. Raises InvalidInput where nothing can be written."""
         with ExitStack() as stack:
             try:
-                file = stack.enter_context(Path(path).open("wb"))
+                file = stack.enter_context(Path(path).open("wb", buffering=0))
             except OSError as error:
                 raise InvalidInput(f"{path} cannot be written: {error.strerror}.") from error
             self._wav = wave.open(file, "wb")  # noqa: SIM115
@@ -158,9 +158,14 @@ class WavSink:
             raise StoreError(f"The recording could not be written: {error.strerror}.") from error
 
     def close(self) -> None:
-        """Closes the file."""
-        with self._stack:
-            self._wav.close()
+        """Closes the file. Raises StoreError where the disk takes no more: the recording is there
+        up to then.
+        """
+        try:
+            with self._stack:
+                self._wav.close()
+        except OSError as error:
+            raise StoreError(f"The recording could not be ended: {error.strerror}.") from error
 
 
 class MemorySink:

@@ -24,6 +24,10 @@ class Bell:
         self._rung: dict[bytes, bool] = {}
         """Keys that rang less than a gap ago, and whether they were touched since."""
 
+    def __contains__(self, key: bytes) -> bool:
+        """Whether it rang for a key less than a gap ago, so that it may not have told everything."""
+        return key in self._rung
+
     def touch(self, key: bytes) -> None:
         """Something has changed."""
         if key in self._rung:

@@ -164,17 +164,19 @@ class Voice:
             self._send(seat.desk.outlet, channel, self._frame(channel))
 
     def removed(self, channel: bytes, identity: bytes) -> None:
-        """Somebody has ceased to be a member, and is told nothing more."""
+        """Somebody has ceased to be a member, and is told nothing more but that the room is empty."""
         room = self._rooms.get(channel)
         one = room.people.get(identity) if room is not None else None
         if one is not None:
             self.leave(one)
         seat = self._board.seat(identity)
-        if seat is not None and room is not None:
-            behind = self._behind.get(seat.desk.outlet)
-            if behind is not None:
-                behind.discard(channel)
-            seat.desk.outlet.send(codec.encode(VoiceState(channel)))
+        if seat is None:
+            return
+        outlet = seat.desk.outlet
+        behind = self._behind.get(outlet, set())
+        if room is not None or channel in self._outside or channel in behind:
+            outlet.send(codec.encode(VoiceState(channel)))
+        behind.discard(channel)
 
     # ------------------------------------------------------------ who is told
 

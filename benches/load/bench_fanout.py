@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import statistics
 import tempfile
 import time
@@ -60,17 +61,22 @@ class Open:
         self._channel = roster.channel_id
         self._index = roster.index
 
+    @property
+    def id(self) -> bytes:
+        """The channel's id."""
+        return self._channel
+
     @classmethod
-    async def made(cls, url: str, readers: int) -> Open:
+    async def made(cls, url: str, readers: int, context: ssl.SSLContext | None = None) -> Open:
         """A new one."""
-        sender, owner = await log_in(url)
+        sender, owner = await log_in(url, context)
         data = bytes((Access.OPEN,)) + os.urandom(32 + SEALED_SIZE)
         raw = statement(owner, Kind.CREATE, None, data)
         await answer(sender, CreateChannel(raw), Appended)
         roster = Roster.begin(raw)
         sockets = []
         for _ in range(readers):
-            socket, person = await log_in(url)
+            socket, person = await log_in(url, context)
             raw = statement(person, Kind.JOIN, roster, b"")
             await answer(socket, JoinChannel(raw), Appended)
             roster = roster.append(raw)

@@ -26,8 +26,7 @@ SECTION = "B8 to B12 with TLS"
 ABOUT = (
     "The server ends TLS 1.3 itself. The load generator is one process of Python on the other cores"
     " with about as much to do as the server, so a number a second says how busy the server's core was."
-    " B9, voice, is not measured: calls are not in this version. B11 with TLS has its own table, and"
-    " rows above."
+    " B9, voice, and B11 with TLS have tables of their own, and B11 has rows above."
 )
 MOST = "1000000"
 TRUST = "SSL_CERT_FILE"

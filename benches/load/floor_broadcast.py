@@ -1,4 +1,4 @@
-"""The floor of B17: websockets' own server, which hands what one client sends to all the others with
+"""The floor of B9 and B17: websockets' own server, which hands what one client sends to all the others with
 `websockets.broadcast`, and promises nothing.
 """
 

@@ -18,7 +18,7 @@ from mobium_server.frames import header
 from mobium_server.hub import INTERNAL_ERROR
 from mobium_server.limits import Address, address_key, in_networks, parse_address
 from mobium_server.listener import Listener
-from mobium_server.media import MediaQueue, hold_little
+from mobium_server.media import TURN, MediaQueue, hold_little
 from mobium_server.tls import ALERT, CLIENT_HELLO, TlsLayer
 
 __all__ = ["Stage", "Stream"]
@@ -59,6 +59,7 @@ class Stream(asyncio.BufferedProtocol, ABC):
         "_timer",
         "_tls",
         "_transport",
+        "_turn",
         "address",
         "behind_proxy",
         "peer",
@@ -74,6 +75,7 @@ class Stream(asyncio.BufferedProtocol, ABC):
         self._buffer: memoryview | None = None
         self._out: list[bytes] | None = None
         self._media: MediaQueue | None = None
+        self._turn: list[tuple[int, bytes]] | None = None
         self._paused = False
         self._relayed = 0
         self._held = False
@@ -235,22 +237,22 @@ class Stream(asyncio.BufferedProtocol, ABC):
 
     def tune_in(self) -> None:
         """Media will come."""
-        self._media = MediaQueue()
+        self._turn = []
         hold_little(self._transport, True)
 
     def tune_out(self) -> None:
         """No more media will come, and what waits is dropped."""
-        self._media = None
+        self._turn = self._media = None
         hold_little(self._transport, False)
 
     def relay_media(self, kind: int, data: bytes) -> None:
         """Write a media frame, a whole WebSocket frame already, once the socket has taken everything else."""
-        media = self._media
-        if media is None:
+        turn = self._turn
+        if turn is None or self._stage is not Stage.OPEN:
             return
-        if not media:
+        if not turn:
             self._listener.soon(self)
-        media.put(kind, data, self._listener.loop.time())
+        turn.append((kind, data))
 
     def flush(self) -> None:
         """Write what waits, unless the connection has said its last."""
@@ -259,8 +261,8 @@ class Stream(asyncio.BufferedProtocol, ABC):
             return
         if out:
             self._flush_messages(out)
-        if self._media:
-            self._flush_media(self._media)
+        if self._turn or self._media is not None:
+            self._flush_media(self._turn or [])
 
     def _flush_messages(self, out: list[bytes]) -> None:
         self._say(b"".join(out))
@@ -268,9 +270,28 @@ class Stream(asyncio.BufferedProtocol, ABC):
         if enough and not self._paused:
             self._more()  # what came too late for this turn
 
-    def _flush_media(self, media: MediaQueue) -> None:
-        """Write media while the socket takes all of it at once; the rest waits, and not long."""
+    def _flush_media(self, turn: list[tuple[int, bytes]]) -> None:
+        """Write the media of this turn, if the socket has taken everything before it, as it nearly always
+        has.
+        """
+        if self._media is None and not self._transport.get_write_buffer_size():
+            data = turn[0][1] if len(turn) == 1 else b"".join([data for _, data in turn])
+            if len(data) <= TURN:
+                self._listener.counters.media_out += len(turn)
+                turn.clear()
+                self._say(data)
+                return
+        self._queue_media(turn)
+
+    def _queue_media(self, turn: list[tuple[int, bytes]]) -> None:
+        """Let media wait, and write what the socket takes of it."""
+        media = self._media
+        if media is None:
+            media = self._media = MediaQueue()
         counters, now = self._listener.counters, self._listener.loop.time()
+        for kind, data in turn:
+            media.put(kind, data, now)
+        turn.clear()
         while media and not self._transport.get_write_buffer_size():
             frames = media.take(now)
             counters.media_out += len(frames)
@@ -279,6 +300,8 @@ class Stream(asyncio.BufferedProtocol, ABC):
         counters.media_slow += media.count_dropped()
         if media:
             self._listener.again(self)
+        else:
+            self._media = None
 
     def _say_all(self, writes: list[bytes]) -> None:
         for data in writes:

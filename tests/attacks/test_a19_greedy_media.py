@@ -182,7 +182,7 @@ async def unread(folder: Path) -> tuple[int, int]:
         await messages_work(anna, ben)
         line: Any = running.hub.sessions[lazy.public].line
         unsent = line._transport.get_write_buffer_size()
-        waiting = sum(lane._size for lane in (line._media._voice, line._media._screen))
+        waiting = sum(lane._size for lane in (line._media._voice, line._media._screen)) if line._media else 0
         lazy.socket.transport.abort()
         return unsent, waiting
 

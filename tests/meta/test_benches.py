@@ -7,7 +7,7 @@ from typing import Any
 
 import psutil
 
-from benches.load import bench_growth, bench_shares, bench_tls
+from benches.load import bench_growth, bench_shares, bench_tls, bench_voice
 from benches.load.harness import cpu
 from benches.run import ROOT, page
 
@@ -59,7 +59,7 @@ def test_the_page_that_stands_is_one_that_can_be_written_again() -> None:
 
 def test_the_page_that_stands_has_a_place_for_each_section() -> None:
     text = (ROOT / "benches" / "RESULTS.md").read_text("utf-8")
-    for bench in (bench_tls, bench_shares, bench_growth):
+    for bench in (bench_tls, bench_shares, bench_growth, bench_voice):
         assert text.count(f"\n## {bench.SECTION}\n") == 1
 
 
@@ -96,6 +96,13 @@ def test_the_load_is_carried_with_and_without_tls(tmp_path: Path) -> None:
     rows = bench_tls.measure(tmp_path, bench_tls.Size(rounds=1, each=2, offline=100, queued=5), "pure")
     assert [row["id"] for row in rows] == ["B8", "B8", "B10", "B10", "B12"]
     assert all(row["ours"] > 0 and row["peer"] > 0 for row in rows)
+
+
+def test_voice_is_carried_with_and_without_tls(tmp_path: Path) -> None:
+    rows = bench_voice.measure(tmp_path, bench_voice.Size(rounds=1, frames=10, seconds=0.2))
+    assert {row["id"] for row in rows} == {"B9"}
+    assert len(rows) == 2 * len(bench_voice.LOADS) + 4
+    assert all(row["ours"] > 0 for row in rows)
 
 
 def test_a_message_is_looked_into_with_and_without_tls(tmp_path: Path) -> None:

@@ -242,4 +242,4 @@ def rows(quick: bool) -> list[Row]:
     pin(0, last=False)
     (ROOT / "build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:
-        return measure(Path(folder), Size(1, 300, 1.0) if quick else Size(5, 2_000, 5.0))
+        return measure(Path(folder), Size(1, 300, 1.0) if quick else Size(5, 1_000, 5.0))

@@ -1,5 +1,5 @@
-"""What the floors of B8, B9 and B17 share: websockets' own server on a free port, which says where; with TLS if
-its arguments name a certificate and its key.
+"""What the floors of B8, B9 and B17 share: websockets' own server on a free port, which says where; with TLS
+if its arguments name a certificate and its key.
 
 Not its concern: what it answers.
 """

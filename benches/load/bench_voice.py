@@ -83,7 +83,7 @@ async def entered(url: str, context: ssl.SSLContext | None) -> tuple[list[Cheap]
     state = VoiceState(channel.id)
     for one in everybody:
         state = await answer(one, JoinVoice(channel.id, 1), VoiceState)
-    await asyncio.sleep(1.2)  # the last of who is told is told
+    await asyncio.sleep(0.2)  # the last of who is told is told
     assert len(state.members) == MAX_SPEAKERS
     return everybody, state.room
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mobium.client import ChannelChanged, entries, membership, sync
+from mobium.client import ChannelChanged, arrivals, entries, membership
 from mobium.client import chains as opening
 from mobium.errors import InvalidInput, MobiumError, ProtocolError, ServerRefused
 from mobium.protocol import content
@@ -93,7 +93,7 @@ async def test_a_roster_that_is_rolled_back_stops_the_channel_until_it_is_there_
 async def test_without_the_memory_of_the_head_a_roster_is_rolled_back(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sync, "rolled_back", lambda _tx, row, _now: row)  # the defence, off
+    monkeypatch.setattr(arrivals, "rolled_back", lambda _tx, row, _now: row)  # the defence, off
     async with Scene(folder) as scene:
         room = await gather(scene, "alice", "bob", "carol")
         _, bob, _ = room.people

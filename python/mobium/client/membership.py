@@ -2,8 +2,9 @@
 (docs/CRYPTO.md section 7).
 
 A statement that comes too late is signed anew on the head that was fetched, five times at most. What only
-this profile knows, such as a new secret, is stored before the server sees the statement. Not its concern:
-what statements change here (`mobium.client.rosters`), and names of channels (`mobium.client.channels`).
+this profile knows, such as a new secret, is stored before the server sees the statement. In each channel one
+thing is done after the other. Not its concern: what statements change here (`mobium.client.rosters`), and
+names of channels (`mobium.client.channels`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -85,6 +87,13 @@ class Membership:
         self._request = request
         self._nonce = nonce
         self._sync = sync
+        self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+
+    def _alone(self, key: bytes) -> asyncio.Lock:
+        """What is held while something is done about a channel (32 bytes): whoever acts on what he has read
+        of it must not find that it is something else by now.
+        """
+        return self._locks.setdefault(key, asyncio.Lock())
 
     # ------------------------------------------------------------ coming in
 
@@ -98,13 +107,14 @@ class Membership:
         data = bytes((access,)) + key + sealed
         raw = build(identity, Kind.CREATE, ZEROS, 0, ZEROS, identity.public, core.now_ms(), data)
         channel_id = channel_id_of(raw)
-        row = await core.store.run(channels.add, channel_id, self._host, private, secret, core.now())
-        try:
-            appended = await self._append(CreateChannel(raw), channel_id, 0)
-        except ServerRefused:
-            await core.store.run(channels.forget, row.id)
-            raise
-        await core.store.run(_enter, self._setting(), row.id, [raw], Roster.begin(raw), appended)
+        async with self._alone(channel_id):
+            row = await core.store.run(channels.add, channel_id, self._host, private, secret, core.now())
+            try:
+                appended = await self._append(CreateChannel(raw), channel_id, 0)
+            except ServerRefused:
+                await core.store.run(channels.forget, row.id)
+                raise
+            await core.store.run(_enter, self._setting(), row.id, [raw], Roster.begin(raw), appended)
         self._sync.fetch(row.id)
         return row.id
 
@@ -114,29 +124,45 @@ class Membership:
         Raises InvalidInput for a link that is out of date, ServerRefused with the reason, NotConnected, and
         ProtocolError if the server shows another channel than the link means.
         """
-        core = self._core
+        async with self._alone(link.channel_id):
+            channel = await self._come_in(link)
+        self._sync.fetch(channel)
+        return channel
+
+    async def _come_in(self, link: JoinLink) -> int:
+        core, me = self._core, self._core.identity.public
         known = await core.store.run(channels.by_key, link.channel_id)
         if known is not None and known.state in ("member", "broken"):
             raise InvalidInput("You are in this channel already.")
         raws, roster = await self._peek(link)
         _check_link(link, roster)
-        if roster.role(core.identity.public) is None:
-            row = await core.store.run(
-                _begin_joining, link, self._host, roster.access is Access.PRIVATE, core.now()
-            )
+        row = await core.store.run(
+            _begin_joining, link, self._host, roster.access is Access.PRIVATE, core.now()
+        )
+        if roster.role(me) is None:
             try:
                 raws, roster, appended = await self._join(link, raws, roster)
             except ServerRefused:
-                await core.store.run(_give_up_joining, row.id, known)
-                raise
+                # An earlier try may have come in meanwhile, whose answer never arrived.
+                found = await self._found_in(link, raws, roster)
+                if found is None:
+                    await core.store.run(_give_up_joining, row.id, known)
+                    raise
+                raws, roster, appended = await self._place(*found, True)
         else:  # the answer to an earlier try was lost, or the profile was brought back from words alone
-            row = await core.store.run(
-                _begin_joining, link, self._host, roster.access is Access.PRIVATE, core.now()
-            )
             raws, roster, appended = await self._place(raws, roster, known is not None)
         await core.store.run(_enter, self._setting(), row.id, raws, roster, appended)
-        self._sync.fetch(row.id)
         return row.id
+
+    async def _found_in(
+        self, link: JoinLink, raws: list[bytes], roster: Roster
+    ) -> tuple[list[bytes], Roster] | None:
+        """The newest chain if this identity is in it, though a join was refused."""
+        with suppress(ServerRefused):
+            raws, roster = await self._statements(link, raws, roster)
+            if roster.role(self._core.identity.public) is not None:
+                return raws, roster
+        return None
 
     async def _join(
         self, link: JoinLink, raws: list[bytes], roster: Roster
@@ -202,20 +228,28 @@ class Membership:
 
         The server cannot invent one, since one's own signature stands in the roster.
         """
+        async with self._alone(key):
+            channel = await self._adopt(key)
+        if channel is not None:
+            self._sync.fetch(channel)
+
+    async def _adopt(self, key: bytes) -> int | None:
         core = self._core
         row = await core.store.run(channels.by_key, key)
+        if row is not None and row.state != "joining":
+            return None  # what was under way has come to its end
         raws, roster = await self._peek(JoinLink(key))
         if roster.role(core.identity.public) is None:
             if row is None:
                 await core.store.run(channels.note_forgotten, key)
-            return
+            return None
         known = row is not None
         if row is None:
             private = roster.access is Access.PRIVATE
             row = await core.store.run(channels.add, key, self._host, private, None, core.now())
         raws, roster, appended = await self._place(raws, roster, known)
         await core.store.run(_enter, self._setting(), row.id, raws, roster, appended)
-        self._sync.fetch(row.id)
+        return row.id
 
     async def _place(
         self, raws: list[bytes], roster: Roster, joining: bool
@@ -245,6 +279,14 @@ class Membership:
 
         Raises InvalidInput, ServerRefused with the code of the rule that it breaks, NotConnected.
         """
+        async with self._alone(row.key):
+            await self._change(row, change)
+            self._sync.fetch(row.id)
+            if change.kind is Kind.LEAVE:  # what was written before is still to be read
+                with suppress(NotConnected, ServerRefused, ProtocolError, StoreFault):
+                    await self._sync.reach(row.id)
+
+    async def _change(self, row: ChannelRow, change: Change) -> None:
         core = self._core
         for attempt in range(_TRIES):
             raw, index = await core.store.run(self._sign, row.id, change)
@@ -257,10 +299,6 @@ class Membership:
                 await self._catch_up(row)
                 continue
             await core.store.run(_appended, self._setting(), row.id, raw, appended)
-            self._sync.fetch(row.id)
-            if change.kind is Kind.LEAVE:  # what was written before is still to be read
-                with suppress(NotConnected, ServerRefused, ProtocolError, StoreFault):
-                    await self._sync.reach(row.id)
             return
 
     def _sign(self, tx: Tx, channel: int, change: Change) -> tuple[bytes, int]:
@@ -291,10 +329,11 @@ class Membership:
     async def abandon(self, row: ChannelRow) -> None:
         """Leave a channel that is broken: here in any case, and on the server if it still takes the word."""
         core = self._core
-        raw = await core.store.run(_last_word, core.identity, row.id, core.now_ms())
-        with suppress(NotConnected, ServerRefused, ProtocolError):
-            await self._request(LeaveChannel(raw))
-        await core.store.run(_abandoned, row.id)
+        async with self._alone(row.key):
+            raw = await core.store.run(_last_word, core.identity, row.id, core.now_ms())
+            with suppress(NotConnected, ServerRefused, ProtocolError):
+                await self._request(LeaveChannel(raw))
+            await core.store.run(_abandoned, row.id)
 
     async def _catch_up(self, row: ChannelRow) -> None:
         """Fetch and verify the statements that came in between."""
@@ -361,6 +400,9 @@ def _begin_joining(tx: Tx, link: JoinLink, host: str, private: bool, now: int) -
 
 def _give_up_joining(tx: Tx, channel: int, before: ChannelRow | None) -> None:
     """A join was refused: a channel that was left is what it was before, another one was never there."""
+    row = channels.find(tx, channel)
+    if row is None or row.state != "joining":
+        return
     if before is None or tx.rosters.of(tx, channel) is None:
         channels.forget(tx, channel)
         return

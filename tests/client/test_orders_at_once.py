@@ -1,0 +1,98 @@
+"""One program, or an impatient person, gives an order while the one before it is under way."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from mobium.client import Channel, Engine
+from mobium.errors import InvalidInput
+from mobium.protocol.messages import ClientMessage, JoinChannel
+from tests.support.channel_world import ChannelWorld, enter, said, shows, state
+from tests.support.engines import online
+
+
+async def in_once(bob: Engine, link: str, alice: Engine) -> None:
+    """The link is used twice at once, and Bob is in."""
+    outcome = await asyncio.gather(bob.join(link), bob.join(link), return_exceptions=True)
+    came = [found for found in outcome if isinstance(found, Channel)]
+    assert [(found.state, found.label) for found in came] == [("member", "#garden")], outcome
+    (other,) = [found for found in outcome if not isinstance(found, Channel)]
+    assert isinstance(other, InvalidInput), outcome
+    assert [found.state for found in await bob.channels.list()] == ["member"]
+    assert (await alice.channels.get("#garden")).members == 2
+
+
+@pytest.mark.parametrize("private", [True, False])
+async def test_the_same_link_is_used_twice_at_once(town: ChannelWorld, private: bool) -> None:
+    alice, bob = await town.people("alice", "bob")
+    await enter(alice, private=private)
+    await in_once(bob, await alice.invite("#garden", uses=0), alice)
+    await said(alice, "hello")
+    await shows(bob, ["hello"])
+
+
+async def test_who_has_left_comes_back_twice_at_once(town: ChannelWorld) -> None:
+    alice, bob = await town.gather("alice", "bob")
+    await said(alice, "one")
+    await shows(bob, ["one"])
+    await bob.leave("#garden")
+    await in_once(bob, await alice.invite("#garden", uses=0), alice)
+    await said(alice, "two")
+    await shows(bob, ["one", "two"])
+    await said(bob, "three")
+    await shows(alice, ["one", "two", "three"])
+
+
+@pytest.mark.parametrize("uses", [1, 0])
+async def test_an_earlier_joining_arrives_with_the_second(town: ChannelWorld, uses: int) -> None:
+    """It was given up as lost, and the server reads it just before the one that was sent after it."""
+    alice, bob = await town.people("alice", "bob")
+    await enter(alice)
+    link = await alice.invite("#garden", uses=uses)
+    slow: list[JoinChannel] = []
+    begun = asyncio.Event()
+    tap = town.tap("bob")
+
+    def hold(message: ClientMessage) -> ClientMessage | None:
+        if not isinstance(message, JoinChannel):
+            return message
+        slow.append(message)
+        begun.set()
+        return None
+
+    tap.up = hold
+    first = asyncio.create_task(bob.join(link))
+    await begun.wait()
+    first.cancel()
+    with suppress(asyncio.CancelledError):
+        await first
+    await state(bob, "joining", f"#{(await alice.channels.get('#garden')).id}")
+    begun.clear()
+    second = asyncio.create_task(bob.join(link))
+    await begun.wait()
+    tap.honest()
+    for joining in slow:
+        await online(bob).link.send(joining)
+    assert (await second).state == "member"
+    assert [found.label for found in await bob.channels.list()] == ["#garden"]
+    assert await bob.channels.members("#garden") != []
+    await said(alice, "hello")
+    await shows(bob, ["hello"])
+
+
+async def test_many_changes_at_once(town: ChannelWorld) -> None:
+    alice, bob = await town.gather("alice", "bob")
+    topics = [f"topic {number}" for number in range(12)]
+    await asyncio.gather(*(alice.channels.set_topic("#garden", topic) for topic in topics))
+    assert (await alice.channels.get("#garden")).topic in topics
+    noted = [line.text for line in await alice.history("#garden") if line.kind == "notice"]
+    assert sorted(noted[-12:]) == sorted(topics_noted(topics))
+    await bob.settled(10)
+    assert (await bob.channels.get("#garden")).topic == (await alice.channels.get("#garden")).topic
+
+
+def topics_noted(topics: list[str]) -> list[str]:
+    return [f"topic {topic}" for topic in topics]

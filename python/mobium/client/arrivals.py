@@ -240,13 +240,13 @@ def take_roster(tx: Tx, setting: Setting, channel: int, page: RosterPage) -> boo
     return not behind
 
 
-def ask_for_chains(tx: Tx, now_ms: int, entropy: Callable[[int], bytes]) -> float | None:
-    """Ask the senders of closed messages for their chains; returns when to look again, in seconds."""
+def ask_for_chains(tx: Tx, host: str, now_ms: int, entropy: Callable[[int], bytes]) -> float | None:
+    """Ask the senders of messages closed on a server for their chains; returns the seconds until the next."""
     now = now_ms // 1000
-    due, soonest = chains.due_requests(tx, now)
+    due, soonest = chains.due_requests(tx, host, now)
     for channel, peer, key_id in due:
         row = channels.by_id(tx, channel)
         chains.note_asked(tx, channel, peer, key_id, now)
         request = content.encode(ChainRequest(entropy(16), now_ms, row.key, key_id))
-        outgoing.add(tx, peer, request, None, now)
+        outgoing.add(tx, peer, request, None, now, channel=channel)
     return soonest

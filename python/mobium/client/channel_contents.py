@@ -65,7 +65,7 @@ def _answer(tx: Tx, setting: Setting, row: ChannelRow, peer: Peer) -> None:
     if row.private and row.secret is not None:
         # Whoever asks may have been brought back from words alone, and then lacks the secret too.
         told = ChannelSecret(setting.entropy(16), setting.now_ms, row.key, row.secret)
-        outgoing.add(tx, peer.id, content.encode(told), None, setting.now_ms // 1000)
+        outgoing.add(tx, peer.id, content.encode(told), None, setting.now_ms // 1000, channel=row.id)
     chain = opening.settled_chain(tx, row)
     if chain is None:
         return

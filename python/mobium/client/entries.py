@@ -247,7 +247,7 @@ def _cross(tx: Tx, setting: Setting, row: ChannelRow, peer: Peer, opened: Opened
         told = content.encode(
             RosterHead(setting.entropy(16), setting.now_ms, row.key, roster.index, roster.head)
         )
-        outgoing.add(tx, peer.id, told, None, setting.now_ms // 1000)
+        outgoing.add(tx, peer.id, told, None, setting.now_ms // 1000, channel=row.id)
     return row
 
 

@@ -111,7 +111,9 @@ class Online:
         self._retry_now = asyncio.Event()
         self._moved = asyncio.Event()
         self._pace = Pace(self._time)
-        self.outbox = Outbox(core, self._pace, self.link.send, self.link.request, self._moved.set)
+        self.outbox = Outbox(
+            core, address.host, self._pace, self.link.send, self.link.request, self._moved.set
+        )
         self.inbox = Inbox(core, self.link.send, self._stored)
         self.receipts = Receipts(core, receipt_delay, self.outbox.wake)
         self.repair = Repair(core, self.link.request, self.outbox.wake, lambda: self.inbox.drained)
@@ -336,7 +338,7 @@ def _note_login(tx: Tx, address: Address, welcome: Welcome) -> None:
 
 def _open_count(tx: Tx, host: str, now: int, held: frozenset[int]) -> int:
     owed = len(incoming.owed_peers(tx))  # receipts, which wait for a moment so that they go together
-    return owed + outgoing.open_count(tx) + posts.open_count(tx, host, held, now)
+    return owed + outgoing.open_count(tx, host) + posts.open_count(tx, host, held, now)
 
 
 def _drained(tx: Tx, host: str, now: int) -> None:

@@ -67,12 +67,14 @@ class Outbox:
     def __init__(
         self,
         core: Core,
+        host: str,
         pace: Pace,
         send: Callable[[ClientMessage], Awaitable[None]],
         request: Callable[[ClientMessage], Awaitable[ServerMessage]],
         moved: Callable[[], None],
     ) -> None:
         self._core = core
+        self._host = host
         self._moved = moved
         self._send = send
         self._request = request
@@ -175,7 +177,9 @@ class Outbox:
         self._looked_at = self._time()
         # Nothing behind what may still be refused: the refusal could come, and pass, before this returns.
         busy = self._lanes.busy(self._looked_at) | self._lanes.flying() | self._beginning
-        prepared = await core.store.run(_prepare, busy, _BATCH, self._message_size, core.now(), core.entropy)
+        prepared = await core.store.run(
+            _prepare, self._host, busy, _BATCH, self._message_size, core.now(), core.entropy
+        )
         if moment != (self._connection, self._recalls):
             return True  # what was true then may not be now
         for peer in prepared.without_session:
@@ -209,7 +213,7 @@ class Outbox:
             await core.store.run(begin_session, core.identity, peer.id, bundle, core.now())
         except ServerRefused as error:
             if error.code in (ErrorCode.UNKNOWN_RECIPIENT, ErrorCode.NO_PREKEYS):
-                await core.store.run(_fail_waiting, peer.id, error.code, explain(error.code))
+                await core.store.run(_fail_waiting, self._host, peer.id, error.code, explain(error.code))
             elif error.code == ErrorCode.RATE_LIMITED:
                 self._lanes.delay(peer.id, self._time(), self._pause(error.retry_after))
             else:
@@ -221,7 +225,7 @@ class Outbox:
         except ProtocolError:
             self._lanes.hold(peer.id, self._time(), None)
         except CryptoError as error:
-            await core.store.run(_fail_waiting, peer.id, "bad_keys", str(error))
+            await core.store.run(_fail_waiting, self._host, peer.id, "bad_keys", str(error))
         finally:
             self._beginning.discard(peer.id)
             self._wake.set()
@@ -242,13 +246,13 @@ def begin_session(tx: Tx, identity: Identity, peer_id: int, bundle: Bundle, now:
         direct.begin(tx, identity, peer, bundle, now)
     except IdentityChanged as error:
         peers.offer_x(tx, peer, error.x_public)
-        for row in outgoing.of_peer(tx, peer.id):
-            if row.message is not None:
-                messages.set_state(tx, row.message, "queued", "key_changed", str(error))
+        for message in messages.queued(tx, peer.id):
+            messages.set_state(tx, message, "queued", "key_changed", str(error))
 
 
 def _prepare(
     tx: Tx,
+    host: str,
     busy: Collection[int],
     limit: int,
     message_size: int,
@@ -262,7 +266,7 @@ def _prepare(
     """
     prepared = _Prepared()
     known: dict[int, Peer] = {}
-    for row in outgoing.waiting(tx, busy, limit):
+    for row in outgoing.waiting(tx, host, busy, limit):
         peer = known.setdefault(row.peer, peers.by_id(tx, row.peer))
         if peer in prepared.without_session:
             continue
@@ -280,7 +284,7 @@ def _prepare(
             delivery, payload = entropy(16), direct.encrypt(tx, session, row.plaintext, now)
             outgoing.seal(tx, row.id, delivery, payload)
             kept = None if row.message is not None else row.plaintext
-            sent = Sent(peer.id, session.id, row.message, kept)
+            sent = Sent(peer.id, session.id, row.message, kept, row.channel)
             outgoing.note_sent(tx, hashlib.sha256(payload).digest(), sent, now)
         later = row.message is None
         prepared.ready.append(Ready(row.id, row.peer, SendMessage(delivery, peer.ed, payload), later))
@@ -310,9 +314,9 @@ def _settle(tx: Tx, answers: list[tuple[bytes, Error | None]]) -> None:
                 messages.set_state(tx, message, "queued", error.code, explain(error.code))
 
 
-def _fail_waiting(tx: Tx, peer_id: int, code: str, reason: str) -> None:
-    """Nothing that waits for this peer can go out: each message says why, and can be retried."""
-    for row in outgoing.of_peer(tx, peer_id):
+def _fail_waiting(tx: Tx, host: str, peer_id: int, code: str, reason: str) -> None:
+    """Nothing that waits for this peer can go out to a server: each message says why, and can be retried."""
+    for row in outgoing.of_peer(tx, host, peer_id):
         _fail(tx, row, code, reason)
 
 

@@ -189,11 +189,11 @@ class Postbox:
             if error.code == ErrorCode.RATE_LIMITED:
                 self._pace.pause(min(error.retry_after or 1.0, _LONGEST_PAUSE))
             else:
-                await core.store.run(_leave_out, peer.id, core.now())
+                await core.store.run(_leave_out, self._host, peer.id, core.now())
         except NotConnected:
             await asyncio.sleep(1)  # the next connection, or this one if it recovers, tries again
         except (ProtocolError, CryptoError):
-            await core.store.run(_leave_out, peer.id, core.now())
+            await core.store.run(_leave_out, self._host, peer.id, core.now())
         finally:
             self._beginning.discard(peer.id)
             self._wake.set()
@@ -220,9 +220,16 @@ def _prepare(tx: Tx, sender: Sender, busy: set[int]) -> tuple[Prepared, float | 
     return prepared, posts.next_handout(tx, sender.now)
 
 
-def _leave_out(tx: Tx, peer: int, now: int) -> None:
-    """A member cannot be reached: the channels that wait for him go on without him, and try again later."""
-    for (channel,) in tx.all("SELECT channel FROM member WHERE peer = ?", peer):
+def _leave_out(tx: Tx, host: str, peer: int, now: int) -> None:
+    """A member cannot be reached by way of a server: the channels there that wait for him go on without him,
+    and try again later.
+    """
+    found = tx.all(
+        "SELECT channel.id FROM member JOIN channel ON channel.id = member.channel"
+        " WHERE member.peer = ? AND host = ?",
+        peer, host,
+    )  # fmt: skip
+    for (channel,) in found:
         chains.unhand(tx, channel, peer, now)
         waiting = tx.all(
             "SELECT id FROM handout WHERE channel = ? AND peer = ? AND payload IS NULL", channel, peer

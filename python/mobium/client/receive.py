@@ -217,10 +217,12 @@ def _send_again(tx: Tx, peer: Peer, retry: Retry, opened: Opened, now: int) -> N
     asked = [sent for sent in found if sent is not None]
     for sent in sorted(asked, key=lambda sent: sent.message or 0):  # as they were written
         plaintext = sent.plaintext if sent.message is None else messages.plaintext(tx, sent.message)
-        if plaintext is not None and sent.channel is not None:
+        if plaintext is None:
+            continue
+        if sent.channel is not None and _is_content(plaintext, _CLASSES[1]):
             posts.add_handout(tx, sent.channel, peer.id, plaintext, now)
-        elif plaintext is not None:
-            outgoing.add(tx, peer.id, plaintext, sent.message, now)
+        else:
+            outgoing.add(tx, peer.id, plaintext, sent.message, now, channel=sent.channel)
     named = {sent.session for sent in asked}
     if named:
         direct.retire(tx, peer, named, opened.held)

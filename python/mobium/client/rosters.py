@@ -337,7 +337,7 @@ def _hand_on(
         peer = None if ed == me else peers.by_key(tx, ed)
         if peer is not None and not peer.blocked:
             given = content.encode(ChannelSecret(entropy(16), now_ms, row.key, secret))
-            outgoing.add(tx, peer.id, given, None, now_ms // 1000)
+            outgoing.add(tx, peer.id, given, None, now_ms // 1000, channel=row.id)
 
 
 def take_secret(tx: Tx, row: ChannelRow, peer: int, secret: bytes, now_ms: int) -> ChannelRow:

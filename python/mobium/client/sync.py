@@ -202,7 +202,7 @@ class Sync:
                 self._waiting_for.discard(waiting)
                 self._tell_held(waiting, False)
         self._requests_in = await self._core.store.run(
-            arrivals.ask_for_chains, self._core.now_ms(), self._core.entropy
+            arrivals.ask_for_chains, self._host, self._core.now_ms(), self._core.entropy
         )
         if self._behind or self._rosters:
             self._look_again_in(max(wait, 0.0))

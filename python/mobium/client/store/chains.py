@@ -304,17 +304,18 @@ def drop_closed(tx: Tx, message: int) -> None:
     tx.execute("DELETE FROM closed WHERE message = ?", message)
 
 
-def due_requests(tx: Tx, now: int) -> tuple[list[tuple[int, int, int]], float | None]:
-    """(channel, peer, key id) of the chains that are to be asked for now, and the seconds until there may be
-    others.
+def due_requests(tx: Tx, host: str, now: int) -> tuple[list[tuple[int, int, int]], float | None]:
+    """(channel, peer, key id) of the chains that are to be asked for now by way of a server, and the seconds
+    until there may be others.
     """
     rows = tx.all(
         "SELECT closed.channel, closed.peer, closed.key_id, min(closed.at), asked.at FROM closed"
-        " JOIN channel ON channel.id = closed.channel AND state = 'member'"
+        " JOIN channel ON channel.id = closed.channel AND state = 'member' AND host = ?"
         " JOIN member ON member.channel = closed.channel AND member.peer = closed.peer"
         " JOIN peer ON peer.id = closed.peer AND NOT blocked AND trust != 'changed'"
         " LEFT JOIN asked ON asked.channel = closed.channel AND asked.peer = closed.peer"
-        " AND asked.key_id = closed.key_id GROUP BY closed.channel, closed.peer, closed.key_id"
+        " AND asked.key_id = closed.key_id GROUP BY closed.channel, closed.peer, closed.key_id",
+        host,
     )
     asked = Counter(
         (row[0], row[1])

@@ -171,7 +171,7 @@ def forget(tx: Tx, channel: int) -> None:
     tx.execute("DELETE FROM closed WHERE channel = ?", channel)
     for table in (
         "statement", "member", "claim", "evidence", "spare_secret", "sender_chain", "handed",
-        "receiver_chain", "gap", "asked", "post", "handout", "message",
+        "receiver_chain", "gap", "asked", "post", "handout", "outbox", "message",
     ):  # fmt: skip
         tx.execute(f"DELETE FROM {table} WHERE channel = ?", channel)  # noqa: S608
     tx.execute("DELETE FROM meta WHERE name GLOB ?", f"name in {channel} of *")

@@ -37,7 +37,7 @@ class Queued(msgspec.Struct, frozen=True):
     """A row:
 
     either `plaintext` waits to be encrypted, or `payload` goes out under `delivery` (16 bytes) until
-    answered.
+    answered; with `channel` only to the server of that channel.
     """
 
     id: int
@@ -46,11 +46,12 @@ class Queued(msgspec.Struct, frozen=True):
     plaintext: bytes | None
     delivery: bytes | None
     payload: bytes | None
+    channel: int | None
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """What a payload held: the message at that position, or the plaintext of something else, which with
-    `channel` was a distribution.
+    """What a payload held: the message at that position, or the plaintext of something else, which may
+    concern a `channel`.
     """
 
     peer: int
@@ -60,17 +61,23 @@ class Sent(msgspec.Struct, frozen=True):
     channel: int | None = None
 
 
-_COLUMNS: Final = "id, peer, message, plaintext, delivery, payload"
+_COLUMNS: Final = "id, peer, message, plaintext, delivery, payload, channel"
+_HERE: Final = "(outbox.channel IS NULL OR outbox.channel IN (SELECT id FROM channel WHERE host = ?))"
 
 
-def add(tx: Tx, peer: int, plaintext: bytes, message: int | None, now: int) -> int:
-    """Queue a content; returns its row."""
+def add(
+    tx: Tx, peer: int, plaintext: bytes, message: int | None, now: int, *, channel: int | None = None
+) -> int:
+    """Queue a content; one that concerns a channel goes to the server of that channel alone. Returns its
+    row.
+    """
     return tx.insert(
-        "INSERT INTO outbox (peer, message, plaintext, queued_at) VALUES (?, ?, ?, ?)",
+        "INSERT INTO outbox (peer, message, plaintext, queued_at, channel) VALUES (?, ?, ?, ?, ?)",
         peer,
         message,
         plaintext,
         now,
+        channel,
     )
 
 
@@ -92,33 +99,38 @@ def seal(tx: Tx, row: int, delivery: bytes, payload: bytes) -> None:
     )
 
 
-def waiting(tx: Tx, without_peers: Collection[int], limit: int) -> list[Queued]:
-    """The first rows in the order of sending, without those peers, and whom nothing may reach."""
+def waiting(tx: Tx, host: str, without_peers: Collection[int], limit: int) -> list[Queued]:
+    """The first rows for a server in the order of sending, but for those peers, and whom none may reach."""
     rows = tx.all(
         f"SELECT outbox.{_COLUMNS.replace(', ', ', outbox.')} FROM outbox JOIN peer ON peer.id = outbox.peer"  # noqa: S608
-        " WHERE NOT blocked AND trust != 'changed'"
+        f" WHERE NOT blocked AND trust != 'changed' AND {_HERE}"
         f" AND outbox.peer NOT IN ({','.join(map(str, without_peers))})"
         # What a person wrote goes before receipts and what channels bring along, which may be hundreds.
         " ORDER BY message IS NULL, outbox.id LIMIT ?",
+        host,
         limit,
     )
     return [Queued(*row) for row in rows]
 
 
-def open_count(tx: Tx) -> int:
-    """How many rows could go out now: nothing is in their way that is known."""
+def open_count(tx: Tx, host: str) -> int:
+    """How many rows could go out to a server now: nothing is in their way that is known."""
     return int(
         tx.value(
-            "SELECT count(*) FROM outbox JOIN peer ON peer.id = outbox.peer"
+            "SELECT count(*) FROM outbox JOIN peer ON peer.id = outbox.peer"  # noqa: S608
             " LEFT JOIN message ON message.id = outbox.message"
-            " WHERE NOT blocked AND trust != 'changed' AND coalesce(message.code, '') = ''"
+            f" WHERE NOT blocked AND trust != 'changed' AND coalesce(message.code, '') = '' AND {_HERE}",
+            host,
         )
     )
 
 
-def of_peer(tx: Tx, peer: int) -> list[Queued]:
-    """Every row of a peer that is not encrypted yet."""
-    rows = tx.all(f"SELECT {_COLUMNS} FROM outbox WHERE peer = ? AND payload IS NULL ORDER BY id", peer)  # noqa: S608
+def of_peer(tx: Tx, host: str, peer: int) -> list[Queued]:
+    """Every row of a peer for a server that is not encrypted yet."""
+    rows = tx.all(
+        f"SELECT {_COLUMNS} FROM outbox WHERE peer = ? AND payload IS NULL AND {_HERE} ORDER BY id",  # noqa: S608
+        peer, host,
+    )  # fmt: skip
     return [Queued(*row) for row in rows]
 
 

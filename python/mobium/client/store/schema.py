@@ -290,8 +290,9 @@ CREATE INDEX message_place ON message (channel, coalesce(number, 1099511627776 +
 NULL;
 """
 
-# Whose each spare secret is, so that nobody's displace another's, the key that it makes, and when it came.
-_SPARE_SECRETS = """
+# Whose each spare secret is, so that nobody's displace another's, the key that it makes, and when it came;
+# and which contents are for one server alone.
+_OF_CHANNELS = """
 ALTER TABLE spare_secret RENAME TO spare_secret_before;
 CREATE TABLE spare_secret (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,      -- the order of arrival
@@ -308,6 +309,8 @@ INSERT INTO spare_secret (channel, peer, secret, key, at)
     SELECT channel, CASE mine WHEN 1 THEN 0 ELSE -1 END, secret, invite_public(secret), at
     FROM spare_secret_before ORDER BY at;
 DROP TABLE spare_secret_before;
+
+ALTER TABLE outbox ADD COLUMN channel INTEGER;  -- which the content concerns; only its server is to see it
 """
 
 # Numbers of the ratchet that were used for signals, until their recipient is told that they are no messages.
@@ -320,5 +323,5 @@ CREATE TABLE signal (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _CHANNELS, _SPARE_SECRETS, _SIGNALS)
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _CHANNELS, _OF_CHANNELS, _SIGNALS)
 """The script at index n brings a database from version n to n + 1."""

@@ -16,6 +16,7 @@ from mobium_server import app
 from tests.support.browser import Page, browser
 from tests.support.raw import request
 from tests.support.server import ServerProcess, client, server
+from tests.support.voice import gathered, people, say
 
 TOKEN = "t" * 24
 PARTS = ("/admin", "/admin/status.css", "/admin/status.js", "/admin/icon.svg")
@@ -153,6 +154,30 @@ async def test_the_figures_agree_with_what_happened(tmp_path: Path, page: Page) 
             f"http://127.0.0.1:{one.port}{path}" for path in (*PARTS, "/admin/stats")
         }
         assert await page.run("Object.entries(localStorage).length + document.cookie.length") == 0
+        assert page.complaints == []
+
+
+@serial
+@needs_browser
+async def test_it_says_how_many_are_in_voice_rooms(tmp_path: Path, page: Page) -> None:
+    async with server(tmp_path / "server", admin_token=TOKEN) as one, people(one.url, 3) as everybody:
+        _, number = await gathered(everybody)
+        for i in range(4):
+            await say(everybody[0], number, i)
+        await say(everybody[0], number + 1)
+        for listener in everybody[1:]:
+            for _ in range(4):
+                await listener.hear()
+        await everybody[0].settled()
+        await page.open(f"http://127.0.0.1:{one.port}/admin")
+        await enter(page, TOKEN)
+        await page.until(SHOWN)
+        rooms = await card(page, "Channels")
+        assert rooms["more"] == "1 roster in memory; 3 people in 1 voice room"
+        assert rooms["spoken"].endswith("in voice 3")
+        totals = await page.run("document.querySelector('#figures').innerText")
+        for name, value in (("relayed", 8), ("from outside a room", 1), ("over the rate", 0)):
+            assert re.search(rf"Media frames {name}\s+{value}\b", totals)
         assert page.complaints == []
 
 

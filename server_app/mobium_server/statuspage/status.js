@@ -114,19 +114,11 @@ const CARDS = [
   },
   {
     title: "Channels",
-    lines: [{ name: "channels", of: (s) => s.channels }],
+    lines: [{ name: "channels", of: (s) => s.channels }, { name: "in voice", of: (s) => s.voice_people }],
     write: count,
     large: (v) => count(v[0]),
-    more: (s) => `${many(s.channels_loaded, "roster", "rosters")} in memory`,
-  },
-  {
-    title: "In voice rooms",
-    lines: [{ name: "people", of: (s) => s.voice_people }],
-    write: count,
-    large: (v) => count(v[0]),
-    more: (s) => `in ${many(s.voice_rooms, "room", "rooms")}; ` +
-      `${count(s.media_out)} frames relayed since the start` +
-      (s.media_slow ? `, ${count(s.media_slow)} dropped for slow readers` : ""),
+    more: (s) => `${many(s.channels_loaded, "roster", "rosters")} in memory; ` +
+      `${many(s.voice_people, "person", "people")} in ${many(s.voice_rooms, "voice room", "voice rooms")}`,
   },
   {
     title: "Turned away a second",
@@ -150,6 +142,7 @@ const TOTALS = [
   ["Channel statements stored", "statements_stored"],
   ["Prekey bundles handed out", "bundles"],
   ["Readers that fell behind", "behinds"],
+  ["Media frames relayed", "media_out"],
   ["Media frames dropped for slow readers", "media_slow"],
   ["Media frames over the rate", "media_limited"],
   ["Media frames from outside a room", "media_outside"],

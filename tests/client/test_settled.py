@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from typing import Any
 
 import pytest
 
-from mobium.client import Engine
+from mobium.client import Engine, arrivals
 from mobium.errors import NotConnected
 from mobium.protocol.messages import (
     Channels,
@@ -17,7 +19,7 @@ from mobium.protocol.messages import (
     ServerMessage,
 )
 from tests.support.channel_world import ChannelWorld, calm, lines, row_of, said, shows, texts
-from tests.support.engines import PATIENCE, tx, until
+from tests.support.engines import PATIENCE, online, tx, until
 
 WAITS = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM post) + (SELECT count(*) FROM handout)"
 
@@ -95,6 +97,46 @@ async def test_what_was_missed_has_come(town: ChannelWorld) -> None:
     tap.cut()
     await ben.settled(PATIENCE)
     assert await texts(ben) == [f"line {number}" for number in range(5)]
+
+
+async def test_a_listing_of_the_connection_before_is_none_of_this_one(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store is slow, as a full disk is: the connection breaks and comes back while it compares."""
+    anna, ben = await town.gather("anna", "ben")
+    await said(anna, "one")
+    await shows(ben, ["one"])
+    asked, goes_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    honest = arrivals.compare
+
+    def slow(*args: Any) -> Any:
+        if not asked.is_set():
+            loop.call_soon_threadsafe(asked.set)
+            goes_on.wait(PATIENCE)
+        return honest(*args)
+
+    monkeypatch.setattr(arrivals, "compare", slow)
+    tap = town.tap("ben")
+    tap.cut()
+    await asked.wait()
+    tap.refuses = True
+    tap.cut()
+
+    async def away() -> bool:
+        return not online(ben).link.online
+
+    await until(away)
+    await said(anna, "two")
+    tap.refuses = False
+
+    async def back() -> bool:
+        return online(ben).link.online
+
+    await until(back)
+    goes_on.set()
+    await ben.settled(PATIENCE)
+    assert await texts(ben) == ["one", "two"]
 
 
 async def test_a_mailbox_that_is_not_empty_yet_is_waited_for(town: ChannelWorld) -> None:

@@ -85,6 +85,7 @@ class Sync:
         self._unseen: set[int] = set()
         self._listing = False
         self._online = False
+        self._connections = 0  # what was asked on an earlier one says nothing of this one
         self._busy = False
         self._wake = asyncio.Event()
         self._requests_in: float | None = None
@@ -97,6 +98,7 @@ class Sync:
 
     def go_online(self) -> None:
         """There is a connection: ask how far every channel has come."""
+        self._connections += 1
         self._online = self._listing = True
         self._not_before = self._time() + _PATIENCE
         self._wake.set()
@@ -187,7 +189,10 @@ class Sync:
             self._behind |= self._put_off
             self._put_off.clear()
         if self._listing:
+            connection = self._connections
             await self._list()
+            if connection != self._connections or not self._online:
+                return  # the store took its time
             self._listing = False
             self._unseen |= self._behind
             self.listed.set()
@@ -295,12 +300,13 @@ class Sync:
             pass  # one channel that cannot be entered is in no other one's way; the next login tries again
 
     async def _catch_up(self, channel: int) -> None:
+        connection = self._connections
         try:
             await self._fetch(channel)
         except (NotConnected, ServerRefused, ProtocolError):
             self._behind.add(channel)
             raise
-        if channel in self._unseen:
+        if channel in self._unseen and connection == self._connections:
             self._unseen.discard(channel)
             self._changed()
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mobium_client.cli import channels, contacts, invites, profiles, records, talk
 from mobium_client.cli import chat as chat_command
+from mobium_client.cli import voice as voice_command
 from mobium_client.cli.screen import Screen
 from mobium_client.cli.secrets import Secrets
 from mobium_client.cli.session import Run
@@ -396,6 +398,32 @@ def send(
 ) -> None:
     """Send a message. What cannot go out now stays queued and goes out at the next connection."""
     talk.send(context.obj, peer, text, wait, timeout)
+
+
+@app.command()
+def voice(
+    context: typer.Context,
+    channel: Channel,
+    said: Annotated[
+        Path | None,
+        typer.Option(
+            "--input", metavar="FILE", help="Say this file with sound, once somebody is there, and leave."
+        ),
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what is heard into this WAV file.")
+    ] = None,
+    microphone: Annotated[str | None, typer.Option(metavar="NAME", help="Which microphone is used.")] = None,
+    speaker: Annotated[str | None, typer.Option(metavar="NAME", help="Which speaker is used.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.0, help="Leave after so many seconds.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Be in the voice room of a channel and talk; Ctrl-C leaves.
+
+    With a file for the microphone or the speaker no device of this machine is used, so that a bot can speak
+    and listen.
+    """
+    voice_command.voice(context.obj, channel, said, record, microphone, speaker, seconds, as_json)
 
 
 @app.command()

@@ -26,6 +26,7 @@ from mobium.client import (
     MessageReceived,
     MessageStateChanged,
     SoundChanged,
+    SpeakingChanged,
     VoiceChanged,
     VoiceLeft,
 )
@@ -287,12 +288,28 @@ async def _event_fields(engine: Engine, channels: _Channels, event: Event) -> di
                 "text": event.text or None,
                 "sentence": None if channel is None else await channel.change(event),
             }
+        case _:
+            return await _live_fields(engine, event)
+
+
+async def _live_fields(
+    engine: Engine,
+    event: VoiceChanged | SpeakingChanged | VoiceLeft | CallChanged | CallScreenChanged | SoundChanged,
+) -> dict[str, Any]:
+    match event:
         case VoiceChanged():
             return {
                 "event": "voice",
                 "channel": event.label,
                 "channel_id": event.channel,
                 "people": list(event.people),
+            }
+        case SpeakingChanged():
+            return {
+                "event": "speaking",
+                "channel_id": event.channel,
+                "peer": event.peer or None,
+                "speaking": event.speaking,
             }
         case VoiceLeft():
             return {"event": "voice_left", "channel_id": event.channel, "reason": event.reason or None}

@@ -19,11 +19,14 @@ from mobium.client.events import (
     MessageReceived,
     MessageStateChanged,
     SoundChanged,
+    SpeakingChanged,
     VoiceChanged,
     VoiceLeft,
 )
 from mobium.client.rooms import Rooms
+from mobium.client.sound import sound_devices
 from mobium.client.store.messages import Conversation, Message
+from mobium.client.voice import Voice
 from mobium.client.voice_room import Listener as VoiceListener
 from mobium.client.voice_room import VoiceRoom
 
@@ -51,8 +54,11 @@ __all__ = [
     "Rooms",
     "ServerInfo",
     "SoundChanged",
+    "SpeakingChanged",
+    "Voice",
     "VoiceChanged",
     "VoiceLeft",
     "VoiceListener",
     "VoiceRoom",
+    "sound_devices",
 ]

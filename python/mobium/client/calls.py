@@ -28,8 +28,9 @@ from mobium.client.call_sound import Ringing, SoundChoice, Voice
 from mobium.client.call_state import Apply, CallMachine, Drop, Effect, Phase, Prepare, Say, Talk, Tell
 from mobium.client.contacts import resolve
 from mobium.client.core import Core
-from mobium.client.events import CallChanged, CallScreenChanged, CallState, Event, SoundChanged
+from mobium.client.events import CallChanged, CallScreenChanged, CallState, Event
 from mobium.client.online import Online
+from mobium.client.sound import sound_changed
 from mobium.client.store import meta, peers
 from mobium.client.store.database import Tx
 from mobium.client.store.peers import Peer
@@ -43,7 +44,7 @@ from mobium.errors import (
     NotConnected,
     StoreError,
 )
-from mobium.media.devices import AudioDevices, DeviceEvent, DeviceFound, DeviceLost
+from mobium.media.devices import AudioDevices, DeviceEvent
 from mobium.media.link import Pictures, Terms
 from mobium.protocol.content import Call
 
@@ -439,12 +440,7 @@ class Calls:
             self.links.send((talk.call, talk.attempt), packet)
 
     def _device_changed(self, event: DeviceEvent) -> None:
-        if isinstance(event, DeviceLost):
-            self._tell([SoundChanged(event.kind, "lost", event.name, event.fallback)])
-        elif isinstance(event, DeviceFound):
-            self._tell([SoundChanged(event.kind, "found", event.name, event.name)])
-        else:
-            self._tell([SoundChanged("microphone", "ended", event.name, None)])
+        self._tell([sound_changed(event)])
 
 
 def _may_call(tx: Tx, sender: bytes) -> bool:

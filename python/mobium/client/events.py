@@ -31,6 +31,7 @@ __all__ = [
     "MessageState",
     "MessageStateChanged",
     "SoundChanged",
+    "SpeakingChanged",
     "VoiceChanged",
     "VoiceLeft",
     "from_ms",
@@ -163,6 +164,16 @@ class SoundChanged(msgspec.Struct, frozen=True):
     device: str | None
 
 
+class SpeakingChanged(msgspec.Struct, frozen=True):
+    """Somebody in the voice room in which this profile is begins or ends to speak: `peer` is a key in hex, or
+    empty for oneself.
+    """
+
+    channel: str
+    peer: str
+    speaking: bool
+
+
 Event = (
     ConnectionChanged
     | MessageReceived
@@ -174,6 +185,7 @@ Event = (
     | CallChanged
     | CallScreenChanged
     | SoundChanged
+    | SpeakingChanged
 )
 
 

@@ -222,7 +222,9 @@ class TheirKeys:
         opened = []
         for since, kid, data in waiting:
             held = self._find(source, kid)
-            if held is None:
+            if held is None and _before(source, kid):
+                self.dropped["key"] += 1
+            elif held is None:
                 self._wait(source, since, kid, data)
             elif (frame := self._open(source, held, data, now)) is not None:
                 opened.append(frame)
@@ -243,8 +245,8 @@ class TheirKeys:
         held = self._find(source, kid)
         if held is not None:
             return self._open(source, held, data, now)
-        if kid & 0xFF <= source.steps.get(kid >> 8, -1):
-            self.dropped["key"] += 1  # sealed before this side was handed the key, or too long ago
+        if _before(source, kid):
+            self.dropped["key"] += 1
         else:
             self._wait(source, now, kid, data)
         return None
@@ -337,6 +339,11 @@ class TheirKeys:
             self._lose(source, now)
         for kid in _replaced(source.openers.items(), now):
             del source.openers[kid]
+
+
+def _before(source: _Source, kid: int) -> bool:
+    """Whether frames under `kid` were sealed before this side was handed the key, or too long ago."""
+    return kid & 0xFF <= source.steps.get(kid >> 8, -1)
 
 
 def _replaced(openers: Iterable[tuple[int, _Opener]], now: float) -> list[int]:

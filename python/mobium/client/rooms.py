@@ -40,7 +40,7 @@ class Rooms:
     ) -> None:
         self._core = core
         self._online = online
-        self._tell = tell
+        self.tell = tell
         self._start = start
         self._states: dict[bytes, VoiceState] = {}
         self.present: VoiceRoom | None = None
@@ -73,7 +73,7 @@ class Rooms:
         finally:
             if self.present is room:
                 self.present = None
-            self._tell([VoiceLeft(room.channel, room.reason)])
+            self.tell([VoiceLeft(room.channel, room.reason)])
 
     async def people(self, channel: str) -> list[str]:
         """Who is in the voice room of a channel, oneself included, as the server says and the roster knows:

@@ -1,0 +1,97 @@
+"""Voice rooms between real processes: speech goes in at one `mobium voice` and comes out of the others."""
+
+from __future__ import annotations
+
+import subprocess
+import wave
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import FAST, Desk
+from tests.support.hearing import coded, lag, understood
+from tests.support.server import ServerProcess
+from tests.support.sound import speech
+
+pytestmark = [pytest.mark.serial, pytest.mark.needs("libopus", "espeak-ng")]
+
+TEXT = "The quick brown fox jumps over the lazy dog, and then it goes home and has a cup of tea."
+RATE = 48_000
+
+
+def wav(path: Path, pcm: bytes) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes(pcm)
+    return path
+
+
+def pcm_of(path: Path) -> bytes:
+    with wave.open(str(path), "rb") as file:
+        assert file.getframerate() == RATE
+        return bytes(file.readframes(file.getnframes()))
+
+
+def garden(folder: Path, server: ServerProcess, names: list[str]) -> list[Desk]:
+    """The machines of some people who are in one channel."""
+    desks = [Desk(folder / name, command=FAST) for name in names]
+    for desk, name in zip(desks, names, strict=True):
+        desk.run("profile", "create", name)
+    desks[0].run("--server", server.url, "channel", "create", "garden")
+    link = desks[0].run("channel", "invite", "#garden", "--uses", "0").out.split()[-1]
+    for desk in desks[1:]:
+        desk.run("--server", server.url, "channel", "join", link)
+    return desks
+
+
+def test_speech_comes_out_of_every_other_one(tmp_path: Path) -> None:
+    said = speech(TEXT)
+    clean = understood(said, coded(said))
+    file = wav(tmp_path / "said.wav", said)
+    with ServerProcess(tmp_path / "server") as server:
+        first, *others = garden(tmp_path, server, [f"person{index}" for index in range(5)])
+        for listeners in (others[:1], others):
+            listening: list[subprocess.Popen[bytes]] = []
+            for index, desk in enumerate(listeners):
+                listening.append(
+                    desk.start(
+                        "voice", "#garden", "--record", str(tmp_path / f"{index}.wav"), "--seconds", "60"
+                    )
+                )
+            for process in listening:
+                assert process.stderr is not None
+                while b"voice room" not in process.stderr.readline():
+                    assert process.poll() is None
+            told = first.run("voice", "#garden", "--input", str(file)).err
+            assert told.count("is in the voice room") == len(listeners)
+            for process in listening:
+                process.terminate()
+            for index, process in enumerate(listening):
+                _, err = process.communicate(timeout=30)
+                assert b"Traceback" not in err, err.decode()
+                heard = pcm_of(tmp_path / f"{index}.wav")
+                stoi = understood(said, heard)
+                print(
+                    f"{1 + len(listeners)} in the room, listener {index}: STOI {stoi:.3f},"
+                    f" through Opus alone {clean:.3f}"
+                )
+                assert stoi >= 0.9 * clean
+                assert lag(said, heard) > 0
+
+
+def test_what_cannot_be_is_said_in_one_sentence(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path / "server") as server:
+        [desk] = garden(tmp_path, server, ["anna"])
+        nowhere = desk.run("voice", "#nowhere", "--record", str(tmp_path / "x.wav"), code=2)
+        assert "no channel" in nowhere.sentence
+        silent = desk.run("voice", "#garden", "--input", str(tmp_path / "missing.wav"), code=2)
+        assert "cannot be read as sound" in silent.sentence
+        folder = desk.run("voice", "#garden", "--record", str(tmp_path), code=2)
+        assert "cannot be written" in folder.sentence
+        done = desk.run("voice", "#garden", "--record", str(tmp_path / "x.wav"), "--seconds", "0.5")
+        assert done.err == "nobody else is in the voice room yet\n"
+        as_json = desk.run(
+            "voice", "#garden", "--record", str(tmp_path / "x.wav"), "--seconds", "0.5", "--json"
+        )
+        assert '"people": []' in as_json.out
+        assert (tmp_path / "x.wav").stat().st_size > 20_000

@@ -9,6 +9,7 @@ import psutil
 
 from benches.load import bench_growth, bench_shares, bench_tls, bench_voice
 from benches.load.harness import cpu
+from benches.python import bench_audio
 from benches.run import ROOT, page
 
 TOP: dict[str, Any] = {"id": "B1", "what": "a thing", "ours": 1.0, "unit": "us"}
@@ -59,7 +60,7 @@ def test_the_page_that_stands_is_one_that_can_be_written_again() -> None:
 
 def test_the_page_that_stands_has_a_place_for_each_section() -> None:
     text = (ROOT / "benches" / "RESULTS.md").read_text("utf-8")
-    for bench in (bench_tls, bench_shares, bench_growth, bench_voice):
+    for bench in (bench_tls, bench_shares, bench_growth, bench_voice, bench_audio):
         assert text.count(f"\n## {bench.SECTION}\n") == 1
 
 
@@ -103,6 +104,13 @@ def test_voice_is_carried_with_and_without_tls(tmp_path: Path) -> None:
     assert {row["id"] for row in rows} == {"B9"}
     assert len(rows) == 2 * len(bench_voice.LOADS) + 4
     assert all(row["ours"] > 0 for row in rows)
+
+
+def test_a_voice_is_measured_in_all_its_parts() -> None:
+    figures = [row["figures"] for row in bench_audio.rows(repeats=10)]
+    used = {one["what"]: one["us for 20 ms"] for one in figures}
+    assert len(used) == len(figures) == 13
+    assert all(one > 0 for one in used.values())
 
 
 def test_a_message_is_looked_into_with_and_without_tls(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 """A21: what the sizes and numbers of frames tell about texts and words: the bucket, and nothing else
-(docs/CRYPTO.md section 5). (Voice and its silences come with calls.)
+(docs/CRYPTO.md section 5). Voice and its silences: test_a21_voice.
 """
 
 from __future__ import annotations

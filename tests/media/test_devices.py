@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +28,7 @@ from mobium.media.devices import (
 from mobium.media.form import FRAME_BYTES, SILENCE
 from mobium.media.levels import QUIETEST, level
 from mobium.media.portaudio import PortAudioDevices
+from mobium.media.portaudio import _name as stable_name
 from mobium.media.sources import FileSource, MemorySink, PcmSource, Tone, WavSink
 from tests.support.sound import SOUND, Pulse, pulse
 
@@ -338,6 +341,9 @@ class TestReal:
             until(mouth.more())
             heard.close()
             played.close()
+            devices.close()
+            with pytest.raises(AudioUnavailable, match="are closed"):
+                devices.open_speaker(None, mouth.wanted, mouth.events.append)
 
     def test_what_is_played_comes_out(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with contextlib.ExitStack() as stack:
@@ -353,6 +359,56 @@ class TestReal:
                 stream.close()
             middle = heard.pcm[len(heard.pcm) // 2 & ~1 :][:FRAME_BYTES]
             assert level(middle) == pytest.approx(-9, abs=0.5)
+
+
+# ---------------------------------------------------------------- what is not there
+
+WITHOUT = """
+import sys
+{hidden}
+from mobium.errors import AudioUnavailable
+from mobium.media.portaudio import PortAudioDevices
+try:
+    PortAudioDevices()
+except AudioUnavailable as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("hidden", "said"),
+    [
+        (
+            "sys.modules['sounddevice'] = None",
+            (
+                "Microphones and speakers take the Python package sounddevice, which is missing. "
+                "Install it with: pip install 'mobium[media]'"
+            ),
+        ),
+        (
+            "import ctypes.util; ctypes.util.find_library = lambda name: None; sys.platform = 'linux'",
+            (
+                "PortAudio, which reaches microphones and speakers, was not found. "
+                "Install it with: sudo apt install libportaudio2"
+            ),
+        ),
+    ],
+    ids=["binding", "library"],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere PortAudio is inside the binding")
+def test_what_is_missing_is_said_with_what_installs_it(hidden: str, said: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT.format(hidden=hidden)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout.strip(), done.stderr) == (said, "")
+
+
+def test_names_have_no_number_that_changes_with_the_order_of_cards() -> None:
+    taken: dict[str, tuple[int, bool]] = {}
+    for index, listed in enumerate(
+        ["HDA Intel PCH: ALC (hw:0,0)", "USB Audio: - (hw:1,0)", "USB Audio: - (hw:2,0)", "default"]
+    ):
+        taken[stable_name(listed, taken)] = (index, False)
+    assert list(taken) == ["HDA Intel PCH: ALC", "USB Audio: -", "USB Audio: - (2)", "default"]
 
 
 # ---------------------------------------------------------------- files

@@ -3,8 +3,8 @@
 A stream calls back in a thread of PortAudio. One more thread watches: a stream that has ended, or has not
 called for a second, has lost its device. PortAudio only sees what is plugged in when it starts, and starting
 it again closes every stream; so a loss, like `rescan`, closes all of them, looks, and opens each again on the
-device that was chosen, else on the default one. One that finds none goes on as silence, and is tried again
-every two seconds.
+device that was chosen, else on the default one. One that finds none goes on as silence, until `rescan`; while
+there is nothing else that an attempt would interrupt, one is made every two seconds.
 
 Where a sound server runs (PulseAudio, PipeWire), PortAudio lists ALSA's names: `default` is what the server's
 own settings say, and the server moves it by itself. Not its concern: what is said and heard; other rates and
@@ -114,8 +114,7 @@ class PortAudioDevices:
         needed("numpy", "Measuring how loud a voice is")
         self._streams: list[_Stream] = []
         self._lock = threading.RLock()
-        self._wake = threading.Event()
-        self._closed = False
+        self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._tried = 0.0
         self._start_again()
@@ -160,12 +159,11 @@ class PortAudioDevices:
         return self._open(stream)
 
     def close(self) -> None:
-        """Closes all streams and lets PortAudio go."""
+        """Closes all streams; nothing can be opened any more."""
         with self._lock:
-            self._closed = True
             for stream in list(self._streams):
                 self.closed(stream)
-        self._wake.set()
+        self._ended.set()
         if self._thread not in (None, threading.current_thread()):
             self._thread.join(ENDING)
 
@@ -202,6 +200,8 @@ class PortAudioDevices:
     # ------------------------------------------------------------ streams
 
     def _open(self, stream: _Stream) -> AudioStream:
+        if self._ended.is_set():
+            raise AudioUnavailable("Microphones and speakers are closed; make new PortAudioDevices.")
         with self._lock:
             name = choose(stream.kind, stream.chosen, self._present(stream.kind)).name
             self._bind(stream, name)
@@ -215,6 +215,7 @@ class PortAudioDevices:
         """Opens PortAudio's stream on the device of this name. Raises AudioUnavailable."""
         index, _ = self._indexes(stream.kind)[name]
         make = self._sd.RawInputStream if stream.kind == "microphone" else self._sd.RawOutputStream
+        real = None
         try:
             real = make(
                 samplerate=RATE,
@@ -228,6 +229,8 @@ class PortAudioDevices:
             stream.called = time.monotonic() + OPENING
             real.start()
         except self._sd.PortAudioError as error:
+            if real is not None:
+                real.close()
             raise AudioUnavailable(f"The {stream.kind} {name} cannot be opened: {error}.") from error
         stream.real, stream.device = real, name
 
@@ -268,7 +271,7 @@ class PortAudioDevices:
 
     def _watch(self) -> None:
         due = time.monotonic()
-        while not self._wake.wait(self._pause(due)):
+        while not self._ended.wait(self._pause(due)):
             try:
                 due = self._look(due)
             except Exception:
@@ -284,7 +287,9 @@ class PortAudioDevices:
         with self._lock:
             gone = [one for one in self._streams if one.lost(now)]
             silent = [one for one in self._streams if one.real is None]
-        if gone or (silent and now - self._tried > RETRY):
+            # looking again would interrupt those that play
+            again = len(silent) == len(self._streams) > 0 and now - self._tried > RETRY
+        if gone or again:
             self.rescan()
         with self._lock:
             for stream in self._streams:

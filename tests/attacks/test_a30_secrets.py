@@ -15,14 +15,14 @@ import pytest
 
 from mobium.client import rosters
 from mobium.client.maintenance import forget_peer
-from mobium.client.store import channels, peers
+from mobium.client.store import chains, channels, peers
 from mobium.client.store.database import Tx
 from mobium.crypto.invite import invite_key
 from mobium.protocol import content
 from mobium.protocol.roster import Kind
 from tests.attacks.people import Person, Scene
 from tests.attacks.rooms import Room, gather, keyed, says_pairwise, statement
-from tests.support.engines import inside, tx, until
+from tests.support.engines import PATIENCE, Clock, inside, online, tx, until
 
 STRANGERS, EACH = 3, 4
 
@@ -163,3 +163,40 @@ async def test_without_the_stored_key_each_is_derived_at_every_statement(
     monkeypatch.setattr(channels, "secret_of", by_trying)  # the defence, off
     async with Scene(folder) as scene:
         assert await derived(scene, monkeypatch, KEPT) == SET * KEPT
+
+
+# ---------------------------------------------------------------- asking for them
+
+
+async def asked_for(scene: Scene) -> int:
+    """An admin sets one secret after the other and tells nobody; returns how often Bob asks in an hour."""
+    room = await gather(scene, "alice", "bob", "carol", "dora")
+    alice, bob, *_ = room.people
+    await room.told(alice, "hello", *room.people[1:])
+    identity = inside(alice.engine).identity
+    before = len(scene.server.sent_by(bob.key))
+    for _ in range(5):
+        raw = statement(room, identity, Kind.SECRET, None, keyed())
+        await scene.server.channels.place(room.book, raw, to=(bob.key,))
+        await room.caught_up(bob)
+        scene.world.clock.offset += 600
+        online(bob.engine).sync.wake()
+        await bob.engine.settled(PATIENCE)
+    return len(scene.server.sent_by(bob.key)) - before
+
+
+async def test_so_many_members_are_asked_for_a_secret_and_each_once_a_day(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chains, "_ASKS", 2)  # it is 8
+    async with Scene(folder, Clock()) as scene:
+        assert await asked_for(scene) == 2
+
+
+async def test_without_the_pause_a_secret_is_asked_for_without_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chains, "ASK_PAUSE", 300)  # the defences, off
+    monkeypatch.setattr(chains, "_ASKS", 2**32)
+    async with Scene(folder, Clock()) as scene:
+        assert await asked_for(scene) >= 5 * 3

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from mobium.client import Engine
-from mobium.client.store import channels
+from mobium.client.store import chains, channels
 from mobium.client.store.database import Tx
 from mobium.crypto.invite import invite_key
-from mobium.errors import MobiumError
+from mobium.errors import InvalidInput, MobiumError
 from mobium.protocol import messages as m
-from tests.support.channel_world import ChannelWorld, calm, enter, row_of, said, shows
-from tests.support.engines import PATIENCE, tx, until
+from tests.support.channel_world import ChannelWorld, calm, enter, row_of, said, shows, state
+from tests.support.engines import PASSWORD, PATIENCE, online, tx, until
 
 
 async def knows(engine: Engine, name: str, channel: str) -> None:
@@ -125,3 +125,138 @@ async def test_a_secret_of_a_statement_that_never_was_goes_with_the_next_one(tow
 
 async def _named(engine: Engine, name: str) -> bool:
     return [channel.name for channel in await engine.channels.list()] == [name]
+
+
+# ---------------------------------------------------------------- a secret that is missing
+
+
+async def _again(town: ChannelWorld, words: str) -> Engine:
+    """Alice, brought back from the words alone, in all her channels."""
+    await Engine.recover(town.path("again"), PASSWORD, words)
+    again = await town.engine("again")
+
+    async def back() -> bool:
+        return [channel.state for channel in await again.channels.list()] == ["member"]
+
+    await until(back)
+    return again
+
+
+async def _ask(town: ChannelWorld, *engines: Engine) -> None:
+    """Time passes, after which what is missing is asked for."""
+    for engine in engines:
+        await engine.settled(PATIENCE)
+    town.clock.offset += 11
+    for engine in engines:
+        online(engine).sync.wake()
+
+
+async def test_an_owner_who_is_back_from_the_words_is_told_the_secret(town: ChannelWorld) -> None:
+    """By a member who is neither owner nor admin, and nobody has said anything."""
+    words = await town.create("alice")
+    async with town.opened("alice") as alice:
+        bob = await town.engine("bob")
+        channel = f"#{await enter(alice, bob)}"
+        await alice.settled(PATIENCE)
+    again = await _again(town, words)
+    with pytest.raises(InvalidInput, match="has not reached you"):
+        await again.invite(channel)
+    await _ask(town, again)
+    await knows(again, "garden", channel)
+    assert await again.invite(channel)
+
+
+@pytest.mark.parametrize("do", ["remove", "ban", "renew"])
+async def test_an_owner_who_does_not_know_the_name_governs_all_the_same(town: ChannelWorld, do: str) -> None:
+    words = await town.create("alice")
+    async with town.opened("alice") as alice:
+        bob, mallory = await town.people("bob", "mallory")
+        channel = f"#{await enter(alice, bob, mallory)}"
+        await alice.settled(PATIENCE)
+    again = await _again(town, words)
+    if do == "renew":
+        await again.channels.renew(channel)
+    else:
+        await (again.remove if do == "remove" else again.channels.ban)(channel, mallory.me)
+        await state(mallory, {"remove": "removed", "ban": "banned"}[do], channel)
+    await again.settled(PATIENCE)
+    await knows(bob, "garden", channel)  # whoever knew the name goes on with it
+    assert (await again.channels.get(channel)).name == ""
+    with pytest.raises(InvalidInput, match="rename it first"):
+        await again.channels.set_topic(channel, "flowers")
+    await again.rename(channel, "orchard")
+    await again.channels.set_topic(channel, "flowers")
+    carol = await town.engine("carol")
+    assert (await carol.join(await again.invite(channel))).name == "orchard"
+    await until(lambda: _named(bob, "orchard"))
+
+
+async def test_an_owner_who_is_alone_renames_what_nobody_else_knows(town: ChannelWorld) -> None:
+    words = await town.create("alice")
+    async with town.opened("alice") as alice:
+        channel = f"#{await enter(alice)}"
+    again = await _again(town, words)
+    await again.rename(channel, "orchard")
+    await knows(again, "orchard", channel)
+    carol = await town.engine("carol")
+    assert (await carol.join(await again.invite(channel))).name == "orchard"
+
+
+async def test_a_secret_set_by_somebody_blocked_comes_when_he_is_no_more(town: ChannelWorld) -> None:
+    alice, bob = await town.gather("alice", "bob")
+    channel = f"#{(await bob.channels.get('#garden')).id}"
+    await said(alice, "one")
+    await shows(bob, ["one"])
+    await bob.contacts.add(alice.me, "Alice")
+    await bob.contacts.block("Alice")
+    await alice.channels.renew(channel)
+    await alice.rename(channel, "orchard")
+    await alice.settled(PATIENCE)
+    await _ask(town, bob)
+    assert await _asked(bob) == 0, "nobody is left to be asked"
+    await bob.contacts.unblock("Alice")
+    await knows(bob, "orchard", channel)
+    assert await _asked(bob) == 1
+
+
+async def _asked(engine: Engine) -> int:
+    return int(await tx(engine, lambda tx: tx.value("SELECT count(*) FROM asked WHERE peer != 0")))
+
+
+async def test_who_is_likely_to_know_a_secret_is_asked_first_and_once_a_day(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chains, "_ASKS", 3)
+    alice, bob, carol, dora, erin = await town.gather("alice", "bob", "carol", "dora", "erin")
+    channel = f"#{(await alice.channels.get('#garden')).id}"
+    for one in (carol, dora):
+        await alice.set_role(channel, one.me, "admin")
+        await one.settled(PATIENCE)
+    for engine in (bob, carol):
+        await engine.settled(PATIENCE)
+    for one in (alice, dora, erin):
+        await one.disconnect()
+    town.tap("carol").up = lambda message: None if isinstance(message, m.SendMessage) else message
+    await carol.channels.renew(channel)
+    await carol.disconnect()
+
+    async def missing() -> bool:
+        return (await row_of(bob, channel)).secret is None
+
+    await until(missing)
+    await _ask(town, bob)
+    first = {carol.me, alice.me, dora.me}
+    await until(lambda: _asks(bob, first))
+    town.clock.offset += 3_600
+    online(bob).sync.wake()
+    await bob.settled(PATIENCE)
+    assert await _asks(bob, first)
+    town.tap("carol").honest()
+    town.clock.offset += 86_400
+    await carol.connect(town.url)
+    await knows(bob, "garden", channel)
+
+
+async def _asks(engine: Engine, wanted: set[str]) -> bool:
+    rows = await tx(engine, lambda tx: tx.all("SELECT ed FROM asked JOIN peer ON peer.id = asked.peer"))
+    return {row[0].hex() for row in rows} == wanted

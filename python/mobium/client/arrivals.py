@@ -6,23 +6,20 @@ Not its concern: when to ask for what (`mobium.client.sync`), and what an entry 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from mobium.client.entries import Setting, take_entries
 from mobium.client.events import ChannelChanged
 from mobium.client.labels import label
 from mobium.client.rosters import extend, mend, rolled_back, roster_of, why_held
-from mobium.client.store import chains, channels, lines, messages, outgoing, peers, posts
+from mobium.client.store import chains, channels, lines, messages, peers, posts
 from mobium.client.store.channels import ChannelRow
 from mobium.client.store.database import Tx
-from mobium.protocol import content
-from mobium.protocol.content import ChainRequest
 from mobium.protocol.messages import ChannelHead, ChannelMessage, ChannelState, Entry, History, RosterPage
 
 __all__ = [
     "Push",
-    "ask_for_chains",
     "compare",
     "newest",
     "note_stuck",
@@ -238,15 +235,3 @@ def take_roster(tx: Tx, setting: Setting, channel: int, page: RosterPage) -> boo
         for message in lines.own_queued(tx, row.id):
             messages.set_state(tx, message, "queued", *why)
     return not behind
-
-
-def ask_for_chains(tx: Tx, host: str, now_ms: int, entropy: Callable[[int], bytes]) -> float | None:
-    """Ask the senders of messages closed on a server for their chains; returns the seconds until the next."""
-    now = now_ms // 1000
-    due, soonest = chains.due_requests(tx, host, now)
-    for channel, peer, key_id in due:
-        row = channels.by_id(tx, channel)
-        chains.note_asked(tx, channel, peer, key_id, now)
-        request = content.encode(ChainRequest(entropy(16), now_ms, row.key, key_id))
-        outgoing.add(tx, peer, request, None, now, channel=channel)
-    return soonest

@@ -26,7 +26,7 @@ from mobium.client.store import channels, lines, meta, peers
 from mobium.client.store.channels import ChannelRow, ChannelStatus
 from mobium.client.store.database import Tx
 from mobium.client.store.peers import Trust
-from mobium.crypto.invite import check_names, invite_key, seal_names
+from mobium.crypto.invite import SEALED_SIZE, check_names, invite_key, seal_names
 from mobium.errors import InvalidInput, NotConnected, ProtocolError
 from mobium.protocol.messages import CreateInvite, Invites, ListInvites, RevokeInvite
 from mobium.protocol.messages import Invite as WireInvite
@@ -38,7 +38,11 @@ RoleName = Literal["member", "admin", "owner"]
 _ROLES: Final[dict[RoleName, Role]] = {"member": Role.MEMBER, "admin": Role.ADMIN, "owner": Role.OWNER}
 _PATIENCE: Final = 10.0  # seconds for what was missed; then the newest that is known must do
 _NONCE: Final = 12
-_NOT_YET: Final = "The channel's secret has not reached you yet; try again a little later."
+_NOT_YET: Final = (
+    "The channel's secret has not reached you yet; other members are asked for it, so try again a little"
+    " later. An owner or admin can also rename the channel, which draws another one."
+)
+_NAMELESS: Final = "The channel's name is not known here: rename it first."
 
 
 class Channel(msgspec.Struct, frozen=True):
@@ -186,9 +190,20 @@ class Channels:
     # ------------------------------------------------------------ names and secrets
 
     async def rename(self, channel: str, name: str) -> None:
-        """Give a channel another name. Raises InvalidInput, ServerRefused, NotConnected."""
+        """Give a channel another name; where its secret is not known, it gets a new one with it. Raises
+        InvalidInput, ServerRefused, NotConnected.
+        """
         name, _ = check_names(name)
-        await self._change(channel, self._names(lambda row: (name, row.topic)))
+        row = await self._core.store.run(labels.resolve, channel)
+        if row.secret is not None:
+            await self._change(channel, self._names(lambda row: (name, row.topic)))
+            return
+
+        def keyed(row: ChannelRow, roster: Roster, secret: bytes | None) -> bytes:
+            secret = _known_secret(secret)
+            return _key(roster, secret) + self._seal(roster, secret, name, row.topic)
+
+        await self._change(channel, Change(Kind.SECRET, self._core.identity.public, keyed, fresh_secret=True))
 
     async def set_topic(self, channel: str, topic: str) -> None:
         """Give a channel another topic, or none. Raises InvalidInput, ServerRefused, NotConnected."""
@@ -204,10 +219,15 @@ class Channels:
         )
 
     def _keyed(self, row: ChannelRow, roster: Roster, secret: bytes | None) -> bytes:
-        """A new key, and the names sealed under it; runs in the store's transaction."""
+        """A new key, and the names sealed under it; runs in the store's transaction.
+
+        Names that are not known here cannot be sealed: what nobody can open leaves everybody those that he
+        knows, until somebody renames the channel.
+        """
         secret = _known_secret(secret)
-        key = secret if roster.access else invite_key(secret).public
-        return key + self._seal(roster, secret, _known_name(row), row.topic)
+        if not row.name:
+            return _key(roster, secret) + self._core.entropy(SEALED_SIZE)
+        return _key(roster, secret) + self._seal(roster, secret, row.name, row.topic)
 
     def _names(self, names: Callable[[ChannelRow], tuple[str, str]]) -> Change:
         def data(row: ChannelRow, roster: Roster, secret: bytes | None) -> bytes:
@@ -364,8 +384,13 @@ def _known_secret(secret: bytes | None) -> bytes:
 
 def _known_name(row: ChannelRow) -> str:
     if not row.name:
-        raise InvalidInput(_NOT_YET)
+        raise InvalidInput(_NAMELESS)
     return row.name
+
+
+def _key(roster: Roster, secret: bytes) -> bytes:
+    """The key that a statement with this secret carries."""
+    return secret if roster.access else invite_key(secret).public
 
 
 def _for_link(tx: Tx, channel: str) -> tuple[ChannelRow, bytes, str | None]:

@@ -235,6 +235,7 @@ class Online:
         self._realtime.look_again()
         self.outbox.recall()
         self.postbox.recall()
+        self.sync.wake()  # somebody may be asked who might not before
         self.wake()
 
     def _on_state(self, state: LinkState, error: MobiumError | None, retry_in: float | None) -> None:

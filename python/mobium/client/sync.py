@@ -16,6 +16,7 @@ import msgspec
 
 from mobium.client import arrivals
 from mobium.client.arrivals import Push
+from mobium.client.asking import ask
 from mobium.client.core import Core
 from mobium.client.entries import Setting
 from mobium.client.store import channels
@@ -207,8 +208,9 @@ class Sync:
                 self._waiting_for.discard(waiting)
                 self._tell_held(waiting, False)
         self._requests_in = await self._core.store.run(
-            arrivals.ask_for_chains, self._host, self._core.now_ms(), self._core.entropy
-        )
+            ask, self._core.identity.public, self._host, self._core.now_ms(), self._core.entropy,
+            caught_up=self.caught_up.is_set(),
+        )  # fmt: skip
         if self._behind or self._rosters:
             self._look_again_in(max(wait, 0.0))
         if self._put_off:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from mobium.client.store.database import Tx
 
 __all__ = [
+    "ASK_PAUSE",
+    "SECRET",
     "Closed",
     "Own",
     "add_closed",
@@ -27,16 +29,19 @@ __all__ = [
     "drop_receivers",
     "due_requests",
     "early",
+    "end_patience",
     "every_receiver",
     "forget",
     "hand",
     "is_closed",
+    "may_have_secret",
     "move_own",
     "note_asked",
     "note_gaps",
     "own",
     "put_own",
     "receiver",
+    "secret_patience",
     "take_back",
     "unhand",
     "unhanded",
@@ -50,7 +55,8 @@ _MAX_GAPS: Final = 2_000  # missing messages of one sender in one channel that a
 _MAX_CLOSED: Final = 2_000  # ciphertexts kept in one channel
 _MAX_CLOSED_BYTES: Final = 32 << 20
 _PATIENCE: Final = 10  # seconds that a chain may be on its way before its sender is asked for it
-_ASK_PAUSE: Final = 86_400  # seconds between two requests for one chain
+ASK_PAUSE: Final = 86_400  # seconds between two requests for one chain
+SECRET: Final = 0  # in the place of a key id, which never is 0; of nobody (peer 0): since when it is missing
 _ASKS: Final = 8  # requests to one member of a channel in that time, as many as are answered
 _LEFT_OUT: Final = 600  # seconds after which a member who could not be reached is tried again
 
@@ -319,14 +325,14 @@ def due_requests(tx: Tx, host: str, now: int) -> tuple[list[tuple[int, int, int]
     )
     asked = Counter(
         (row[0], row[1])
-        for row in tx.all("SELECT channel, peer FROM asked WHERE at BETWEEN ? AND ?", now - _ASK_PAUSE, now)
+        for row in tx.all("SELECT channel, peer FROM asked WHERE at BETWEEN ? AND ?", now - ASK_PAUSE, now)
     )
     due, soonest = [], None
     for channel, peer, key_id, since, asked_at in rows:
         # A moment in the future comes from a clock that was wrong.
         moment = min(since, now) + _PATIENCE
         if asked_at is not None and asked_at <= now:
-            moment = max(moment, asked_at + _ASK_PAUSE)
+            moment = max(moment, asked_at + ASK_PAUSE)
         if moment <= now and asked[channel, peer] < _ASKS:
             asked[channel, peer] += 1  # a server can invent as many messages of anybody as it likes
             due.append((channel, peer, key_id))
@@ -337,8 +343,40 @@ def due_requests(tx: Tx, host: str, now: int) -> tuple[list[tuple[int, int, int]
     return due, None if soonest is None else float(soonest)
 
 
+def secret_patience(tx: Tx, channel: int, now: int) -> int:
+    """Seconds until somebody may be asked for the secret of a channel, which is missing."""
+    since = tx.value("SELECT at FROM asked WHERE channel = ? AND peer = 0", channel)
+    if since is None or since > now:
+        note_asked(tx, channel, 0, SECRET, now)
+        since = now
+    return max(0, int(since) + _PATIENCE - now)
+
+
+def end_patience(tx: Tx) -> None:
+    """Where the secret is known by now, none is missing since any moment."""
+    tx.execute(
+        "DELETE FROM asked WHERE peer = 0 AND channel IN (SELECT id FROM channel WHERE secret IS NOT NULL)"
+    )
+
+
+def may_have_secret(tx: Tx, channel: int, now: int, likely: Sequence[bytes]) -> list[int]:
+    """The members who are to be asked for the secret of a channel now: so many in a day, and each once. Those
+    first who are likely to know it (identities of 32 bytes), then those who were asked longest ago.
+    """
+    order = {ed: place for place, ed in reversed(list(enumerate(likely)))}
+    rows = tx.all(
+        "SELECT peer.id, ed, coalesce(asked.at, 0) FROM member JOIN peer ON peer.id = member.peer"
+        " LEFT JOIN asked ON asked.channel = member.channel AND asked.peer = member.peer AND key_id = ?"
+        " WHERE member.channel = ? AND NOT blocked AND trust != 'changed'",
+        SECRET, channel,
+    )  # fmt: skip
+    recent = {row[0] for row in rows if now - ASK_PAUSE < row[2] <= now}
+    rows.sort(key=lambda row: (order.get(row[1], len(order)), row[2], row[0]))
+    return [row[0] for row in rows if row[0] not in recent][: max(0, _ASKS - len(recent))]
+
+
 def note_asked(tx: Tx, channel: int, peer: int, key_id: int, now: int) -> None:
-    """A sender is being asked for its chain."""
+    """A member is being asked for its chain, or with SECRET for the channel's secret."""
     tx.execute("INSERT OR REPLACE INTO asked VALUES (?, ?, ?, ?)", channel, peer, key_id, now)
 
 

@@ -47,6 +47,7 @@ __all__ = [
     "secret_of",
     "update",
     "was_forgotten",
+    "without_secret",
 ]
 
 ChannelStatus = Literal["joining", "member", "left", "removed", "banned", "broken"]
@@ -376,6 +377,12 @@ def drop_strange_secrets(tx: Tx, channel: int) -> None:
         " AND peer NOT IN (SELECT peer FROM member WHERE channel = ?)",
         channel, channel,
     )  # fmt: skip
+
+
+def without_secret(tx: Tx, host: str) -> list[ChannelRow]:
+    """The private channels of a server whose secret in force is not known."""
+    rows = of_host(tx, host, "member")
+    return [row for row in rows if row.private and row.secret is None]
 
 
 def forget_secrets(tx: Tx, before: int) -> None:

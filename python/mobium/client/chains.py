@@ -28,6 +28,7 @@ __all__ = [
     "NoChain",
     "Opened",
     "accept_distribution",
+    "end_earlier",
     "open_message",
     "own_chain",
     "settled_chain",
@@ -43,7 +44,7 @@ _LONGEST_NAME: Final = 64  # code points of what a member calls itself
 
 
 class NoChain(DecryptError):
-    """The chain of this message has not arrived. `key_id` names it."""
+    """The chain of this message has not arrived, or no further back than behind it. `key_id` names it."""
 
     def __init__(self, key_id: int) -> None:
         super().__init__("The sender key of this message has not arrived yet.")
@@ -69,12 +70,17 @@ def open_message(tx: Tx, row: ChannelRow, peer: Peer, payload: bytes, now: int) 
     content though this peer encrypted it.
     """
     key_id, iteration = message_head(payload)
-    state = chains.receiver(tx, row.id, peer.id, key_id)
-    if state is None:
+    held = chains.receiver(tx, row.id, peer.id, key_id)
+    if held is None or (iteration < held.begins and held.earlier is None):
         raise NoChain(key_id)
-    chain = ReceiverKey.from_bytes(state)
-    plaintext, following = chain.decrypt(payload)
-    chains.update_receiver(tx, row.id, peer.id, key_id, following.to_bytes(), now)
+    if iteration < held.begins and held.earlier is not None:
+        chain = ReceiverKey.from_bytes(held.earlier)
+        plaintext, following = chain.decrypt(payload)
+        chains.put_earlier(tx, row.id, peer.id, key_id, following.to_bytes())
+    else:
+        chain = ReceiverKey.from_bytes(held.state)
+        plaintext, following = chain.decrypt(payload)
+        chains.update_receiver(tx, row.id, peer.id, key_id, following.to_bytes(), now)
     received = content.decode(plaintext, "channel_message")
     if not isinstance(received, ChannelText | Unknown):
         raise ProtocolError("The content came in a frame of another class.")
@@ -92,7 +98,8 @@ class Kept(NamedTuple):
 
 
 def accept_distribution(tx: Tx, row: ChannelRow, peer: Peer, data: bytes, now_ms: int) -> Kept | None:
-    """Keep the chain that a member hands out, if it is a new one.
+    """Keep the chain that a member hands out, if it is a new one, or goes further back than the one that is
+    known: that came as an answer, and this as what was sent first. What is known stays as it is.
 
     What is no distribution of this channel, or of somebody who is no member as far as he himself can know, is
     passed over. While this profile comes in, the roster is not known yet: then `sift_early` looks later.
@@ -117,13 +124,26 @@ def accept_distribution(tx: Tx, row: ChannelRow, peer: Peer, data: bytes, now_ms
             return None  # it was made after this profile left
         if chain.roster_index <= roster.index and roster.heads[chain.roster_index] != chain.roster_hash:
             return None
+    known = chains.receiver(tx, row.id, peer.id, chain.key_id) is not None
     if not chains.add_receiver(
-        tx, row.id, peer.id, chain.key_id, chain.to_bytes(), chain.roster_index, now_ms // 1000
-    ):
+        tx, row.id, peer.id, chain.key_id, chain.to_bytes(), chain.iteration, chain.roster_index,
+        now_ms // 1000,
+    ):  # fmt: skip
         return None
-    if name := cleaned(chain.nickname)[:_LONGEST_NAME]:
+    if not known and (name := cleaned(chain.nickname)[:_LONGEST_NAME]):
         channels.name_member(tx, row.id, peer.id, name)
     return Kept(chain.key_id, spent)
+
+
+def end_earlier(tx: Tx, row: ChannelRow, peer: Peer, key_id: int) -> None:
+    """What waited for a chain was opened. What it was before it came is needed no more once it was used: then
+    everything before it was read, and whoever steals the disk could open all of it again.
+    """
+    held = chains.receiver(tx, row.id, peer.id, key_id)
+    if held is None or held.earlier is None:
+        return
+    if ReceiverKey.from_bytes(held.state).iteration > held.begins:
+        chains.put_earlier(tx, row.id, peer.id, key_id, None)
 
 
 def sift_early(tx: Tx, row: ChannelRow, roster: Roster) -> None:

@@ -52,6 +52,8 @@ def take_distribution(tx: Tx, setting: Setting, peer: Peer, key: bytes, received
     open_waiting(tx, setting, channels.by_id(tx, row.id), peer, kept.key_id)
     if kept.spent:
         chains.drop_receiver(tx, row.id, peer.id, kept.key_id)
+    else:
+        opening.end_earlier(tx, row, peer, kept.key_id)
 
 
 def _answer(tx: Tx, setting: Setting, row: ChannelRow, peer: Peer) -> None:

@@ -202,12 +202,15 @@ def open_waiting(tx: Tx, setting: Setting, row: ChannelRow, peer: Peer, key_id: 
     """The chain of a peer has come: open what waited for it, in order."""
     now = setting.now_ms // 1000
     for held in chains.closed(tx, row.id, peer.id, key_id):
-        chains.drop_closed(tx, held.message)
         number, _ = lines.place(tx, held.message)
         try:
             opened = opening.open_message(tx, row, peer, held.payload, now)
+        except NoChain:
+            continue  # it lies before where the chain begins here: the one that was sent first may still come
         except (CryptoError, ProtocolError):
+            chains.drop_closed(tx, held.message)
             continue  # it stays closed, in its place: it was sent before this profile was to read it
+        chains.drop_closed(tx, held.message)
         incoming.note_opened(tx, hashlib.sha256(held.payload).digest(), now)
         chains.note_gaps(
             tx, row.id, peer.id, key_id, opened.missing, opened.iteration, max(number - 1, 0), now

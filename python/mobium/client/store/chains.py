@@ -20,6 +20,7 @@ __all__ = [
     "SECRET",
     "Closed",
     "Own",
+    "Receiver",
     "add_closed",
     "add_receiver",
     "closed",
@@ -39,6 +40,7 @@ __all__ = [
     "note_asked",
     "note_gaps",
     "own",
+    "put_earlier",
     "put_own",
     "receiver",
     "secret_patience",
@@ -67,6 +69,14 @@ class Own(msgspec.Struct, frozen=True):
     state: bytes
     following: bytes | None
     made_at: int
+
+
+class Receiver(msgspec.Struct, frozen=True):
+    """Another's chain: `state` as it is, the iteration at which it came, and what it was before that."""
+
+    state: bytes
+    begins: int
+    earlier: bytes | None
 
 
 class Closed(msgspec.Struct, frozen=True):
@@ -148,23 +158,27 @@ def unhanded(tx: Tx, channel: int, now: int) -> list[int]:
 # ---------------------------------------------------------------- others'
 
 
-def receiver(tx: Tx, channel: int, peer: int, key_id: int) -> bytes | None:
-    """The state of another's chain."""
-    state: bytes | None = tx.value(
-        "SELECT state FROM receiver_chain WHERE channel = ? AND peer = ? AND key_id = ?",
+def receiver(tx: Tx, channel: int, peer: int, key_id: int) -> Receiver | None:
+    """Another's chain."""
+    row = tx.one(
+        "SELECT state, begins, earlier FROM receiver_chain WHERE channel = ? AND peer = ? AND key_id = ?",
         channel, peer, key_id,
     )  # fmt: skip
-    return state
+    return None if row is None else Receiver(*row)
 
 
 def add_receiver(
-    tx: Tx, channel: int, peer: int, key_id: int, state: bytes, roster_index: int, now: int
+    tx: Tx, channel: int, peer: int, key_id: int, state: bytes, begins: int, roster_index: int, now: int
 ) -> bool:
-    """Keep another's new chain; False if that sender and key id are known already."""
+    """Keep another's new chain, or beside it what that chain was before the iteration at which it came here;
+    False if neither is new.
+    """
     added = tx.execute(
-        "INSERT OR IGNORE INTO receiver_chain (channel, peer, key_id, state, roster_index, made_at)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        channel, peer, key_id, state, roster_index, now,
+        "INSERT INTO receiver_chain (channel, peer, key_id, state, begins, roster_index, made_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (channel, peer, key_id) DO UPDATE SET earlier = excluded.state"
+        " WHERE excluded.begins < begins AND earlier IS NULL AND excluded.roster_index = roster_index",
+        channel, peer, key_id, state, begins, roster_index, now,
     )  # fmt: skip
     for which, most in (("AND replaced_at IS NOT NULL", _MAX_REPLACED), ("", _MAX_CHAINS)):
         beyond = tx.all(
@@ -189,9 +203,11 @@ def early(tx: Tx, channel: int) -> int:
 
 
 def update_receiver(tx: Tx, channel: int, peer: int, key_id: int, state: bytes, now: int) -> None:
-    """The chain has opened a message: those made before it are replaced from now on."""
+    """The chain has opened a message: those made before it are replaced from now on, and what was written
+    before this chain began was read.
+    """
     tx.execute(
-        "UPDATE receiver_chain SET state = ? WHERE channel = ? AND peer = ? AND key_id = ?",
+        "UPDATE receiver_chain SET state = ?, earlier = NULL WHERE channel = ? AND peer = ? AND key_id = ?",
         state, channel, peer, key_id,
     )  # fmt: skip
     # Several may have come in one second, and in the order of the rosters under which they were made.
@@ -200,6 +216,14 @@ def update_receiver(tx: Tx, channel: int, peer: int, key_id: int, state: bytes, 
         " AND replaced_at IS NULL AND (made_at, roster_index) < (SELECT made_at, roster_index"
         " FROM receiver_chain WHERE channel = ? AND peer = ? AND key_id = ?)",
         now, channel, peer, key_id, channel, peer, key_id,
+    )  # fmt: skip
+
+
+def put_earlier(tx: Tx, channel: int, peer: int, key_id: int, state: bytes | None) -> None:
+    """What the chain was has opened a message; or with None nothing more is to be opened with it."""
+    tx.execute(
+        "UPDATE receiver_chain SET earlier = ? WHERE channel = ? AND peer = ? AND key_id = ?",
+        state, channel, peer, key_id,
     )  # fmt: skip
 
 
@@ -316,11 +340,15 @@ def due_requests(tx: Tx, host: str, now: int) -> tuple[list[tuple[int, int, int]
     """
     rows = tx.all(
         "SELECT closed.channel, closed.peer, closed.key_id, min(closed.at), asked.at FROM closed"
-        " JOIN channel ON channel.id = closed.channel AND state = 'member' AND host = ?"
+        " JOIN channel ON channel.id = closed.channel AND channel.state = 'member' AND host = ?"
         " JOIN member ON member.channel = closed.channel AND member.peer = closed.peer"
         " JOIN peer ON peer.id = closed.peer AND NOT blocked AND trust != 'changed'"
+        # What lies before a chain that has come is not to be had by asking for it again.
+        " LEFT JOIN receiver_chain ON receiver_chain.channel = closed.channel"
+        " AND receiver_chain.peer = closed.peer AND receiver_chain.key_id = closed.key_id"
         " LEFT JOIN asked ON asked.channel = closed.channel AND asked.peer = closed.peer"
-        " AND asked.key_id = closed.key_id GROUP BY closed.channel, closed.peer, closed.key_id",
+        " AND asked.key_id = closed.key_id WHERE receiver_chain.key_id IS NULL"
+        " GROUP BY closed.channel, closed.peer, closed.key_id",
         host,
     )
     asked = Counter(

@@ -291,7 +291,8 @@ NULL;
 """
 
 # Whose each spare secret is, so that nobody's displace another's, the key that it makes, and when it came;
-# and which contents are for one server alone.
+# which contents are for one server alone; and where a sender key began that came, perhaps as the answer to a
+# request, before the one that opens what was written earlier.
 _OF_CHANNELS = """
 ALTER TABLE spare_secret RENAME TO spare_secret_before;
 CREATE TABLE spare_secret (
@@ -309,6 +310,9 @@ INSERT INTO spare_secret (channel, peer, secret, key, at)
     SELECT channel, CASE mine WHEN 1 THEN 0 ELSE -1 END, secret, invite_public(secret), at
     FROM spare_secret_before ORDER BY at;
 DROP TABLE spare_secret_before;
+
+ALTER TABLE receiver_chain ADD COLUMN begins INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE receiver_chain ADD COLUMN earlier BLOB;
 
 ALTER TABLE outbox ADD COLUMN channel INTEGER;  -- which the content concerns; only its server is to see it
 """

@@ -5,20 +5,51 @@ Not its concern: the server between them (tests/support/hostile.py, tests/suppor
 
 from __future__ import annotations
 
-import contextlib
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from mobium.client import CallChanged, Engine
 from mobium.client.call_sound import SoundChoice
 from mobium.media.devices import VirtualDevices
+from mobium.media.form import SILENCE
 from mobium.media.link import LinkMaker
-from mobium.media.sources import MemorySink, Source, Tone
+from mobium.media.sources import MemorySink, PcmSource, Source
 from tests.support.engines import Ear, World, settle
 
-__all__ = ["Phone", "phone", "phones", "talking"]
+__all__ = ["Heard", "Mouth", "Phone", "phone", "phones", "talking", "verify"]
+
+
+class Mouth:
+    """A microphone that says something when it is told to, and is silent before and after."""
+
+    def __init__(self, pcm: bytes = b"") -> None:
+        self._said = PcmSource(pcm)
+        self.speaks = False
+        self.began = 0.0
+
+    def read(self) -> bytes:
+        """The next frame."""
+        if not self.speaks:
+            return SILENCE
+        self.began = self.began or time.monotonic()
+        return self._said.read() or SILENCE
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class Heard(MemorySink):
+    """What was heard, and since when."""
+
+    began = 0.0
+
+    def write(self, pcm: bytes) -> None:
+        """One frame more."""
+        self.began = self.began or time.monotonic()
+        super().write(pcm)
 
 
 @dataclass
@@ -29,7 +60,8 @@ class Phone:
     engine: Engine
     ear: Ear
     devices: VirtualDevices
-    heard: MemorySink = field(default_factory=MemorySink)
+    heard: Heard
+    mouth: Source
 
     @property
     def me(self) -> str:
@@ -54,17 +86,21 @@ class Phone:
 
 @asynccontextmanager
 async def phone(
-    world: World, name: str, maker: LinkMaker | None, source: Source | None = None, **options: Any
+    world: World,
+    name: str,
+    maker: LinkMaker | None,
+    devices: VirtualDevices,
+    source: Source | None = None,
+    **options: Any,
 ) -> AsyncIterator[Phone]:
     """Somebody with a microphone that is `source`, for the time of an `async with`."""
-    sink = MemorySink()
-    devices = VirtualDevices({"mouth": source or Tone(0, 0)}, {"ear": sink})
-    async with contextlib.AsyncExitStack() as stack:
-        engine = await stack.enter_async_context(world.opened(name, **options))
-        engine.calls.sound = SoundChoice(lambda: devices)
+    sink, mouth = Heard(), source or Mouth()
+    devices.plug_microphone(name, mouth)
+    devices.plug_speaker(name, sink)
+    async with world.opened(name, **options) as engine:
+        engine.calls.sound = SoundChoice(lambda: devices, name, name)
         engine.calls.links.maker = maker
-        stack.enter_context(devices.running())
-        yield Phone(name, engine, Ear(engine), devices, sink)
+        yield Phone(name, engine, Ear(engine), devices, sink, mouth)
 
 
 @asynccontextmanager
@@ -72,10 +108,13 @@ async def phones(
     world: World, maker: LinkMaker | None, *names: str, verified: bool = True, **sources: Source
 ) -> AsyncIterator[list[Phone]]:
     """People who are contacts of each other, and verified unless told otherwise."""
-    async with contextlib.AsyncExitStack() as stack:
+    devices = VirtualDevices()
+    async with AsyncExitStack() as stack:
         people = [
-            await stack.enter_async_context(phone(world, name, maker, sources.get(name))) for name in names
+            await stack.enter_async_context(phone(world, name, maker, devices, sources.get(name)))
+            for name in names
         ]
+        stack.enter_context(devices.running())
         await settle(*(one.engine for one in people))
         for one in people:
             for other in people:

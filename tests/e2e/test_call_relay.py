@@ -88,11 +88,12 @@ def recorded() -> type[Recorded]:
 
 def sockets() -> list[Any]:
     """The UDP sockets of this process."""
-    return [one for one in psutil.Process().net_connections("udp")]
+    return list(psutil.Process().net_connections("udp"))
 
 
 async def test_nobody_s_address_is_in_what_is_sent(folder: Path, tmp_path: Path) -> None:
     maker = recorded()
+    before = sockets()
     with relay(tmp_path) as turn:
         async with (
             office(folder, turn.port) as one,
@@ -102,8 +103,9 @@ async def test_nobody_s_address_is_in_what_is_sent(folder: Path, tmp_path: Path)
             await talking(alice, bob)
             assert [made.relay_only for made in maker.made] == [True, True]
             # Neither is there a socket from which anything could go anywhere else.
-            assert sockets()
-            for each in sockets():
+            ours = [each for each in sockets() if each not in before]
+            assert ours
+            for each in ours:
                 assert each.laddr.ip != HOME
                 assert each.raddr == ("127.0.0.1", turn.port)
             assert isinstance(alice.mouth, Mouth)
@@ -119,7 +121,7 @@ async def test_nobody_s_address_is_in_what_is_sent(folder: Path, tmp_path: Path)
                 assert HOME not in text
                 found = read(text, kind).candidates  # type: ignore[arg-type]
                 assert {one.type for one in found} == {"relay"}
-        assert not sockets()
+        assert set(sockets()) <= set(before)
 
 
 async def test_whoever_hides_the_address_hides_it_from_friends_too(folder: Path, tmp_path: Path) -> None:
@@ -188,9 +190,7 @@ async def test_a_relay_that_does_not_answer_ends_the_call_with_a_sentence(folder
         assert "did not answer" in event.reason
 
 
-async def test_a_relay_that_goes_away_does_not_keep_a_link_from_closing(
-    folder: Path, tmp_path: Path
-) -> None:
+async def test_a_relay_that_goes_away_does_not_keep_a_link_from_closing(folder: Path, tmp_path: Path) -> None:
     from mobium_server.ice import turn_credentials
 
     with relay(tmp_path) as turn:

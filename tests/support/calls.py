@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from mobium.client import CallChanged, Engine
-from mobium.client.call_sound import SoundChoice
 from mobium.media.devices import VirtualDevices
 from mobium.media.form import SILENCE
 from mobium.media.link import LinkMaker
@@ -98,7 +97,7 @@ async def phone(
     devices.plug_microphone(name, mouth)
     devices.plug_speaker(name, sink)
     async with world.opened(name, **options) as engine:
-        engine.calls.sound = SoundChoice(lambda: devices, name, name)
+        engine.calls.use(devices, microphone=name, speaker=name)
         engine.calls.links.maker = maker
         yield Phone(name, engine, Ear(engine), devices, sink, mouth)
 

@@ -58,6 +58,7 @@ class Forwarder:
         self.up = True
         self._dice = dice
         self._ports: dict[str, _Port] = {}
+        self._opened: list[_Port] = []
         self._sent: dict[_Port, int] = {}
         self._arrived: dict[_Port, int] = {}
 
@@ -82,6 +83,7 @@ class Forwarder:
         for kind in ("offer", "answer"):
             _, port = await loop.create_datagram_endpoint(lambda: _Port(self), local_addr=("127.0.0.1", 0))
             self._ports[kind] = port
+            self._opened.append(port)
         offer, answer = self._ports["offer"], self._ports["answer"]
         offer.other, answer.other = answer, offer
 
@@ -104,7 +106,7 @@ class Forwarder:
 
     def close(self) -> None:
         """Close the ports."""
-        for port in self._ports.values():
+        for port in self._opened:
             port.transport.close()
 
 

@@ -1,8 +1,9 @@
 """The sound of calls: it rings, the microphone becomes packets, and packets become what the speaker plays.
 
 Microphone and speaker call back in threads of their own; packets leave on the event loop. Whether there are
-devices is known before somebody is called. Not its concern: the way that packets take
-(`mobium.client.calls`), and the devices themselves (`mobium.media.devices`).
+devices is known before somebody is called, but the microphone is open only while there is a connection. Not
+its concern: the way that packets take (`mobium.client.calls`), and the devices themselves
+(`mobium.media.devices`).
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from mobium.client.events import CallState
 from mobium.errors import MediaUnavailable
 from mobium.media.devices import AudioDevices, AudioStream, DeviceEvent, choose
 from mobium.media.opus import OpusEncoder
-from mobium.media.pipeline import Incoming, Outgoing
+from mobium.media.pipeline import Incoming, Outgoing, SpeakerReport
+from mobium.media.portaudio import PortAudioDevices
 from mobium.media.tones import BUSY, ENDED, RINGBACK, RINGTONE, TonePlayer, Tune
 
-__all__ = ["BITRATE", "Ringing", "SoundChoice", "Voice"]
+__all__ = ["BITRATE", "CallVoice", "Ringing", "SoundChoice"]
 
 BITRATE: Final = 32_000
 """Bits a second, always: packets of 80 bytes, so that their sizes tell nothing of what is said (RFC 6562)."""
@@ -32,25 +34,40 @@ _TALKED: Final[frozenset[CallState]] = frozenset(("active", "reconnecting"))
 
 
 class SoundChoice:
-    """The devices of a machine, and which of them are chosen, by name; None is the default one."""
+    """The devices that calls use: those that were given, else the machine's own; and which of them, by name,
+    None for the default one.
+    """
 
-    def __init__(
-        self, devices: Callable[[], AudioDevices], microphone: str | None = None, speaker: str | None = None
-    ) -> None:
-        self.devices = devices
-        self.microphone = microphone
-        self.speaker = speaker
+    def __init__(self) -> None:
+        self.given: AudioDevices | None = None
+        self.microphone: str | None = None
+        self.speaker: str | None = None
+        self._own: PortAudioDevices | None = None
+
+    def devices(self) -> AudioDevices:
+        """Raises MediaUnavailable."""
+        if self.given is not None:
+            return self.given
+        self._own = self._own or PortAudioDevices()
+        return self._own
+
+    def close(self) -> None:
+        """Let the machine's own devices go."""
+        if self._own is not None:
+            self._own.close()
+            self._own = None
 
 
 class Ringing:
-    """What is heard of a call's states."""
+    """What is heard of a call's states, where there is a speaker."""
 
-    def __init__(self) -> None:
+    def __init__(self, choice: SoundChoice) -> None:
+        self._choice = choice
         self._player: TonePlayer | None = None
         self._state: CallState = "ended"
 
-    def note(self, choice: SoundChoice, state: CallState, code: str) -> None:
-        """The call is in this state. Where there is no speaker nothing is heard, and nothing else happens."""
+    def note(self, state: CallState, code: str) -> None:
+        """The call is in this state."""
         before, self._state = self._state, state
         tune = _TUNES.get(state)
         if state == "ended" and code in _REFUSED:
@@ -60,13 +77,13 @@ class Ringing:
         self.stop()
         if tune is not None:
             with suppress(MediaUnavailable):
-                self._player = TonePlayer(choice.devices(), choice.speaker)
+                self._player = TonePlayer(self._choice.devices(), self._choice.speaker)
                 self._player.play(tune)
 
-    def choose(self, speaker: str | None) -> None:
-        """What is heard goes on on another speaker."""
+    def move(self) -> None:
+        """Another speaker was chosen: what is heard goes on there."""
         if self._player is not None:
-            self._player.choose(speaker)
+            self._player.choose(self._choice.speaker)
 
     def stop(self) -> None:
         """Silence."""
@@ -75,7 +92,7 @@ class Ringing:
             self._player = None
 
 
-class Voice:
+class CallVoice:
     """The voices of one call. On the loop `send` is given each packet, `told` what becomes of devices."""
 
     def __init__(
@@ -85,14 +102,15 @@ class Voice:
         self._loop = asyncio.get_running_loop()
         self._choice = choice
         self._devices = choice.devices()
+        choose("microphone", choice.microphone, self._devices.microphones())
+        choose("speaker", choice.speaker, self._devices.speakers())
         self._told = told
         self._outgoing = Outgoing(
             lambda packet: self._on_loop(send, packet), encoder=OpusEncoder(bitrate=BITRATE, constant=True)
         )
         self._incoming = Incoming()
-        choose("speaker", choice.speaker, self._devices.speakers())
         self._speaker: AudioStream | None = None
-        self._microphone: AudioStream | None = self._open_microphone(choice.microphone)
+        self._microphone: AudioStream | None = None
 
     @property
     def muted(self) -> bool:
@@ -103,30 +121,32 @@ class Voice:
     def muted(self, yes: bool) -> None:
         self._outgoing.muted = yes
 
-    @property
-    def level(self) -> float:
-        """dBFS of what the microphone hears."""
-        return self._outgoing.level
-
     def listen(self) -> None:
         """Open the speaker, once it rings no more. Raises AudioUnavailable, InvalidInput."""
         if self._speaker is None:
-            self._speaker = self._open_speaker(self._choice.speaker)
+            self._speaker = self._open_speaker()
+
+    def speak(self) -> None:
+        """Open the microphone, once there is somebody to hear it. Raises AudioUnavailable, InvalidInput."""
+        if self._microphone is None:
+            self._microphone = self._open_microphone()
 
     def put(self, attempt: int, number: int, packet: bytes) -> None:
         """A packet of the other side has come, over the link of this attempt."""
         self._incoming.put(_OTHER, attempt, number, packet, time.monotonic())
 
-    def reopen(self, choice: SoundChoice) -> None:
-        """Use other devices of the same machine.
+    def report(self) -> SpeakerReport | None:
+        """How it is with what is heard; None before anything was."""
+        return self._incoming.report().get(_OTHER)
 
-        Raises AudioUnavailable, InvalidInput; then those before stay in use.
-        """
-        microphone = self._open_microphone(choice.microphone)
+    def move(self) -> None:
+        """Other devices were chosen. Raises AudioUnavailable, InvalidInput; then those before stay in use."""
+        microphone = None if self._microphone is None else self._open_microphone()
         try:
-            speaker = None if self._speaker is None else self._open_speaker(choice.speaker)
+            speaker = None if self._speaker is None else self._open_speaker()
         except BaseException:
-            microphone.close()
+            if microphone is not None:
+                microphone.close()
             raise
         self._shut()
         self._microphone, self._speaker = microphone, speaker
@@ -141,11 +161,14 @@ class Voice:
             if stream is not None:
                 stream.close()
 
-    def _open_microphone(self, name: str | None) -> AudioStream:
-        return self._devices.open_microphone(name, self._outgoing.feed, self._tell)
+    def _open_microphone(self) -> AudioStream:
+        return self._devices.open_microphone(self._choice.microphone, self._outgoing.feed, self._tell)
 
-    def _open_speaker(self, name: str | None) -> AudioStream:
-        return self._devices.open_speaker(name, lambda: self._incoming.pull(time.monotonic()), self._tell)
+    def _open_speaker(self) -> AudioStream:
+        return self._devices.open_speaker(self._choice.speaker, self._wanted, self._tell)
+
+    def _wanted(self) -> bytes:
+        return self._incoming.pull(time.monotonic())
 
     def _tell(self, event: DeviceEvent) -> None:
         self._on_loop(self._told, event)

@@ -13,7 +13,6 @@ concern: sessions of signals (`mobium.client.signals`), links (`mobium.client.ca
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -24,7 +23,7 @@ import msgspec
 
 from mobium.client.call_ice import IceServers
 from mobium.client.call_links import CallLinks, LinkName, real_links
-from mobium.client.call_sound import Ringing, SoundChoice, Voice
+from mobium.client.call_sound import CallVoice, Ringing, SoundChoice
 from mobium.client.call_state import Apply, CallMachine, Drop, Effect, Phase, Prepare, Say, Talk, Tell
 from mobium.client.contacts import resolve
 from mobium.client.core import Core
@@ -44,8 +43,9 @@ from mobium.errors import (
     NotConnected,
     StoreError,
 )
-from mobium.media.devices import AudioDevices, DeviceEvent
+from mobium.media.devices import AudioDevices
 from mobium.media.link import Pictures, Terms
+from mobium.media.pipeline import SpeakerReport
 from mobium.protocol.content import Call
 
 if TYPE_CHECKING:
@@ -107,8 +107,6 @@ class Calls:
         """`tell` hands events out, `start` runs something as long as the engine is open. With `proxied` the
         server is reached through a proxy, which a call would go around.
         """
-        self.sound = SoundChoice(_real_devices)
-        """Which microphone and speaker are used, from the next call on."""
         self._core = core
         self._online = online
         self._tell = tell
@@ -118,8 +116,9 @@ class Calls:
         self.links = CallLinks(self, self._terms, start)
         """The links of calls; a test may give it a `maker` of its own."""
         self._state: CallState = "ended"
-        self._voice: Voice | None = None
-        self._ringing = Ringing()
+        self._sound = SoundChoice()
+        self._voice: CallVoice | None = None
+        self._ringing = Ringing(self._sound)
         self._heard: deque[tuple[bytes, Call]] = deque(maxlen=_HEARD)
         self._watcher: Callable[[VideoFrame], None] | None = None
         self._seen: float | None = None
@@ -194,15 +193,25 @@ class Calls:
 
         Raises AudioUnavailable and InvalidInput; then those before stay in use.
         """
-        before = self.sound
-        self.sound = SoundChoice(before.devices, microphone, speaker)
+        before = self._sound.microphone, self._sound.speaker
+        self._sound.microphone, self._sound.speaker = microphone, speaker
         if self._voice is not None:
             try:
-                self._voice.reopen(self.sound)
+                self._voice.move()
             except BaseException:
-                self.sound = before
+                self._sound.microphone, self._sound.speaker = before
                 raise
-        self._ringing.choose(speaker)
+        self._ringing.move()
+
+    def use(
+        self, devices: AudioDevices | None, *, microphone: str | None = None, speaker: str | None = None
+    ) -> None:
+        """Use these devices from the next call on (`sound_devices`), or the machine's own again."""
+        self._sound.given, self._sound.microphone, self._sound.speaker = devices, microphone, speaker
+
+    def report(self) -> SpeakerReport | None:
+        """How it is with the other side's voice: its delay, what was lost. None before any was heard."""
+        return None if self._voice is None else self._voice.report()
 
     def show(self, pictures: Pictures | None) -> None:
         """Show these pictures to the other side, or none any more. Raises CallError if there is no call."""
@@ -258,6 +267,7 @@ class Calls:
                 while self._saying and online is not None and online.link.online:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
         await self.links.closed()
+        self._sound.close()
 
     def _incoming(self) -> Talk:
         talk = self._machine.talk
@@ -310,12 +320,15 @@ class Calls:
         self._state = told.state
         if told.state == "ended":
             self._end_voice()
-        self._ringing.note(self.sound, told.state, told.code)
-        if told.state == "connecting" and self._voice is not None:
+        self._ringing.note(told.state, told.code)
+        if self._voice is not None:
             try:
-                self._voice.listen()
+                if told.state == "connecting":
+                    self._voice.listen()
+                elif told.state == "active":
+                    self._voice.speak()
             except (MediaUnavailable, InvalidInput) as error:
-                log.warning("A call cannot be heard: %s", error)
+                log.warning("A call has no sound: %s", error)
         code, why = self._why
         reason = why if why and code == told.code else _REASONS.get(told.code, "")
         self._why = ("", "")
@@ -424,8 +437,10 @@ class Calls:
     # ------------------------------------------------------------ sound
 
     def _open_voice(self) -> None:
-        """Open the microphone. Raises MediaUnavailable, InvalidInput."""
-        self._voice = self._voice or Voice(self.sound, self._send, self._device_changed)
+        """Make sure that there are microphone and speaker. Raises MediaUnavailable, InvalidInput."""
+        self._voice = self._voice or CallVoice(
+            self._sound, self._send, lambda event: self._tell([sound_changed(event)])
+        )
 
     def _end_voice(self) -> None:
         voice, self._voice = self._voice, None
@@ -438,9 +453,6 @@ class Calls:
         talk = self._machine.talk
         if talk is not None:
             self.links.send((talk.call, talk.attempt), packet)
-
-    def _device_changed(self, event: DeviceEvent) -> None:
-        self._tell([sound_changed(event)])
 
 
 def _may_call(tx: Tx, sender: bytes) -> bool:
@@ -461,10 +473,3 @@ def _callable(tx: Tx, me: bytes, peer: bytes | str) -> Peer:
     if found.trust == "changed":
         raise InvalidInput("This contact's key has changed; accept the new key to call.")
     return found
-
-
-@functools.cache
-def _real_devices() -> AudioDevices:
-    from mobium.media.portaudio import PortAudioDevices
-
-    return PortAudioDevices()

@@ -1,5 +1,5 @@
 """Dockerfile and docker-compose.yml say what the tree and the settings say. No container is built here, since
-that takes an engine and its images; docs/OPERATIONS.md says what was tried instead.
+that takes an engine and its images; docs/OPERATIONS.md says how it was built by hand.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def test_every_setting_is_passed_on_and_an_empty_one_is_the_default() -> None:
     assert set(passed) == set(variables())
     assert {name: value for name, value in passed.items() if not value.startswith("$")} == FIXED
     for name in passed.keys() - FIXED:
-        assert passed[name] == f"${{{name}:-}}"
-    empty = {name: FIXED.get(name, "") for name in passed}
+        assert passed[name] == f"${{{name}:- }}"
+    empty = {name: FIXED.get(name, " ") for name in passed}
     assert Settings.from_env(empty) == Settings.from_env(FIXED)
     assert Settings.from_env(empty).require_tls
 

@@ -255,6 +255,8 @@ class TheirKeys:
         """Whose key is to be asked for now: frames came, and waited for it in vain."""
         due = []
         for place, source in self._sources.items():
+            if not source.waiting and source.ask_at is None:
+                continue
             self._expire(source, now)
             if source.ask_at is not None and now >= source.ask_at:
                 source.ask_at = None

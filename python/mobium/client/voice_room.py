@@ -193,9 +193,10 @@ class VoiceRoom:
     def heard(self, sender: bytes, said: Said) -> None:
         """A signal has come."""
         if isinstance(said, content.MediaKey) and said.channel_id == self.key:
-            self._early.append((self._time(), sender, said))
-            self._changed = True
-            self._wake.set()
+            if not self._take_key(sender, said):
+                self._early.append((self._time(), sender, said))
+                self._changed = True
+                self._wake.set()
         elif isinstance(said, content.MediaRequest) and said.channel_id == self.key:
             self._asked(sender, said)
 
@@ -363,12 +364,17 @@ class VoiceRoom:
         now = self._time()
         for _ in range(len(self._early)):
             since, sender, said = self._early.popleft()
-            if sender in self._audience and said.room == self._number:
-                kind = MediaKind(said.media_kind)
-                for opened in self._theirs.take(sender, kind, MediaKey(said.kid, said.base), now):
-                    self._give(sender, kind, opened)
-            elif now < since + _EARLY:
+            if not self._take_key(sender, said) and now < since + _EARLY:
                 self._early.append((since, sender, said))
+
+    def _take_key(self, sender: bytes, said: content.MediaKey) -> bool:
+        """Take a key that was handed over; False if its sender is not to be seen in the room."""
+        if sender not in self._audience or said.room != self._number:
+            return False
+        kind = MediaKind(said.media_kind)
+        for opened in self._theirs.take(sender, kind, MediaKey(said.kid, said.base), self._time()):
+            self._give(sender, kind, opened)
+        return True
 
     def _set_audience(self, audience: frozenset[bytes]) -> None:
         before, self._audience = self._audience, audience

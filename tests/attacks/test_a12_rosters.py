@@ -398,7 +398,7 @@ async def test_a_newcomer_is_shown_a_shortened_roster(folder: Path) -> None:
 async def test_without_the_head_in_the_link_a_newcomer_believes_a_shortened_roster(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(membership, "_check_link", lambda *_: None)  # the defence, off
+    monkeypatch.setattr(membership, "check_link", lambda *_: None)  # the defence, off
     async with Scene(folder) as scene:
         room = await gather(scene, "alice", "bob", "mallory")
         alice, bob, mallory = room.people

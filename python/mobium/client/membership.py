@@ -17,11 +17,11 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from mobium.client.chains import sift_early
 from mobium.client.core import Core
 from mobium.client.entries import Setting, take_entries
 from mobium.client.join_links import JoinLink
-from mobium.client.rosters import adopt, compare_claims, disputed, extend, leave, roster_of
+from mobium.client.joining import begin_joining, check_link, enter, give_up_joining, longer
+from mobium.client.rosters import disputed, extend, leave, roster_of
 from mobium.client.store import channels
 from mobium.client.store.channels import ChannelRow
 from mobium.client.store.database import Tx
@@ -29,7 +29,7 @@ from mobium.client.sync import Sync
 from mobium.crypto.identity import Identity
 from mobium.crypto.invite import invite_key, new_secret, seal_names
 from mobium.errors import InvalidInput, NotConnected, ProtocolError, ServerRefused, StoreFault
-from mobium.protocol.codes import ErrorCode, sentence
+from mobium.protocol.codes import ErrorCode
 from mobium.protocol.messages import (
     Appended,
     ClientMessage,
@@ -114,7 +114,7 @@ class Membership:
             except ServerRefused:
                 await core.store.run(channels.forget, row.id)
                 raise
-            await core.store.run(_enter, self._setting(), row.id, [raw], Roster.begin(raw), appended)
+            await core.store.run(enter, self._setting(), row.id, [raw], Roster.begin(raw), appended)
         self._sync.fetch(row.id)
         return row.id
 
@@ -135,9 +135,9 @@ class Membership:
         if known is not None and known.state in ("member", "broken"):
             raise InvalidInput("You are in this channel already.")
         raws, roster = await self._peek(link)
-        _check_link(link, roster)
+        check_link(link, roster)
         row = await core.store.run(
-            _begin_joining, link, self._host, roster.access is Access.PRIVATE, core.now()
+            begin_joining, link, self._host, roster.access is Access.PRIVATE, core.now()
         )
         if roster.role(me) is None:
             try:
@@ -146,12 +146,12 @@ class Membership:
                 # An earlier try may have come in meanwhile, whose answer never arrived.
                 found = await self._found_in(link, raws, roster)
                 if found is None:
-                    await core.store.run(_give_up_joining, row.id, known)
+                    await core.store.run(give_up_joining, row.id, known)
                     raise
                 raws, roster, appended = await self._place(*found, True)
         else:  # the answer to an earlier try was lost, or the profile was brought back from words alone
             raws, roster, appended = await self._place(raws, roster, known is not None)
-        await core.store.run(_enter, self._setting(), row.id, raws, roster, appended)
+        await core.store.run(enter, self._setting(), row.id, raws, roster, appended)
         return row.id
 
     async def _found_in(
@@ -183,7 +183,7 @@ class Membership:
                 if error.code != ErrorCode.STALE_ROSTER or attempt == _TRIES:
                     raise
             raws, roster = await self._statements(link, raws, roster)
-            _check_link(link, roster)
+            check_link(link, roster)
 
     def _join_statement(self, link: JoinLink, roster: Roster) -> bytes:
         identity = self._core.identity
@@ -215,7 +215,7 @@ class Membership:
             answer = await self._request(asked)
             if not isinstance(answer, RosterPage) or answer.start != len(raws):
                 raise ProtocolError("The server answered a question about members with something else.")
-            roster = await asyncio.to_thread(_longer, roster, answer.statements)
+            roster = await asyncio.to_thread(longer, roster, answer.statements)
             if roster.channel_id != link.channel_id:
                 raise ProtocolError("The server shows another channel than the one that the link names.")
             raws = raws + answer.statements
@@ -248,7 +248,7 @@ class Membership:
             private = roster.access is Access.PRIVATE
             row = await core.store.run(channels.add, key, self._host, private, None, core.now())
         raws, roster, appended = await self._place(raws, roster, known)
-        await core.store.run(_enter, self._setting(), row.id, raws, roster, appended)
+        await core.store.run(enter, self._setting(), row.id, raws, roster, appended)
         return row.id
 
     async def _place(
@@ -269,7 +269,7 @@ class Membership:
         if not isinstance(answer, RosterPage) or answer.start != roster.index or not answer.statements:
             raise ProtocolError("The server answered a question about members with something else.")
         more = answer.statements[1:]
-        roster = await asyncio.to_thread(_longer, roster, more)
+        roster = await asyncio.to_thread(longer, roster, more)
         return [*raws, *more], roster, Appended(roster.channel_id, roster.index, answer.number)
 
     # ------------------------------------------------------------ going, and changing
@@ -355,83 +355,11 @@ class Membership:
         return Setting(core.identity, core.now_ms(), core.entropy)
 
 
-def _check_link(link: JoinLink, roster: Roster) -> None:
-    """Raises InvalidInput or ProtocolError unless the link fits the roster."""
-    if (roster.access is Access.PRIVATE) != (link.secret is not None):
-        raise InvalidInput(
-            "The link is damaged: it has no secret for a private channel, or one for an open one."
-        )
-    if link.secret is None:
-        return
-    if link.head not in roster.heads:
-        raise ProtocolError(
-            "The server shows another history of this channel than the one in which the invite was made;"
-            " ask whoever sent the link."
-        )
-    if invite_key(link.secret).public != roster.key:
-        raise ServerRefused(ErrorCode.WRONG_SECRET, sentence(ErrorCode.WRONG_SECRET))
-
-
 def _check_state(row: ChannelRow) -> None:
     if row.state == "broken":
         raise InvalidInput(row.reason)
     if row.state != "member":
         raise InvalidInput(row.reason or "You are not in this channel.")
-
-
-def _longer(roster: Roster | None, raws: list[bytes]) -> Roster:
-    try:
-        for raw in raws:
-            roster = Roster.begin(raw) if roster is None else roster.append(raw)
-    except RosterError as error:
-        raise ProtocolError(f"The server shows a list of members that does not verify: {error}") from error
-    if roster is None:
-        raise ProtocolError("The server shows no list of members for this channel.")
-    return roster
-
-
-def _begin_joining(tx: Tx, link: JoinLink, host: str, private: bool, now: int) -> ChannelRow:
-    row = channels.by_key(tx, link.channel_id)
-    if row is None:
-        return channels.add(tx, link.channel_id, host, private, link.secret, now)
-    tx.execute("UPDATE channel SET host = ? WHERE id = ?", host, row.id)
-    return channels.update(tx, row.id, state="joining", reason="", secret=link.secret)
-
-
-def _give_up_joining(tx: Tx, channel: int, before: ChannelRow | None) -> None:
-    """A join was refused: a channel that was left is what it was before, another one was never there."""
-    row = channels.find(tx, channel)
-    if row is None or row.state != "joining":
-        return
-    if before is None or tx.rosters.of(tx, channel) is None:
-        channels.forget(tx, channel)
-        return
-    tx.execute("UPDATE channel SET host = ? WHERE id = ?", before.host, channel)
-    if before.state == "joining":  # an earlier try, whose outcome nobody learned
-        channels.update(tx, channel, state="left", reason="You are not in this channel.")
-    else:
-        channels.update(tx, channel, state=before.state, reason=before.reason, secret=before.secret)
-
-
-def _enter(
-    tx: Tx, setting: Setting, channel: int, raws: list[bytes], roster: Roster, appended: Appended
-) -> None:
-    """This profile is in: what stands before its own statement it does not read."""
-    row = channels.by_id(tx, channel)
-    known = tx.rosters.of(tx, channel)
-    if known is not None and known.heads[-1] not in roster.heads:
-        raise ProtocolError("The server shows another list of members than the one that was seen before.")
-    adopt(tx, setting.identity.public, row, raws, roster, setting.now_ms // 1000)
-    index = appended.index
-    row = channels.update(
-        tx, channel, state="member", reason="", cursor=appended.number - 1, cursor_index=max(index - 1, 0),
-        read_to=max(row.read_to, appended.number), head=appended.number, drained_at=setting.now_ms // 1000,
-    )  # fmt: skip
-    if index == 0:
-        row = channels.update(tx, channel, cursor_index=-1)
-    sift_early(tx, row, roster)
-    compare_claims(tx, row, roster, -1, setting.now_ms)
-    take_entries(tx, setting, row, [Entry(appended.number, statement=raws[index])])
 
 
 def _appended(tx: Tx, setting: Setting, channel: int, raw: bytes, appended: Appended) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from mobium.client.entries import Setting, take_entries
+from mobium.client.entries import Setting, coming_back, take_entries
 from mobium.client.events import ChannelChanged
 from mobium.client.labels import label
 from mobium.client.rosters import extend, mend, rolled_back, roster_of, why_held
@@ -204,6 +204,8 @@ def take_page(tx: Tx, setting: Setting, channel: int, page: History) -> tuple[Ch
     last = page.entries[-1].number if page.entries else row.cursor
     if row.state == "member":
         before, reason = row.reason, _WITHHELD if row.cursor < last else ""
+        if reason and (index := coming_back(tx, setting, row, page.entries)):
+            row, reason = channels.update(tx, row.id, server_index=max(row.server_index, index)), ""
         row = _give_reason(tx, row, reason)
         if reason and reason != before:
             tx.emit(ChannelChanged(row.hex, label(tx, row), "withheld", text=reason))

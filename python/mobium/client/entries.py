@@ -28,9 +28,10 @@ from mobium.errors import CryptoError, ProtocolError
 from mobium.protocol import content
 from mobium.protocol.content import ChannelText, RosterHead
 from mobium.protocol.messages import Entry
-from mobium.protocol.roster import LEAVES, Kind, RosterError, Statement, parse
+from mobium.protocol.roster import LEAVES, Kind, Roster, RosterError, Statement, parse
+from mobium.protocol.statement import verify_statement
 
-__all__ = ["Setting", "open_waiting", "own_taken", "take_entries"]
+__all__ = ["Setting", "coming_back", "open_waiting", "own_taken", "take_entries"]
 
 # Ids of lines that are no contents are drawn here: others could write a content under one that they know.
 _ID: Final = 16
@@ -93,8 +94,13 @@ def _take_statement(tx: Tx, setting: Setting, row: ChannelRow, entry: Entry) -> 
         statement = None
     index = row.cursor_index + 1 if statement is None else statement.index
     row = extend(tx, setting.identity, row, index, [entry.statement], setting.now_ms, setting.entropy)
-    if statement is None or index > roster_of(tx, row).index or index != before.cursor_index + 1:
-        return None  # it was not taken, or stands in another place than the chain has it
+    roster = roster_of(tx, row)
+    if statement is None or index > roster.index or statement.head != roster.heads[index]:
+        return None  # it was not taken
+    if statement.kind is Kind.JOIN and statement.actor == setting.identity.public:
+        row = _pass_absence(tx, row, roster, index)
+    if index != row.cursor_index + 1:
+        return None  # it stands in another place than the chain has it
     row = channels.update(tx, row.id, cursor_index=index)
     if statement.kind in LEAVES and statement.subject == setting.identity.public:
         row = leave(tx, row, statement.kind)
@@ -104,6 +110,35 @@ def _take_statement(tx: Tx, setting: Setting, row: ChannelRow, entry: Entry) -> 
             chains.drop_receivers(tx, row.id, gone.id, index)
     _note(tx, setting, before, row, statement, entry.number)
     return row
+
+
+def _pass_absence(tx: Tx, row: ChannelRow, roster: Roster, index: int) -> ChannelRow:
+    """This identity has left and come back without this profile, which was brought back from a copy: a server
+    shows a member what follows on its newest joining, and nothing in between was for this profile.
+    """
+    if index <= row.cursor_index + 1:
+        return row
+    chains.drop_own(tx, row.id)
+    row = channels.update(tx, row.id, cursor_index=index - 1)
+    opening.sift_early(tx, row, roster)
+    return row
+
+
+def coming_back(tx: Tx, setting: Setting, row: ChannelRow, entries: Iterable[Entry]) -> int:
+    """The index of one's own joining if that is what follows on the cursor, and lies beyond the roster, which
+    is to be fetched first; otherwise 0.
+    """
+    following = next((entry for entry in entries if entry.number > row.cursor), None)
+    if following is None:
+        return 0
+    try:
+        statement = parse(following.statement)
+        if statement.kind is not Kind.JOIN or statement.actor != setting.identity.public:
+            return 0
+        verify_statement(statement)
+    except RosterError:
+        return 0
+    return statement.index if statement.index > roster_of(tx, row).index else 0
 
 
 def _note(

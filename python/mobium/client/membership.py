@@ -54,6 +54,7 @@ from mobium.protocol.roster import (
     build,
     channel_id_of,
     join_input,
+    parse,
     peek_input,
 )
 
@@ -61,6 +62,7 @@ __all__ = ["Change", "Membership"]
 
 _TRIES: Final = 5
 _NONCE: Final = 12
+_INSIDE: Final = "You are in this channel already."
 
 Request = Callable[[ClientMessage], Awaitable[ServerMessage]]
 
@@ -132,9 +134,12 @@ class Membership:
     async def _come_in(self, link: JoinLink) -> int:
         core, me = self._core, self._core.identity.public
         known = await core.store.run(channels.by_key, link.channel_id)
-        if known is not None and known.state in ("member", "broken"):
-            raise InvalidInput("You are in this channel already.")
+        inside = known is not None and known.state in ("member", "broken")
+        if known is not None and inside and (known.state == "broken" or known.host != self._host):
+            raise InvalidInput(_INSIDE)
         raws, roster = await self._peek(link)
+        if inside and roster.role(me) is not None:  # else this profile has not heard yet that it is out
+            raise InvalidInput(_INSIDE)
         check_link(link, roster)
         row = await core.store.run(
             begin_joining, link, self._host, roster.access is Access.PRIVATE, core.now()
@@ -147,6 +152,7 @@ class Membership:
                 found = await self._found_in(link, raws, roster)
                 if found is None:
                     await core.store.run(give_up_joining, row.id, known)
+                    self._sync.fetch(row.id)
                     raise
                 raws, roster, appended = await self._place(*found, True)
         else:  # the answer to an earlier try was lost, or the profile was brought back from words alone
@@ -280,11 +286,30 @@ class Membership:
         Raises InvalidInput, ServerRefused with the code of the rule that it breaks, NotConnected.
         """
         async with self._alone(row.key):
-            await self._change(row, change)
+            if change.kind is Kind.LEAVE:
+                await self._leave(row, change)
+            else:
+                await self._change(row, change)
             self._sync.fetch(row.id)
-            if change.kind is Kind.LEAVE:  # what was written before is still to be read
-                with suppress(NotConnected, ServerRefused, ProtocolError, StoreFault):
-                    await self._sync.reach(row.id)
+
+    async def _leave(self, row: ChannelRow, change: Change) -> None:
+        """Leave, having read what was written before. Whoever is none of its members any more has left, or is
+        told how it came.
+        """
+        refused = None
+        try:
+            await self._change(row, change)
+        except ServerRefused as error:
+            if error.code != ErrorCode.NOT_A_MEMBER:
+                raise
+            refused = error  # the answer to an earlier try was lost, or somebody else was faster
+            await self._catch_up(row)
+        with suppress(NotConnected, ServerRefused, ProtocolError, StoreFault):
+            await self._sync.reach(row.id)
+            await self._core.store.run(_departed, self._core.identity.public, row.id)
+        after = await self._core.store.run(channels.by_id, row.id)
+        if refused is not None and after.state != "left":
+            raise InvalidInput(after.reason) if after.state in channels.GONE else refused
 
     async def _change(self, row: ChannelRow, change: Change) -> None:
         core = self._core
@@ -294,6 +319,8 @@ class Membership:
             try:
                 appended = await self._append(asked, row.key, index)
             except ServerRefused as error:
+                if error.code == ErrorCode.NOT_A_MEMBER:
+                    self._sync.fetch(row.id)  # the history says why
                 if error.code != ErrorCode.STALE_ROSTER or attempt == _TRIES - 1:
                     raise
                 await self._catch_up(row)
@@ -382,6 +409,15 @@ def _last_word(tx: Tx, identity: Identity, channel: int, now_ms: int) -> bytes:
 
 def _abandoned(tx: Tx, channel: int) -> None:
     leave(tx, channels.by_id(tx, channel), Kind.LEAVE)
+
+
+def _departed(tx: Tx, me: bytes, channel: int) -> None:
+    """The history was read as far as it is shown: who is out by the roster is out, whatever it leaves out."""
+    row = channels.by_id(tx, channel)
+    roster = roster_of(tx, row)
+    index = roster.departed(me)
+    if roster.role(me) is None and index is not None:
+        leave(tx, row, parse(tx.rosters.raw(tx, channel, index)).kind)
 
 
 def _index(tx: Tx, channel: int) -> int:

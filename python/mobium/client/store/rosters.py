@@ -52,6 +52,10 @@ class RosterCache:
         tx.execute("INSERT INTO statement VALUES (?, ?, ?)", channel, roster.index, raw)
         self._working[channel] = roster
 
+    def raw(self, tx: Tx, channel: int, index: int) -> bytes:
+        """A stored statement, which there is."""
+        return bytes(tx.value("SELECT raw FROM statement WHERE channel = ? AND idx = ?", channel, index))
+
     def remove(self, tx: Tx, channel: int) -> None:
         """Delete the chain of a channel."""
         tx.execute("DELETE FROM statement WHERE channel = ?", channel)

@@ -1,0 +1,140 @@
+"""A profile is put back from a copy, while its owner has left channels and come back without it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from contextlib import suppress
+
+import pytest
+
+from mobium.client import ChannelChanged, Engine
+from mobium.client.join_links import parse_join
+from mobium.errors import InvalidInput
+from mobium.protocol.messages import Appended, GetHistory, LeaveChannel
+from tests.support.channel_world import ChannelWorld, enter, row_of, said, shows, state, texts
+from tests.support.engines import PATIENCE, Ear, online, tx, until
+
+
+async def copied(town: ChannelWorld, alice: Engine, *, left: bool = False) -> str:
+    """Bob was in a channel of Alice's, and left it perhaps; then his profile was copied. Returns its id."""
+    async with town.opened("bob") as bob:
+        key = await enter(alice, bob)
+        await said(alice, "one")
+        await shows(bob, ["one"])
+        await said(bob, "mine")
+        if left:
+            await bob.leave("#garden")
+        await bob.settled(PATIENCE)
+    shutil.copytree(town.path("bob"), town.path("copy"))
+    return key
+
+
+async def comes_back(town: ChannelWorld, alice: Engine, how: str) -> None:
+    """Bob leaves, or is made to, comes back and reads on; the copy knows nothing of it."""
+    async with town.opened("bob") as bob:
+        if how == "left":
+            await bob.leave("#garden")
+        elif how == "removed":
+            await alice.remove("#garden", bob.me)
+            await state(bob, "removed")
+        elif how == "banned":
+            await alice.channels.ban("#garden", bob.me)
+            await state(bob, "banned")
+            await alice.channels.unban("#garden", bob.me)
+        await said(alice, "not for bob")
+        await bob.join(await alice.invite("#garden"))
+        await said(alice, "two")
+        await shows(bob, ["one", "mine", "two"])
+
+
+async def in_it(town: ChannelWorld, copy: Engine, alice: Engine) -> None:
+    """The copy reads what is written once it has a key again, sends, and accuses nobody."""
+    seen = [text or "" for text in await texts(copy)]
+    town.clock.offset += 11
+    online(copy).sync.wake()
+
+    async def answered() -> bool:
+        return bool(await tx(copy, lambda tx: tx.value("SELECT count(*) FROM closed") == 0))
+
+    await until(answered)
+    await said(alice, "three")
+    await shows(copy, [*seen, "three"])
+    assert (await copy.channels.get("#garden")).reason == ""
+    await said(copy, "four")
+    await shows(alice, ["one", "mine", "not for bob", "two", "three", "four"])
+    await shows(copy, [*seen, "three", "four"])
+    await copy.settled(PATIENCE)
+
+
+@pytest.mark.parametrize("how", ["left", "removed", "banned"])
+async def test_its_owner_has_left_and_come_back_meanwhile(town: ChannelWorld, how: str) -> None:
+    alice = await town.engine("alice")
+    await copied(town, alice)
+    await comes_back(town, alice, how)
+    async with town.opened("copy", connect=False) as copy:
+        ear = Ear(copy)
+        await copy.connect(town.url)
+        await copy.settled(PATIENCE)
+        await shows(copy, ["one", "mine", "(closed)"])
+        await in_it(town, copy, alice)
+        await ear.text("three")
+        told = [event.what for event in ear.heard if isinstance(event, ChannelChanged)]
+        assert told == ["joined"]
+
+
+async def test_it_leaves_what_its_owner_came_back_into(town: ChannelWorld) -> None:
+    alice = await town.engine("alice")
+    await copied(town, alice)
+    await comes_back(town, alice, "left")
+    copy = await town.engine("copy")
+    with pytest.raises(InvalidInput, match="in this channel already"):
+        await copy.join(await alice.invite("#garden"))
+    await copy.leave("#garden")
+    assert (await copy.channels.get("#garden")).state == "left"
+    assert (await alice.channels.get("#garden")).members == 1
+    await copy.join(await alice.invite("#garden"))
+    await said(alice, "again")
+    await shows(copy, ["one", "mine", "(closed)", "again"])
+
+
+async def test_it_joins_what_its_owner_has_left(town: ChannelWorld) -> None:
+    """The link is used before the copy has heard that it is out."""
+    alice = await town.engine("alice")
+    key = await copied(town, alice)
+    async with town.opened("bob") as bob:
+        await bob.leave("#garden")
+    link = await alice.invite("#garden")
+    tap = town.tap("copy")
+    tap.up = lambda message: None if isinstance(message, GetHistory) else message
+    copy = await town.engine("copy")
+    assert (await copy.channels.get("#garden")).state == "member"
+    assert (await online(copy).membership.join(parse_join(link))) == (await row_of(copy, key)).id
+    tap.honest()
+    tap.cut()
+    await said(alice, "two")
+    await shows(copy, ["one", "mine", "two"])
+
+
+async def test_the_answer_to_the_leaving_is_lost_and_it_is_left_again(town: ChannelWorld) -> None:
+    alice, bob = await town.gather("alice", "bob")
+    await said(alice, "one")
+    await shows(bob, ["one"])
+    tap = town.tap("bob")
+    tap.down = lambda message: None if isinstance(message, Appended) else message
+    leaving = asyncio.create_task(bob.leave("#garden"))
+    await tap.count(LeaveChannel, 1)
+
+    async def gone() -> bool:
+        return (await alice.channels.get("#garden")).members == 1
+
+    await until(gone)
+    leaving.cancel()
+    with suppress(asyncio.CancelledError):
+        await leaving
+    tap.honest()
+    await bob.leave("#garden")
+    assert (await bob.channels.get("#garden")).state == "left"
+    assert await texts(bob) == ["one"]
+    with pytest.raises(InvalidInput, match="have left"):
+        await bob.leave("#garden")

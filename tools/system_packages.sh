@@ -10,7 +10,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 
 # What the tests need beyond Python and Rust; a test says so itself with @pytest.mark.needs("git").
-TESTS="git make turnserver systemd-analyze caddy nginx promtool chromium libopus libportaudio libasound_module_pcm_pulse pulseaudio pactl espeak-ng"
+TESTS="git make turnserver systemd-analyze caddy nginx promtool chromium libopus libportaudio libasound_module_pcm_pulse pulseaudio pactl espeak-ng Xvfb xrandr libxcb-randr libxcb-render libxcb-shm libxcb-xfixes"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -32,6 +32,8 @@ there() {
         compiler) has cc ;;
         systemd-analyze) has "$1" || [ "$(uname)" != Linux ] ;; # nobody else has it, and its tests are skipped
         libasound_module_pcm_pulse) library "$1" || [ "$(uname)" != Linux ] ;; # likewise
+        libxcb*) library "$1" || [ "$(uname)" != Linux ] ;; # X11 is on other systems an extra that nobody has
+        Xvfb | xrandr) has "$1" || [ "$(uname)" != Linux ] ;;
         lib*) library "$1" ;;
         *) has "$1" ;;
     esac
@@ -85,6 +87,13 @@ packages() {
         pacman:libasound_module_pcm_pulse) printf '%s\n' alsa-plugins ;;
         *:libopus) printf '%s\n' opus ;;
         *:libportaudio) printf '%s\n' portaudio ;;
+        apt-get:libxcb*) printf '%s\n' "${1}0" ;;
+        *:libxcb*) printf '%s\n' libxcb ;;
+        apt-get:Xvfb) printf '%s\n' xvfb ;;
+        dnf:Xvfb) printf '%s\n' xorg-x11-server-Xvfb ;;
+        pacman:Xvfb) printf '%s\n' xorg-server-xvfb ;;
+        apt-get:xrandr) printf '%s\n' x11-xserver-utils ;;
+        pacman:xrandr) printf '%s\n' xorg-xrandr ;;
         pacman:pactl) printf '%s\n' libpulse ;;
         brew:pactl) printf '%s\n' pulseaudio ;;
         *:pactl) printf '%s\n' pulseaudio-utils ;;

@@ -18,7 +18,8 @@
     │   └── ServerKeyChanged    the server is not the one that was pinned at first use
     ├── MediaUnavailable        sound or pictures take something that is missing here (.install)
     │   ├── OpusUnavailable     libopus or its binding
-    │   └── AudioUnavailable    PortAudio or its binding, or no microphone or speaker at all
+    │   ├── AudioUnavailable    PortAudio or its binding, or no microphone or speaker at all
+    │   └── CaptureUnavailable  mss, or a screen that it can capture
     ├── CallError               a call that cannot be made, taken or kept up (.code)
     ├── StoreError              a vault or a database that cannot be read or written
     │   └── StoreFault          a change was undone for what it held, not for the state of the disk
@@ -34,6 +35,7 @@ from __future__ import annotations
 __all__ = [
     "AudioUnavailable",
     "CallError",
+    "CaptureUnavailable",
     "CryptoError",
     "DecryptError",
     "Duplicate",
@@ -176,6 +178,12 @@ class OpusUnavailable(MediaUnavailable):
 
 class AudioUnavailable(MediaUnavailable):
     """PortAudio, which reaches microphones and speakers, or its binding is missing; or there is no device."""
+
+
+class CaptureUnavailable(MediaUnavailable):
+    """mss, which captures screens, is missing; or there is no screen that it can capture, or none any
+    more.
+    """
 
 
 class CallError(MobiumError):

@@ -93,6 +93,7 @@ ERRORS = {
     "MediaUnavailable": "MobiumError",
     "OpusUnavailable": "MediaUnavailable",
     "AudioUnavailable": "MediaUnavailable",
+    "CaptureUnavailable": "MediaUnavailable",
     "IdentityChanged": "CryptoError",
     "ServerKeyChanged": "NotConnected",
 }

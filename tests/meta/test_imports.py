@@ -47,7 +47,9 @@ def test_importing_the_library_loads_nothing_of_it() -> None:
     assert [name for name in loaded_by("mobium") if name.startswith("mobium.")] == []
 
 
-@pytest.mark.parametrize("module", ["pipeline", "devices", "portaudio", "sources"])
+@pytest.mark.parametrize(
+    "module", ["pipeline", "devices", "portaudio", "sources", "share", "view", "pattern"]
+)
 def test_media_is_imported_without_the_libraries_that_it_uses(module: str) -> None:
     adapters = {"aiortc", "av", "mss", "numpy", "opuslib_next", "sounddevice"}
     assert loaded_by(f"mobium.media.{module}") & adapters == set()

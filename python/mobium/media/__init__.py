@@ -12,6 +12,12 @@
     tones        ringing, as generated sound
     link         what connects two who call each other, and `description`, what they tell each other about it
     peer         the real link: WebRTC (aiortc)
+    capture      the edge to screens: `Capture`, and the real one (mss); `pattern` is the reference in memory
+    screen       pictures as frames of VP8 and back (PyAV)
+    fragments    their heads, and the pieces in which a sealed one goes through a room: sans-I/O
+    pace         when the next picture is due, and what may go out: the clock is an argument
+    broadcast    a share of a screen in a room: sans-I/O. `share` has the pumps around it
+    follow       how a viewer stays live: sans-I/O. `view` decodes what it says
 
 Each adapter imports its one library, and only once it is used: importing any of these modules but `peer`
 takes the standard library alone. What is missing then is `MediaUnavailable`, which says what to install. Not

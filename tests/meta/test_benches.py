@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
-from benches.load import bench_growth, bench_shares, bench_tls, bench_voice
+from benches.load import bench_ear, bench_growth, bench_shares, bench_tls, bench_voice
 from benches.load.harness import cpu
 from benches.python import bench_audio
 from benches.run import ROOT, page
@@ -104,6 +105,15 @@ def test_voice_is_carried_with_and_without_tls(tmp_path: Path) -> None:
     assert {row["id"] for row in rows} == {"B9"}
     assert len(rows) == 2 * len(bench_voice.LOADS) + 4
     assert all(row["ours"] > 0 for row in rows)
+
+
+@pytest.mark.needs("libopus")
+@pytest.mark.serial
+def test_a_voice_is_followed_from_mouth_to_ear() -> None:
+    rows = bench_ear.rows(quick=True)
+    assert {row["id"] for row in rows} == {"B14"}
+    assert len(rows) == 8
+    assert all(row["ours"] > 0 for row in rows if row["unit"] == "ms")
 
 
 def test_a_voice_is_measured_in_all_its_parts() -> None:

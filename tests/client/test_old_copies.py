@@ -51,11 +51,12 @@ async def comes_back(town: ChannelWorld, alice: Engine, how: str) -> None:
 async def in_it(town: ChannelWorld, copy: Engine, alice: Engine) -> None:
     """The copy reads what is written once it has a key again, sends, and accuses nobody."""
     seen = [text or "" for text in await texts(copy)]
+    chains = await tx(copy, lambda tx: tx.value("SELECT count(*) FROM receiver_chain"))
     town.clock.offset += 11
     online(copy).sync.wake()
 
     async def answered() -> bool:
-        return bool(await tx(copy, lambda tx: tx.value("SELECT count(*) FROM closed") == 0))
+        return bool(await tx(copy, lambda tx: tx.value("SELECT count(*) FROM receiver_chain") > chains))
 
     await until(answered)
     await said(alice, "three")

@@ -1,5 +1,5 @@
 """A30: a stranger fills a mailbox or the disk, floods requests, or probes by receipts whether somebody is
-there: bounded, and friends still get through. (Ringing and candidates come with calls.)
+there: bounded, and friends still get through. (Ringing and candidates: test_a30_calls.)
 """
 
 from __future__ import annotations

@@ -307,9 +307,9 @@ class CallMachine:
             )  # fmt: skip
         elif talk.phase in _RINGS:
             self._repeat(talk, now)  # which the other side may not have heard yet
-        elif talk.phase in {Phase.INCOMING, Phase.RECONNECTING}:
+        elif talk.phase is Phase.RECONNECTING:
             # Of a program that has begun anew: it knows nothing of the call that we have.
-            self._end(talk, "missed" if talk.phase is Phase.INCOMING else "lost", None)
+            self._end(talk, "lost", None)
             self._ring(talk.peer, signal, now)
 
     def _as_caller(self, talk: Talk, signal: Call, now: float) -> None:

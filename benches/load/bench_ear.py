@@ -220,8 +220,8 @@ def rows(quick: bool) -> list[Row]:
         mended = heard.recovered + heard.concealed
         found.append(
             {
-                "what": f"voice room, 5 % lost: frames lost of {frames}, {heard.recovered} of them made of the"
-                f" copy in the next one, {heard.concealed} made up",
+                "what": f"voice room, 5 % lost: frames lost of {frames}, {heard.recovered} made of the copy"
+                f" in the next one, {heard.concealed} made up",
                 "ours": mended,
                 "unit": "",
                 "mark": "concealed",

@@ -39,7 +39,7 @@ class Hearing(VoiceListener):
     def people(self, people: Sequence[str]) -> None:
         self.there = people
 
-    def picture_wanted(self) -> None:
+    def picture_wanted(self, viewer: str) -> None:
         self.wanted += 1
 
     def left(self, reason: str) -> None:
@@ -216,12 +216,12 @@ async def test_pictures_travel_and_are_asked_for(town: ChannelWorld) -> None:
     async def seen() -> bool:
         sealed = ours.seal_picture(b"a picture")
         assert sealed is not None
-        ours.send_fragment(sealed)
+        await ours.send_fragment(sealed)
         await asyncio.sleep(0.05)
         return (anna.me, b"a picture") in ear_b.pictures
 
     await until(seen)
-    await theirs.ask_picture(anna.me)
+    theirs.ask_picture(anna.me)
 
     async def asked() -> bool:
         return ear_a.wanted == 1

@@ -88,6 +88,10 @@ def test_what_cannot_be_is_said_in_one_sentence(tmp_path: Path) -> None:
         assert "cannot be read as sound" in silent.sentence
         folder = desk.run("voice", "#garden", "--record", str(tmp_path), code=2)
         assert "cannot be written" in folder.sentence
+        size = desk.run("voice", "#garden", "--record", str(tmp_path / "x.wav"), "--screen", "4k", code=2)
+        assert "--screen takes 360p, 720p, 1080p." in size.err
+        blind = desk.run("voice", "#garden", "--record", str(tmp_path / "x.wav"), "--screen", "360p", code=1)
+        assert "There is no screen to show" in blind.err
         done = desk.run("voice", "#garden", "--record", str(tmp_path / "x.wav"), "--seconds", "0.5")
         assert done.err == "nobody else is in the voice room yet\n"
         as_json = desk.run(

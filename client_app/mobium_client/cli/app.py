@@ -416,6 +416,9 @@ def voice(
     microphone: Annotated[str | None, typer.Option(metavar="NAME", help="Which microphone is used.")] = None,
     speaker: Annotated[str | None, typer.Option(metavar="NAME", help="Which speaker is used.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.0, help="Leave after so many seconds.")] = None,
+    screen: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Show your screen: 360p, 720p or 1080p.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Be in the voice room of a channel and talk; Ctrl-C leaves.
@@ -423,7 +426,7 @@ def voice(
     With a file for the microphone or the speaker no device of this machine is used, so that a bot can speak
     and listen.
     """
-    voice_command.voice(context.obj, channel, said, record, microphone, speaker, seconds, as_json)
+    voice_command.voice(context.obj, channel, said, record, microphone, speaker, seconds, screen, as_json)
 
 
 @app.command()

@@ -25,6 +25,7 @@ from mobium.client import (
     Event,
     MessageReceived,
     MessageStateChanged,
+    ScreenChanged,
     SoundChanged,
     SpeakingChanged,
     VoiceChanged,
@@ -294,7 +295,13 @@ async def _event_fields(engine: Engine, channels: _Channels, event: Event) -> di
 
 async def _live_fields(
     engine: Engine,
-    event: VoiceChanged | SpeakingChanged | VoiceLeft | CallChanged | CallScreenChanged | SoundChanged,
+    event: VoiceChanged
+    | SpeakingChanged
+    | ScreenChanged
+    | VoiceLeft
+    | CallChanged
+    | CallScreenChanged
+    | SoundChanged,
 ) -> dict[str, Any]:
     match event:
         case VoiceChanged():
@@ -310,6 +317,14 @@ async def _live_fields(
                 "channel_id": event.channel,
                 "peer": event.peer or None,
                 "speaking": event.speaking,
+            }
+        case ScreenChanged():
+            return {
+                "event": "screen",
+                "channel_id": event.channel,
+                "peer": event.peer or None,
+                "shown": event.shown,
+                "reason": event.reason or None,
             }
         case VoiceLeft():
             return {"event": "voice_left", "channel_id": event.channel, "reason": event.reason or None}

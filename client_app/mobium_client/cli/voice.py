@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from mobium.client import (
+    SCREEN_PRESETS,
     Engine,
     Event,
     EventStream,
+    ScreenChanged,
+    ScreenPreset,
     SoundChanged,
     SpeakingChanged,
     Voice,
     VoiceChanged,
     sound_devices,
 )
-from mobium.errors import MobiumError
+from mobium.errors import InvalidInput, MobiumError
 from mobium_client.cli.partners import InChannel
 from mobium_client.cli.session import Run, run_async
 
@@ -38,6 +41,7 @@ def voice(
     microphone: str | None,
     speaker: str | None,
     seconds: float | None,
+    screen: str | None,
     as_json: bool,
 ) -> None:
     """Be in the voice room of a channel until interrupted, for some seconds, or until a file was said to
@@ -58,6 +62,8 @@ def voice(
                     found = await engine.channels.get(channel)
                     shown = _Shown(run, engine, InChannel(engine, found), found.id, as_json)
                     await shown.people()
+                    if screen is not None:
+                        await joined.screens.share(_preset(screen))
                     async with _beside(_show(events, shown)):
                         await _stay(joined, shown, said, seconds)
                 finally:
@@ -120,6 +126,8 @@ class _Shown:
             await self._speaking(event)
         elif isinstance(event, SoundChanged):
             self._sound(event)
+        elif isinstance(event, ScreenChanged):
+            await self._screen(event)
 
     async def people(self) -> None:
         """Show who is in the room, if that has changed."""
@@ -147,6 +155,16 @@ class _Shown:
         elif event.peer and event.speaking:
             self._run.screen.remark(f"{await self._channel.name(event.peer)} speaks")
 
+    async def _screen(self, event: ScreenChanged) -> None:
+        if self._json:
+            fields = {"event": "screen", "peer": event.peer or None, "shown": event.shown}
+            self._run.screen.json(fields | {"reason": event.reason or None})
+        elif not event.peer:
+            self._run.screen.remark(f"your screen is not shown any more: {event.reason}")
+        else:
+            what = "shows a screen" if event.shown else "shows no screen any more"
+            self._run.screen.remark(f"{await self._channel.name(event.peer)} {what}")
+
     def _sound(self, event: SoundChanged) -> None:
         if event.what == "ended":
             self.ended.set()
@@ -155,6 +173,13 @@ class _Shown:
         else:
             instead = f"{event.device} is used in its place" if event.device else "there is no other one"
             self._run.screen.remark(f"the {event.kind} {event.name} is gone; {instead}")
+
+
+def _preset(name: str) -> ScreenPreset:
+    preset = SCREEN_PRESETS.get(name)
+    if preset is None:
+        raise InvalidInput(f"--screen takes {', '.join(SCREEN_PRESETS)}.")
+    return preset
 
 
 async def _show(events: EventStream, shown: _Shown) -> None:

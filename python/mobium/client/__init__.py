@@ -18,12 +18,14 @@ from mobium.client.events import (
     EventStream,
     MessageReceived,
     MessageStateChanged,
+    ScreenChanged,
     SoundChanged,
     SpeakingChanged,
     VoiceChanged,
     VoiceLeft,
 )
 from mobium.client.rooms import Rooms
+from mobium.client.screens import SCREEN_PRESETS, ScreenPreset, Screens
 from mobium.client.sound import sound_devices
 from mobium.client.store.messages import Conversation, Message
 from mobium.client.voice import Voice
@@ -31,6 +33,7 @@ from mobium.client.voice_room import Listener as VoiceListener
 from mobium.client.voice_room import VoiceRoom
 
 __all__ = [
+    "SCREEN_PRESETS",
     "CallChanged",
     "CallInfo",
     "CallScreenChanged",
@@ -52,6 +55,9 @@ __all__ = [
     "MessageReceived",
     "MessageStateChanged",
     "Rooms",
+    "ScreenChanged",
+    "ScreenPreset",
+    "Screens",
     "ServerInfo",
     "SoundChanged",
     "SpeakingChanged",

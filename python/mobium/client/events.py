@@ -30,6 +30,7 @@ __all__ = [
     "MessageReceived",
     "MessageState",
     "MessageStateChanged",
+    "ScreenChanged",
     "SoundChanged",
     "SpeakingChanged",
     "VoiceChanged",
@@ -174,6 +175,17 @@ class SpeakingChanged(msgspec.Struct, frozen=True):
     speaking: bool
 
 
+class ScreenChanged(msgspec.Struct, frozen=True):
+    """Somebody in the voice room in which this profile is shows a screen from now on, or does not any more:
+    `peer` is a key in hex, or empty for oneself, whose screen cannot be captured any more (`reason`).
+    """
+
+    channel: str
+    peer: str
+    shown: bool
+    reason: str = ""
+
+
 Event = (
     ConnectionChanged
     | MessageReceived
@@ -186,6 +198,7 @@ Event = (
     | CallScreenChanged
     | SoundChanged
     | SpeakingChanged
+    | ScreenChanged
 )
 
 

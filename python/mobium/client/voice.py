@@ -15,6 +15,7 @@ from typing import Final
 
 from mobium.client.events import Event, SpeakingChanged
 from mobium.client.rooms import Rooms
+from mobium.client.screens import Screens
 from mobium.client.sound import sound_changed
 from mobium.client.voice_room import Listener, RoomState, VoiceRoom
 from mobium.crypto.media import FIRST_COUNTER
@@ -46,6 +47,8 @@ class Voice:
         self._incoming = Incoming(
             lambda speaker, speaking: self._on_loop(self._speaks, speaker, speaking), first=FIRST_COUNTER
         )
+        self.screens: Final = Screens(tell)
+        """One's own screen, and those of others."""
         self._room: VoiceRoom | None = None
         self._microphone: AudioStream | None = None
         self._speaker: AudioStream | None = None
@@ -75,6 +78,7 @@ class Voice:
         try:
             voice.choose_speaker(speaker)
             voice._room = await rooms.join(channel, _Ear(voice))
+            voice.screens.entered(voice._room)
             if not listen_only:
                 voice.choose_microphone(microphone)
         except BaseException:
@@ -87,6 +91,7 @@ class Voice:
     async def leave(self) -> None:
         """Leave the room; the devices are let go."""
         self._silence()
+        await self.screens.stop()
         if self._room is not None:
             await self._room.leave()
 
@@ -192,6 +197,7 @@ class Voice:
         self._incoming.put(speaker, key, number, packet, time.monotonic())
 
     def _with(self, people: Sequence[str]) -> None:
+        self.screens.people(people)
         for gone in self._incoming.report().keys() - set(people):
             self._incoming.remove(gone)
             self._speaks(str(gone), False)
@@ -199,6 +205,7 @@ class Voice:
     def _left(self, reason: str) -> None:
         self._reason = reason
         self._silence()
+        self.screens.close()
         self._over.set()
 
     def _silence(self) -> None:
@@ -218,6 +225,16 @@ class _Ear(Listener):
 
     def voice(self, speaker: str, key: int, number: int, packet: bytes) -> None:
         self._voice._heard(speaker, key, number, packet)
+
+    def fragment(self, speaker: str, body: bytes) -> None:
+        self._voice.screens.fragment(speaker, body)
+
+    def picture(self, speaker: str, key: int, number: int, picture: bytes) -> None:
+        del key, number  # a picture has a number of its own
+        self._voice.screens.picture(speaker, picture)
+
+    def picture_wanted(self, viewer: str) -> None:
+        self._voice.screens.wanted(viewer)
 
     def people(self, people: Sequence[str]) -> None:
         self._voice._with(people)

@@ -43,7 +43,7 @@ __all__ = ["Listener", "RoomState", "VoiceRoom"]
 RoomState = Literal["entering", "in", "left"]
 
 _PACKETS: Final = 10  # of voice that wait for the socket: 0.2 s, beyond which the oldest are dropped
-_FRAGMENTS: Final = 32  # of pictures
+_FRAGMENTS: Final = 4  # of pictures
 _EARLY: Final = 10.0  # seconds for which a key is kept of somebody who is not shown in the room yet
 _MAX_EARLY: Final = 160
 _RETRY: Final = 2.0  # seconds until the next try to enter
@@ -66,7 +66,7 @@ class Listener:
     def picture(self, speaker: str, key: int, number: int, picture: bytes) -> None:
         """An encoded picture of a speaker's screen, the one of this number under this key."""
 
-    def picture_wanted(self) -> None:
+    def picture_wanted(self, viewer: str) -> None:
         """Somebody needs a picture of one's own screen that needs none before it."""
 
     def left(self, reason: str) -> None:
@@ -94,6 +94,7 @@ class VoiceRoom:
         self._wake = asyncio.Event()
         self._out: dict[MediaKind, deque[bytes]] = {MediaKind.VOICE: deque(), MediaKind.SCREEN: deque()}
         self._some_out = asyncio.Event()
+        self._taken = asyncio.Event()
         self._entered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._number = 0
         self._speakers: dict[int, bytes] = {}
@@ -134,12 +135,17 @@ class VoiceRoom:
         own = self._own.get(MediaKind.SCREEN)
         if own is None:
             own = self._own[MediaKind.SCREEN] = OwnKey(MediaKind.SCREEN, self.key, self._me, self._time())
-            self._changed = True
+            self._hand(own.set_members(self._audience, self._time()))
             self._wake.set()
         return own.seal(picture)
 
-    def send_fragment(self, body: bytes) -> None:
-        """Send a piece of a sealed picture (at most SCREEN_BODY bytes)."""
+    async def send_fragment(self, body: bytes) -> None:
+        """Send a piece of a sealed picture (at most SCREEN_BODY bytes), once the network has taken those
+        before it. Nothing happens while the room is being entered.
+        """
+        while self.state == "in" and len(self._out[MediaKind.SCREEN]) >= _FRAGMENTS:
+            self._taken.clear()
+            await self._taken.wait()
         if self.state == "in":
             self._put(MediaKind.SCREEN, body, _FRAGMENTS)
 
@@ -152,11 +158,10 @@ class VoiceRoom:
         else:
             self._wake.set()
 
-    async def ask_picture(self, speaker: str) -> None:
+    def ask_picture(self, speaker: str) -> None:
         """Ask a speaker for a picture of the screen that needs none before it."""
-        await self._say(
-            bytes.fromhex(speaker), self._request(MediaKind.SCREEN, "picture") if self._number else None
-        )
+        if self.state == "in":
+            self.start(self._say(bytes.fromhex(speaker), self._request(MediaKind.SCREEN, "picture")))
 
     def _put(self, kind: MediaKind, frame: bytes, most: int) -> None:
         waiting = self._out[kind]
@@ -207,7 +212,7 @@ class VoiceRoom:
         if said.want == "key" and own is not None:
             self._hand(own.handing(sender))
         elif said.want == "picture":
-            self._listener.picture_wanted()
+            self._listener.picture_wanted(sender.hex())
 
     def told(self, state: VoiceState) -> None:
         """The server says who is in the room."""
@@ -234,6 +239,7 @@ class VoiceRoom:
             self._audience = frozenset()
             for waiting in self._out.values():
                 waiting.clear()
+            self._taken.set()
             self._listener.people(())
         self._wake.set()
 
@@ -257,14 +263,15 @@ class VoiceRoom:
             self.reason = reason
             self.state = "left"
             self._over.set()
+            self._taken.set()
 
     async def run(self) -> None:
         """Be in the room until it is left, or nobody lets this side in."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                self._start(self._send_out())
-                self._start(self._stay())
+                self.start(self._send_out())
+                self.start(self._stay())
                 await self._over.wait()
                 for task in self._tasks:
                     task.cancel()
@@ -302,7 +309,7 @@ class VoiceRoom:
         for own in self._own.values():
             self._hand(own.due(now))
         for sender, kind in self._theirs.missing(now):
-            self._start(self._say(sender, self._request(kind, "key")))
+            self.start(self._say(sender, self._request(kind, "key")))
 
     async def _enter(self, online: Online) -> None:
         try:
@@ -389,7 +396,7 @@ class VoiceRoom:
 
     def _hand(self, handings: Sequence[Handing]) -> None:
         for handing in handings:
-            self._start(self._hand_one(handing))
+            self.start(self._hand_one(handing))
 
     async def _hand_one(self, handing: Handing) -> None:
         core, key = self._core, handing.key
@@ -406,10 +413,10 @@ class VoiceRoom:
         core = self._core
         return content.MediaRequest(core.entropy(16), core.now_ms(), self.key, self._number, kind, want)
 
-    async def _say(self, peer: bytes, said: Said | None) -> bool:
+    async def _say(self, peer: bytes, said: Said) -> bool:
         """Say something to somebody in the room; what is lost on the way is asked for again."""
         online = self._online()
-        if said is None or online is None:
+        if online is None:
             return False
         try:
             async with asyncio.timeout(_ANSWER):
@@ -419,10 +426,12 @@ class VoiceRoom:
         ):  # fmt: skip
             return False
 
-    def _start(self, work: Coroutine[Any, Any, Any]) -> None:
+    def start(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
+        """Run something until the room is left."""
         task = self._group.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _send_out(self) -> None:
         """Voice first, and pictures where there is none."""
@@ -435,6 +444,7 @@ class VoiceRoom:
                 if kind is None or online is None:
                     break
                 frame = self._out[kind].popleft()
+                self._taken.set()
                 with suppress(NotConnected):
                     await online.link.send_media(kind, self._number, frame)
 

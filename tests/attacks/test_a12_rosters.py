@@ -12,9 +12,11 @@ import pytest
 
 from mobium.client import ChannelChanged, arrivals, entries, membership
 from mobium.client import chains as opening
+from mobium.crypto import Identity
 from mobium.errors import InvalidInput, MobiumError, ProtocolError, ServerRefused
 from mobium.protocol import content
 from mobium.protocol import messages as m
+from mobium.protocol.roster import SEALED_SIZE, Kind
 from tests.attacks.people import Person, Scene
 from tests.attacks.rooms import (
     Room,
@@ -25,6 +27,7 @@ from tests.attacks.rooms import (
     reconnected,
     says_pairwise,
     secret_of,
+    statement,
 )
 from tests.support.engines import until
 
@@ -479,6 +482,45 @@ async def test_a_channel_with_two_lists_can_be_left(broken: bool, folder: Path) 
             await bob.ear.next(ChannelChanged, lambda event: event.what == "disputed")
         await bob.engine.leave(room.name)
         assert (await room.at(bob)).state == "left"
+
+
+async def brought_back(scene: Scene) -> tuple[Room, Person]:
+    """Bob has left a channel that is broken, and the server passes over his word: it lists him as a member
+    for ever, by the join that he signed once.
+    """
+    room = await gather(scene, "alice", "bob")
+    alice, bob = room.people
+    await room.told(alice, "hello", bob)
+    book = room.book
+    lie = statement(room, Identity.generate()[0], Kind.NAMES, data=os.urandom(SEALED_SIZE))
+    entry = await scene.server.channels.place(book, lie, to=[bob.key])
+    await room.becomes("broken", bob)
+    scene.server.channels.erase(book, entry)
+    for name in ("orchard", "meadow"):
+        await alice.engine.rename(room.name, name)
+    await bob.engine.leave(room.name)
+    assert room.roster.role(bob.key) is not None
+    for _ in range(2):
+        await reconnected(bob)
+    return room, bob
+
+
+async def test_what_was_left_is_brought_back_by_nothing_less_than_a_new_join(folder: Path) -> None:
+    async with Scene(folder) as scene:
+        room, bob = await brought_back(scene)
+        assert (await room.at(bob)).state == "left"
+        await bob.engine.channels.forget(room.name)
+        await reconnected(bob)
+        assert await bob.engine.channels.list() == []
+
+
+async def test_without_asking_for_a_new_join_a_server_brings_back_what_was_left(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(membership, "came_back", lambda *_: True)  # the defence, off
+    async with Scene(folder) as scene:
+        room, bob = await brought_back(scene)
+        assert (await room.at(bob)).state == "member"
 
 
 async def test_a_newcomer_verifies_page_by_page(folder: Path) -> None:

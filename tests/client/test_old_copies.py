@@ -84,6 +84,35 @@ async def test_its_owner_has_left_and_come_back_meanwhile(town: ChannelWorld, ho
         assert told == ["joined"]
 
 
+@pytest.mark.parametrize("left", [False, True])
+async def test_it_was_out_and_its_owner_has_come_back(town: ChannelWorld, left: bool) -> None:
+    """Nobody may be a member for others who is told at home that he is none."""
+    alice = await town.engine("alice")
+    key = await copied(town, alice, left=left)
+    if not left:
+        shutil.rmtree(town.path("copy"))
+        async with town.opened("bob") as bob:
+            await alice.channels.ban("#garden", bob.me)
+            await state(bob, "banned")
+            await alice.channels.unban("#garden", bob.me)
+            await bob.settled(PATIENCE)
+        shutil.copytree(town.path("bob"), town.path("copy"))
+    await comes_back(town, alice, "was out")
+    copy = await town.engine("copy")
+    await state(copy, "member")
+    await shows(copy, ["one", "mine", "(closed)"])
+    await in_it(town, copy, alice)
+    await copy.leave("#garden")
+    assert (await alice.channels.get("#garden")).members == 1
+    await copy.channels.forget("#garden")
+    async with town.opened("bob", connect=False) as bob:
+        assert (await row_of(bob, key)).state == "member"
+    await copy.disconnect()
+    await copy.connect(town.url)
+    await asyncio.wait_for(online(copy).sync.listed.wait(), PATIENCE)
+    assert await copy.channels.list() == []
+
+
 async def test_it_leaves_what_its_owner_came_back_into(town: ChannelWorld) -> None:
     alice = await town.engine("alice")
     await copied(town, alice)

@@ -105,12 +105,16 @@ def compare(
     rosters: set[int] = set()
     for state in states:
         row = channels.by_key(tx, state.channel_id)
-        if row is None or row.state == "joining":
-            if row is not None or not channels.was_forgotten(tx, state.channel_id):
+        if row is None:
+            if not channels.was_forgotten(tx, state.channel_id):
                 strange.append(state.channel_id)
             continue
         if row.host != host:
             continue
+        if row.state == "joining" or (row.state in channels.GONE and state.index > row.server_index):
+            strange.append(
+                state.channel_id
+            )  # this identity may be in, or have come back without this profile
         known.add(row.id)
         if row.state not in ("member", "broken"):
             continue

@@ -18,7 +18,7 @@ from mobium.protocol.codes import ErrorCode, sentence
 from mobium.protocol.messages import Appended, Entry
 from mobium.protocol.roster import Access, Roster, RosterError
 
-__all__ = ["begin_joining", "check_link", "enter", "give_up_joining", "longer"]
+__all__ = ["begin_joining", "came_back", "check_link", "enter", "give_up_joining", "longer"]
 
 
 def check_link(link: JoinLink, roster: Roster) -> None:
@@ -72,6 +72,22 @@ def give_up_joining(tx: Tx, channel: int, before: ChannelRow | None) -> None:
         channels.update(tx, channel, state="left", reason="You are not in this channel.")
     else:
         channels.update(tx, channel, state=before.state, reason=before.reason, secret=before.secret)
+
+
+def came_back(tx: Tx, me: bytes, channel: int, roster: Roster) -> bool:
+    """Whether this identity is in a channel, by a statement that it has signed after it was out as far as
+    this profile knows; nothing less brings back what was left, or is looked at again before the roster
+    goes on.
+    """
+    row, known = channels.by_id(tx, channel), tx.rosters.of(tx, channel)
+    inside = roster.role(me) is not None
+    if known is None or row.state not in channels.GONE:
+        return inside
+    since = max(known.joined(me) or 0, known.departed(me) or 0)
+    if inside and known.head in roster.heads and (roster.joined(me) or 0) > since:
+        return True
+    channels.update(tx, channel, server_index=max(row.server_index, roster.index))
+    return False
 
 
 def enter(

@@ -20,7 +20,7 @@ import msgspec
 from mobium.client.core import Core
 from mobium.client.entries import Setting, take_entries
 from mobium.client.join_links import JoinLink
-from mobium.client.joining import begin_joining, check_link, enter, give_up_joining, longer
+from mobium.client.joining import begin_joining, came_back, check_link, enter, give_up_joining, longer
 from mobium.client.rosters import disputed, extend, leave, roster_of
 from mobium.client.store import channels
 from mobium.client.store.channels import ChannelRow
@@ -230,7 +230,8 @@ class Membership:
 
     async def adopt(self, key: bytes) -> None:
         """Enter a channel (32 bytes) of which the server says that this identity is a member: the answer to a
-        join was lost, or the profile was brought back from its words.
+        join was lost, the profile was brought back from its words, or from a copy of a time at which it was
+        out.
 
         The server cannot invent one, since one's own signature stands in the roster.
         """
@@ -242,12 +243,13 @@ class Membership:
     async def _adopt(self, key: bytes) -> int | None:
         core = self._core
         row = await core.store.run(channels.by_key, key)
-        if row is not None and row.state != "joining":
+        if row is not None and (row.state in ("member", "broken") or row.host != self._host):
             return None  # what was under way has come to its end
         raws, roster = await self._peek(JoinLink(key))
-        if roster.role(core.identity.public) is None:
-            if row is None:
-                await core.store.run(channels.note_forgotten, key)
+        if roster.role(core.identity.public) is None and row is None:
+            await core.store.run(channels.note_forgotten, key)
+            return None
+        if row is not None and not await core.store.run(came_back, core.identity.public, row.id, roster):
             return None
         known = row is not None
         if row is None:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import gc
 import logging
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -204,7 +207,7 @@ async def _serving(
         port = await listener.listen(Wire)
     except OSError as error:
         where = f"SC_HOST={settings.host} SC_PORT={settings.port}"
-        raise InvalidInput(f"The server cannot listen on {where}: {error.strerror}.") from error
+        raise InvalidInput(f"The server cannot listen on {where}: {_obstacle(error)}.") from error
     upkeep = Upkeep(storage, clock, worker, office, board, settings.message_ttl, loop)
     try:
         yield Server(settings, port, key.public, hub, listener, certificates)
@@ -218,6 +221,18 @@ async def _serving(
         except TimeoutError:
             log.exception("The last messages could not be stored in time; their senders were not answered.")
         await listener.close_all(CloseCode.SHUTTING_DOWN, CLOSE_TIME)
+
+
+def _obstacle(error: OSError) -> str:
+    """Why a port cannot be had, and what to do."""
+    if error.errno == errno.EADDRINUSE:
+        return "another program has this port; end that one, or take another port"
+    if error.errno == errno.EACCES:
+        return "only root may have ports below 1024; take a higher one, or put a proxy in front"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine has no such address"
+    # asyncio puts a sentence of its own there
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror)
 
 
 def _signing_key(storage: Storage) -> SigningKey:
@@ -259,6 +274,9 @@ async def serve(settings: Settings, signals: Signals, ready: Callable[[Server], 
         loop.set_exception_handler(Scarcity(loop.time).handle)
         reload = server.reload_certificates if server.certificates is not None else None
         signals.hang_up_with(loop, stop.set, reload)
+        # What is there by now stays as long as the server: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
         if not stop.is_set():
             ready(server)
         await stop.wait()

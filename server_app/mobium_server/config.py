@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from mobium.errors import InvalidInput
 from mobium.protocol.host import canonical_host, split_host
@@ -327,13 +327,32 @@ def _gather(environment: Mapping[str, str], env_file: Path | None) -> dict[str, 
     values = dict(environment)
     try:
         if env_file is not None and env_file.is_file():
-            for name, value in dotenv_values(env_file, interpolate=False).items():
-                values.setdefault(name, value or "")
+            for name, value in _read(env_file).items():
+                values.setdefault(name, value)
     except OSError as error:
         raise InvalidInput(f"The settings in {env_file} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise InvalidInput(f"The settings in {env_file} are not UTF-8 text.") from error
     return values
+
+
+def _read(env_file: Path) -> dict[str, str]:
+    """The variables of a file, of which the last wins. Raises InvalidInput for a line with a setting that
+    cannot be understood, OSError and UnicodeDecodeError.
+    """
+    found = {}
+    with env_file.open(encoding="utf-8-sig") as lines:  # some editors put a mark before the first name
+        for one in parse_stream(lines):
+            text, number = one.original
+            if one.error and "SC_" in text:  # others may have lines of their own there
+                number += text[: len(text) - len(text.lstrip())].count("\n")
+                raise InvalidInput(
+                    f"Line {number} of {env_file} cannot be understood; a setting is NAME=value, and a quote"
+                    " ends where the value ends."
+                )
+            if one.key is not None:
+                found[one.key] = one.value or ""
+    return found
 
 
 def database_path(url: str) -> Path:

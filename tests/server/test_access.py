@@ -88,6 +88,35 @@ def test_a_folder_of_root(folder: Path) -> None:
         assert f"The folder {folder} belongs to user 0" in refused_start(path)
 
 
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+def test_a_folder_of_root_with_other_things_is_not_given_away(folder: Path, mode: int) -> None:
+    (folder / "other").touch()
+    os.chown(folder, 0, 0)
+    folder.chmod(mode)
+    own = (folder if mode == 0o755 else Path("/var/lib")) / "mobium"
+    with somebody():
+        for said in (findings(folder / "m.db")[0], refused_start(folder / "m.db")):
+            assert said.endswith(
+                f"User {SOMEBODY} may not write in the folder {folder}, which is not the database's alone."
+                f" Give it one of its own: sudo install -d -m 700 -o {SOMEBODY} {own}, then"
+                f" SC_DATABASE_URL=sqlite://{own}/m.db."
+            )
+            assert "chown" not in said
+
+
+@pytest.mark.parametrize("user", [SOMEBODY, 0])
+def test_a_folder_where_a_file_should_be(folder: Path, user: int) -> None:
+    (folder / "m.db").mkdir()
+    os.seteuid(user)
+    try:
+        for said in (findings(folder / "m.db")[0], refused_start(folder / "m.db")):
+            assert said.endswith(
+                f"It is a folder; SC_DATABASE_URL names a file in it, such as sqlite://{folder}/m.db/mobium.db."
+            )
+    finally:
+        os.seteuid(0)
+
+
 def test_the_folder_of_a_service(folder: Path) -> None:
     path = made(folder / "m.db")
     for one in (folder, path, Path(f"{path}.lock")):

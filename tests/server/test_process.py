@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -10,16 +11,17 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
-from mobium.errors import ServerRefused
+from mobium.errors import InvalidInput, ServerRefused
 from mobium.protocol.messages import Accepted, Delivery
 from mobium_server import __version__, start
 from mobium_server.care.probe import probe
 from mobium_server.signals import Signals
 from tests.support.raw import request
-from tests.support.server import WAIT, Person, ServerProcess, client, log_in, settings
+from tests.support.server import WAIT, Person, ServerProcess, client, log_in, server, settings
 
 
 def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -75,8 +77,32 @@ def test_a_port_in_use_is_one_sentence(process: ServerProcess) -> None:
         folder=process.folder, SC_HOST="127.0.0.1", SC_PORT=str(process.port), SC_DATABASE_URL="sqlite://y.db"
     )
     assert ended.returncode == 1
-    assert f"cannot listen on SC_HOST=127.0.0.1 SC_PORT={process.port}" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert ended.stderr == (
+        f"mobium-server: The server cannot listen on SC_HOST=127.0.0.1 SC_PORT={process.port}: another"
+        " program has this port; end that one, or take another port.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EACCES, "only root may have ports below 1024; take a higher one, or put a proxy in front"),
+        (errno.EADDRNOTAVAIL, "this machine has no such address"),
+        (errno.ENOBUFS, os.strerror(errno.ENOBUFS)),
+        (socket.EAI_NONAME, "Name or service not known"),
+    ],
+)
+async def test_why_it_cannot_listen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    kind = socket.gaierror if number == socket.EAI_NONAME else OSError
+    text = said if kind is socket.gaierror else f"error while attempting to bind on address: {said}"
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "create_server", mock.AsyncMock(side_effect=kind(number, text)))
+    with pytest.raises(InvalidInput) as refused:
+        async with server(tmp_path):
+            raise AssertionError("it listens")
+    assert str(refused.value) == f"The server cannot listen on SC_HOST=127.0.0.1 SC_PORT=0: {said}."
 
 
 def test_a_second_server_on_the_database_is_one_sentence(process: ServerProcess) -> None:

@@ -30,6 +30,29 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert Settings.from_env({}, tmp_path / "absent").port == 8443
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("# ports\n\nSC_PORT 9999\n", 3),
+        ("SC_PORT=9999\nSC_ADMIN_TOKEN='it is open\nSC_HOST=127.0.0.1\n", 2),
+        ('SC_PORT="9999" or so\n', 1),
+    ],
+)
+def test_a_line_that_is_no_setting_is_not_passed_over(tmp_path: Path, text: str, line: int) -> None:
+    file = tmp_path / ".env"
+    file.write_text(text)
+    with pytest.raises(InvalidInput) as refused:
+        Settings.from_env({}, file)
+    assert str(refused.value).startswith(f"Line {line} of {file} cannot be understood; a setting is NAME=")
+
+
+def test_lines_of_others_and_the_mark_of_an_editor_are(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(b"\xef\xbb\xbfSC_PORT=9999\r\nsomething else\r\nexport SC_HOST='127.0.0.1'\r\n")
+    settings = Settings.from_env({}, file)
+    assert (settings.port, settings.host) == (9999, "127.0.0.1")
+
+
 WRONG = [
     ("SC_HOST", "https://chat.example"),
     ("SC_HOST", "127.0.0.1:8443"),

@@ -22,12 +22,14 @@ def hindrance(path: Path) -> str:
     if sys.platform == "win32":
         return ""
     folder = path.absolute().parent
+    if _is_folder(path):
+        return f"It is a folder; SC_DATABASE_URL names a file in it, such as sqlite://{path}/mobium.db."
     if not _is_there(folder):
         return _no_folder(folder)
     if not _is_folder(folder):
         return f"{path.parent} is no folder."
     if not _may(folder, os.R_OK | os.W_OK | os.X_OK):
-        return _closed(path.parent, "folder", "rwx")
+        return _foreign(path) if _shared(path) else _closed(path.parent, "folder", "rwx")
     files = [path.with_name(path.name + suffix) for suffix in FILES]
     closed = [one for one in files if os.path.lexists(one) and not _may(one, os.R_OK | os.W_OK)]
     return _closed(closed[0], "file", "rw", closed[1:]) if closed else ""
@@ -58,6 +60,35 @@ def _no_folder(folder: Path) -> str:
     return (
         f"The folder {folder} is not there, and user {user} cannot make it in {above}:"
         f" sudo install -d -m 700 -o {user} {shlex.quote(str(folder))}"
+    )
+
+
+def _shared(path: Path) -> bool:
+    """Whether the folder of a database is the system's, or one of root's with other things in it, or with
+    who knows what: one that is not to be given to a server.
+    """
+    try:
+        if path.parent.stat().st_uid != 0 or os.geteuid() == 0:
+            return False
+        return not all(_belongs(one.name, path) for one in path.parent.iterdir())
+    except OSError:
+        return True
+
+
+def _belongs(name: str, path: Path) -> bool:
+    return name.startswith(path.name) or name.endswith(".db") or name in ("backups", "lost+found")
+
+
+def _foreign(path: Path) -> str:
+    """The folder has other things too, or nobody can look into it: it is not to be given to a server."""
+    folder, user = path.absolute().parent, os.geteuid()
+    if _read_only(folder):
+        return f"The file system of {folder} is read-only."
+    own = (folder if _may(folder, os.X_OK) else Path("/var/lib")) / "mobium"
+    return (
+        f"User {user} may not write in the folder {folder}, which is not the database's alone. Give it one of"
+        f" its own: sudo install -d -m 700 -o {user} {shlex.quote(str(own))}, then"
+        f" SC_DATABASE_URL=sqlite://{own / path.name}."
     )
 
 

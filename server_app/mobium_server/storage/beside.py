@@ -41,7 +41,7 @@ def linked(path: Path) -> str:
     """Why the file at `path` may not be used by this name, in a sentence; empty if it has one name alone. The
     log and the lock go by the name, so that a second server would not be noticed.
     """
-    if not path.exists() or path.stat().st_nlink < 2:
+    if not path.is_file() or path.stat().st_nlink < 2:
         return ""
     aside = halfway(path)
     if aside is not None:

@@ -12,6 +12,7 @@ import pytest
 
 from mobium.client.call_state import (
     CONNECT,
+    GRACE,
     PREPARE,
     RECONNECT,
     REPEAT,
@@ -432,6 +433,22 @@ def test_one_who_is_not_heard_asks_for_another_attempt(world: World) -> None:
     assert "again" in [said.step for said in ben.said]
     assert world.states() == ("active", "active")
     assert list(world.sides[ANNA].links) == [(key, 1)]
+
+
+def test_a_link_that_ends_is_waited_for_until_the_word_comes(world: World) -> None:
+    key = talking(world)
+    ben = world.sides[BEN]
+    world.carry_out(ben, ben.machine.failed(key, 0, "lost", world.now))
+    world.hang_up(ANNA)
+    world.run(2)
+    assert [tell.state for tell in ben.told][-2:] == ["active", "ended"]
+    key = talking(world)
+    world.carry_out(ben, ben.machine.failed(key, 0, "lost", world.now))
+    ben.links[key, 0].deaf = True
+    world.run(GRACE + 0.1)
+    assert ben.state == "reconnecting"
+    world.run(5)
+    assert world.states() == ("active", "active")
 
 
 def test_a_network_that_stays_away_ends_the_call(world: World) -> None:

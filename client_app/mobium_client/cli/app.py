@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from mobium_client.cli import call as call_command
 from mobium_client.cli import channels, contacts, invites, profiles, records, talk
 from mobium_client.cli import chat as chat_command
 from mobium_client.cli import voice as voice_command
@@ -69,6 +70,16 @@ Channel = Annotated[
 Member = Annotated[
     str, typer.Argument(metavar="PEER", help="A nickname, a key or its first digits, or '~name' in quotes.")
 ]
+Said = Annotated[
+    Path | None,
+    typer.Option(
+        "--input", metavar="FILE", help="Say this file with sound once somebody is there, and leave."
+    ),
+]
+Record = Annotated[Path | None, typer.Option(metavar="FILE", help="Write what is heard into this WAV file.")]
+Microphone = Annotated[str | None, typer.Option(metavar="NAME", help="Which microphone is used.")]
+Speaker = Annotated[str | None, typer.Option(metavar="NAME", help="Which speaker is used.")]
+Seconds = Annotated[float | None, typer.Option(min=0.0, help="Leave after so many seconds.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
@@ -173,6 +184,19 @@ def profile_name(
 ) -> None:
     """What you call yourself to the members of your channels; without NAME, show it."""
     profiles.name(context.obj, name)
+
+
+@profile_app.command("hide-address")
+def profile_hide_address(
+    context: typer.Context,
+    choice: Annotated[
+        str | None, typer.Argument(metavar="[on|off]", help="on: every call goes through a relay.")
+    ] = None,
+) -> None:
+    """Whether calls with verified contacts, too, go through a relay, so that they learn no address; without a
+    word, show it.
+    """
+    profiles.hide_address(context.obj, choice)
 
 
 @app.command()
@@ -401,21 +425,52 @@ def send(
 
 
 @app.command()
+def call(
+    context: typer.Context,
+    peer: Peer,
+    said: Said = None,
+    record: Record = None,
+    microphone: Microphone = None,
+    speaker: Speaker = None,
+    seconds: Seconds = None,
+    as_json: Json = False,
+) -> None:
+    """Call a contact and talk; Ctrl-C hangs up.
+
+    With a file for the microphone or the speaker no device of this machine is used, so that a bot can speak
+    and listen.
+    """
+    talk = call_command.Talk(said, record, microphone, speaker, seconds, as_json)
+    call_command.call(context.obj, peer, talk)
+
+
+@app.command()
+def answer(
+    context: typer.Context,
+    peer: Annotated[
+        str | None, typer.Argument(metavar="PEER", help="Take calls of this contact, and decline others.")
+    ] = None,
+    said: Said = None,
+    record: Record = None,
+    microphone: Microphone = None,
+    speaker: Speaker = None,
+    seconds: Seconds = None,
+    as_json: Json = False,
+) -> None:
+    """Wait for a call, take it, and talk; Ctrl-C hangs up."""
+    talk = call_command.Talk(said, record, microphone, speaker, seconds, as_json)
+    call_command.answer(context.obj, peer, talk)
+
+
+@app.command()
 def voice(
     context: typer.Context,
     channel: Channel,
-    said: Annotated[
-        Path | None,
-        typer.Option(
-            "--input", metavar="FILE", help="Say this file with sound, once somebody is there, and leave."
-        ),
-    ] = None,
-    record: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write what is heard into this WAV file.")
-    ] = None,
-    microphone: Annotated[str | None, typer.Option(metavar="NAME", help="Which microphone is used.")] = None,
-    speaker: Annotated[str | None, typer.Option(metavar="NAME", help="Which speaker is used.")] = None,
-    seconds: Annotated[float | None, typer.Option(min=0.0, help="Leave after so many seconds.")] = None,
+    said: Said = None,
+    record: Record = None,
+    microphone: Microphone = None,
+    speaker: Speaker = None,
+    seconds: Seconds = None,
     screen: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Show your screen: 360p, 720p or 1080p.")
     ] = None,

@@ -16,7 +16,16 @@ from mobium.errors import InvalidInput, MobiumError, ServerKeyChanged
 from mobium_client.cli.session import Run, run_async
 from mobium_client.plain import one_line
 
-__all__ = ["change_password", "create", "list_all", "name", "recover", "trust_server", "whoami"]
+__all__ = [
+    "change_password",
+    "create",
+    "hide_address",
+    "list_all",
+    "name",
+    "recover",
+    "trust_server",
+    "whoami",
+]
 
 _QR_STYLE = "bright_white on black"
 _KEY_GROUP = 8
@@ -80,6 +89,28 @@ def change_password(run: Run) -> None:
 
     run_async(work())
     run.screen.remark("The password was changed.")
+
+
+def hide_address(run: Run, choice: str | None) -> None:
+    """Say whether calls hide this machine's address from everybody, or let them."""
+    if choice not in {None, "on", "off"}:
+        raise InvalidInput("Say on or off.")
+
+    async def work() -> bool:
+        async with run.engine() as engine:
+            if choice is not None:
+                await engine.calls.set_hide_address(choice == "on")
+            return await engine.calls.hide_address()
+
+    hidden = run_async(work())
+    if choice is None:
+        run.screen.line("on" if hidden else "off")
+    elif hidden:
+        run.screen.remark(
+            "Every call goes through the server's relay from now on, with verified contacts too."
+        )
+    else:
+        run.screen.remark("Verified contacts learn your address in calls; all others do not.")
 
 
 def name(run: Run, chosen: str | None) -> None:

@@ -33,6 +33,7 @@ from mobium.client import (
 )
 from mobium.client.labels import is_channel
 from mobium.errors import InvalidInput, MobiumError, NotConnected
+from mobium_client.cli.call import call_fields
 from mobium_client.cli.failures import sentence
 from mobium_client.cli.lines import MARK_CELLS, key_changed, message_line, notice_line, unshown
 from mobium_client.cli.partners import InChannel
@@ -328,18 +329,8 @@ async def _live_fields(
             }
         case VoiceLeft():
             return {"event": "voice_left", "channel_id": event.channel, "reason": event.reason or None}
-        case CallChanged():
-            return {
-                "event": "call",
-                "call": event.call,
-                "peer": event.peer,
-                "nickname": await _nickname(engine, event.peer),
-                "state": event.state,
-                "code": event.code or None,
-                "reason": event.reason or None,
-            }
-        case CallScreenChanged():
-            return {"event": "call_screen", "call": event.call, "peer": event.peer, "shown": event.shown}
+        case CallChanged() | CallScreenChanged():
+            return await call_fields(engine, event)
         case SoundChanged():
             return {
                 "event": "sound",
@@ -414,7 +405,7 @@ async def _tell_live(run: Run, engine: Engine, channels: _Channels, event: Event
         case VoiceLeft(reason=reason) if reason:
             screen.remark(f"left the voice room: {reason}")
         case CallChanged(state="incoming"):
-            screen.remark(f"{await name_of(engine, event.peer)} calls")
+            screen.remark(f"{await name_of(engine, event.peer)} calls; to take calls: mobium answer")
         case CallChanged(state="ended"):
             ended = event.reason or "it is over."
             screen.remark(f"call with {await name_of(engine, event.peer)}: {ended}")

@@ -24,6 +24,7 @@ from mobium.protocol.content import Call
 
 __all__ = [
     "CONNECT",
+    "GRACE",
     "PREPARE",
     "RECONNECT",
     "REPEAT",
@@ -52,6 +53,9 @@ CONNECT: Final = 20.0
 
 SILENCE: Final = 5.0
 """Seconds without a sign of the other side, after which the network counts as lost."""
+
+GRACE: Final = 1.0
+"""Seconds after the end of a link in which it may turn out that the call has ended."""
 
 RECONNECT: Final = 30.0
 """Seconds until a lost call is over."""
@@ -397,7 +401,8 @@ class CallMachine:
         if attempt == talk.pending:
             self._give_up(talk, now)
         elif attempt == talk.attempt and talk.phase is Phase.ACTIVE:
-            self._lose(talk, now)
+            # The other side may have hung up, and its word is on its way still, through the server.
+            self._talk = msgspec.structs.replace(talk, heard=min(talk.heard, now - SILENCE + GRACE))
         elif attempt == talk.attempt and talk.phase is not Phase.RECONNECTING:
             step: Step = "hangup"
             if talk.phase in _RINGS:

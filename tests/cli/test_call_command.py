@@ -1,0 +1,164 @@
+"""`mobium call` and `mobium answer`: two processes, files for microphones and speakers, a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import wave
+from pathlib import Path
+
+import pytest
+
+from mobium.client import Engine
+from mobium.media.sources import FileSource
+from tests.support.commands import PASSWORD, Desk
+from tests.support.engines import settle
+from tests.support.hearing import coded, understood
+from tests.support.server import ServerProcess
+from tests.support.sound import speech
+
+pytestmark = [pytest.mark.serial, pytest.mark.needs("libopus", "espeak-ng")]
+pytest.importorskip("aiortc")
+
+ANNA = "The quick brown fox jumps over the lazy dog."
+BOB = "We were away a year ago, and nobody knew where the garden ended."
+PATIENCE = 60.0
+
+Pair = tuple[Desk, Desk, ServerProcess]
+
+
+@pytest.fixture
+def friends(talking: Pair) -> Pair:
+    """Two who have compared their safety numbers, and may learn each other's address."""
+    anna, bob, _ = talking
+
+    async def work() -> None:
+        async with (
+            Engine.open(anna.profile("anna"), PASSWORD) as first,
+            Engine.open(bob.profile("bob"), PASSWORD) as second,
+        ):
+            for engine in (first, second):
+                await engine.connect()
+            await settle(first, second)
+            for one, other in ((first, second), (second, first)):
+                await one.wait(await one.send(other.me, "hello"), "delivered", 20)
+            for one, other in ((first, second), (second, first)):
+                await one.contacts.verify(other.me)
+
+    asyncio.run(work())
+    return talking
+
+
+def written(folder: Path, name: str, text: str) -> Path:
+    """Speech in a file."""
+    path = folder / f"{name}.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 48_000, 0, "NONE", ""))
+        file.writeframes(speech(text))
+    return path
+
+
+def recorded(path: Path) -> bytes:
+    with FileSource(path) as source:
+        return b"".join(iter(source.read, None))
+
+
+def until(process: subprocess.Popen[bytes], text: str) -> None:
+    """Wait until a command has said something on standard error."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if text in line.decode():
+            return
+    raise AssertionError(f"it ended without saying “{text}”")
+
+
+def ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=PATIENCE)
+    return process.returncode, out.decode(), err.decode()
+
+
+def test_two_commands_talk_with_each_other(friends: Pair, tmp_path: Path) -> None:
+    anna, bob, _ = friends
+    said = {name: written(tmp_path, name, text) for name, text in (("anna", ANNA), ("bob", BOB))}
+    heard = {name: tmp_path / f"{name}-heard.wav" for name in said}
+    waiting = bob.start("answer", "anna", "--input", str(said["bob"]), "--record", str(heard["bob"]))
+    try:
+        until(waiting, "waiting for a call")
+        result = anna.run(
+            "call", "bob", "--input", str(said["anna"]), "--record", str(heard["anna"]), "--seconds", "20"
+        )
+        code, _, err = ended(waiting)
+    finally:
+        waiting.kill()
+    assert code == 0, err
+    assert "anna calls" in err
+    assert "talking with anna" in err
+    for line in ("calling bob", "talking with bob", "the call is over"):
+        assert line in result.err
+    scores = {
+        "anna": understood(coded(speech(ANNA)), recorded(heard["bob"])),
+        "bob": understood(coded(speech(BOB)), recorded(heard["anna"])),
+    }
+    print(scores)
+    assert scores["anna"] > 0.7, "whoever has said everything hangs up"
+
+
+def test_in_json_and_until_interrupted(friends: Pair, tmp_path: Path) -> None:
+    anna, bob, _ = friends
+    record = str(tmp_path / "heard.wav")
+    waiting = bob.start("answer", "--json", "--record", record)
+    calling = anna.start("call", "bob", "--record", str(tmp_path / "other.wav"))
+    try:
+        until(calling, "talking with bob")
+        calling.send_signal(signal.SIGINT)
+        assert ended(calling)[0] == 130
+        code, out, _ = ended(waiting)
+    finally:
+        waiting.kill()
+        calling.kill()
+    assert code == 0
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["state"] for line in lines] == ["incoming", "connecting", "active", "ended"]
+    assert {line["nickname"] for line in lines} == {"anna"}
+    assert lines[-1]["code"] == "hung_up"
+
+
+def test_whoever_was_not_named_is_declined(friends: Pair, tmp_path: Path) -> None:
+    anna, bob, server = friends
+    del server
+    bob.run("contact", "add", "ab" * 32, "carol")
+    waiting = bob.start("answer", "carol", "--record", str(tmp_path / "heard.wav"))
+    try:
+        until(waiting, "waiting for a call")
+        result = anna.run("call", "bob", "--record", str(tmp_path / "other.wav"), code=1)
+        assert "declined" in result.err.splitlines()[-1]
+        waiting.send_signal(signal.SIGINT)
+        assert ended(waiting)[0] == 130
+    finally:
+        waiting.kill()
+
+
+def test_without_a_relay_an_unverified_contact_is_not_called(talking: Pair, tmp_path: Path) -> None:
+    anna, _, _ = talking
+    result = anna.run("call", "bob", "--record", str(tmp_path / "heard.wav"), code=1)
+    assert "verify the contact" in result.err
+
+
+def test_what_cannot_be_called_or_said(talking: Pair, tmp_path: Path) -> None:
+    anna, _, _ = talking
+    record = ("--record", str(tmp_path / "heard.wav"))
+    assert "no contact" in anna.run("call", "nobody", *record, code=2).sentence
+    assert "Only contacts" in anna.run("call", "cd" * 32, *record, code=2).sentence
+    assert "cannot be read as sound" in anna.run("call", "bob", "--input", __file__, code=2).sentence
+    assert "no contact" in anna.run("answer", "nobody", *record, code=2).sentence
+
+
+def test_the_address_is_hidden_by_a_word(anna: Desk) -> None:
+    assert anna.run("profile", "hide-address").out == "off\n"
+    assert "relay" in anna.run("profile", "hide-address", "on").err
+    assert anna.run("profile", "hide-address").out == "on\n"
+    anna.run("profile", "hide-address", "off")
+    assert anna.run("profile", "hide-address").out == "off\n"
+    assert "on or off" in anna.run("profile", "hide-address", "perhaps", code=2).sentence

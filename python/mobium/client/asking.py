@@ -21,7 +21,7 @@ __all__ = ["ask"]
 _ANY_KEY: Final = 1  # the answer is the chain as it is now and the secret, whatever is named
 
 
-def ask(tx: Tx, me: bytes, host: str, now_ms: int, entropy: Entropy, *, caught_up: bool) -> float | None:
+def ask(tx: Tx, me: bytes, host: str, now_ms: int, entropy: Entropy, caught_up: bool) -> float | None:
     """Ask by way of a server for what was missing for a while; returns the seconds until there may be more.
 
     A secret is missing only where everything was read that would bring it (`caught_up`).

@@ -209,7 +209,7 @@ class Sync:
                 self._tell_held(waiting, False)
         self._requests_in = await self._core.store.run(
             ask, self._core.identity.public, self._host, self._core.now_ms(), self._core.entropy,
-            caught_up=self.caught_up.is_set(),
+            self.caught_up.is_set(),
         )  # fmt: skip
         if self._behind or self._rosters:
             self._look_again_in(max(wait, 0.0))

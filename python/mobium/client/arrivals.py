@@ -106,7 +106,8 @@ def compare(
     for state in states:
         row = channels.by_key(tx, state.channel_id)
         if row is None:
-            if not channels.was_forgotten(tx, state.channel_id):
+            key = state.channel_id
+            if not channels.was_forgotten(tx, key) or channels.is_unanswered(tx, key, host):
                 strange.append(state.channel_id)
             continue
         if row.host != host:

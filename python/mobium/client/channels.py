@@ -150,7 +150,10 @@ class Channels:
 
     async def forget(self, channel: str) -> None:
         """Delete a channel that was left, with everything that is kept of it. Raises InvalidInput."""
-        await self._core.store.run(_forget, self._core.identity.public, channel)
+        unanswered = await self._core.store.run(_forget, self._core.identity.public, channel)
+        online = self._online()
+        if unanswered is not None and online is not None:
+            await online.membership.renounce(unanswered)
 
     # ------------------------------------------------------------ members
 
@@ -363,13 +366,16 @@ def _banned(tx: Tx, channel: str) -> list[str]:
     return sorted(ed.hex() for ed in roster_of(tx, labels.resolve(tx, channel)).banned)
 
 
-def _forget(tx: Tx, me: bytes, channel: str) -> None:
+def _forget(tx: Tx, me: bytes, channel: str) -> bytes | None:
+    """Returns the channel's id if nobody has said whether this identity is in."""
     row = labels.resolve(tx, channel)
     if row.state == "member" and roster_of(tx, row).role(me) is not None:
         raise InvalidInput("Leave the channel before you forget it.")
-    channels.note_forgotten(tx, row.key)
+    unanswered = row.state == "joining"
+    channels.note_forgotten(tx, row.key, row.host if unanswered else None)
     channels.forget(tx, row.id)
     tx.rosters.remove(tx, row.id)
+    return row.key if unanswered else None
 
 
 def _key_of(tx: Tx, peer: bytes | str) -> bytes:

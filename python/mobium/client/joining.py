@@ -18,7 +18,16 @@ from mobium.protocol.codes import ErrorCode, sentence
 from mobium.protocol.messages import Appended, Entry
 from mobium.protocol.roster import Access, Roster, RosterError
 
-__all__ = ["begin_joining", "came_back", "check_link", "enter", "give_up_joining", "longer"]
+__all__ = [
+    "begin_joining",
+    "came_back",
+    "check_link",
+    "enter",
+    "enter_by_link",
+    "enter_found",
+    "give_up_joining",
+    "longer",
+]
 
 
 def check_link(link: JoinLink, roster: Roster) -> None:
@@ -109,3 +118,30 @@ def enter(
     sift_early(tx, row, roster)
     compare_claims(tx, row, roster, -1, setting.now_ms)
     take_entries(tx, setting, row, [Entry(appended.number, statement=raws[index])])
+
+
+def enter_by_link(
+    tx: Tx, setting: Setting, link: JoinLink, host: str, raws: list[bytes], roster: Roster, appended: Appended
+) -> int:
+    """This profile is in without having asked; returns the row. It is made here, since one that stood there
+    before would say of the next try that it goes on with this one.
+    """
+    row = begin_joining(tx, link, host, roster.access is Access.PRIVATE, setting.now_ms // 1000)
+    enter(tx, setting, row.id, raws, roster, appended)
+    return row.id
+
+
+def enter_found(
+    tx: Tx, setting: Setting, host: str, raws: list[bytes], roster: Roster, appended: Appended
+) -> int | None:
+    """This profile is in a channel that its server lists; returns the row, which is made here for the same
+    reason, or None if the channel was forgotten meanwhile.
+    """
+    row = channels.by_key(tx, roster.channel_id)
+    if row is None:
+        if channels.was_forgotten(tx, roster.channel_id):
+            return None
+        private = roster.access is Access.PRIVATE
+        row = channels.add(tx, roster.channel_id, host, private, None, setting.now_ms // 1000)
+    enter(tx, setting, row.id, raws, roster, appended)
+    return row.id

@@ -20,7 +20,16 @@ import msgspec
 from mobium.client.core import Core
 from mobium.client.entries import Setting, take_entries
 from mobium.client.join_links import JoinLink
-from mobium.client.joining import begin_joining, came_back, check_link, enter, give_up_joining, longer
+from mobium.client.joining import (
+    begin_joining,
+    came_back,
+    check_link,
+    enter,
+    enter_by_link,
+    enter_found,
+    give_up_joining,
+    longer,
+)
 from mobium.client.rosters import disputed, extend, leave, roster_of
 from mobium.client.store import channels
 from mobium.client.store.channels import ChannelRow
@@ -141,23 +150,28 @@ class Membership:
         if inside and roster.role(me) is not None:  # else this profile has not heard yet that it is out
             raise InvalidInput(_INSIDE)
         check_link(link, roster)
+        if roster.role(me) is not None:
+            # The answer to an earlier try was lost, or the profile was brought back from words or a copy.
+            placed = await self._place(raws, roster, known is not None)
+            return await core.store.run(enter_by_link, self._setting(), link, self._host, *placed)
         row = await core.store.run(
             begin_joining, link, self._host, roster.access is Access.PRIVATE, core.now()
         )
-        if roster.role(me) is None:
-            try:
-                raws, roster, appended = await self._join(link, raws, roster)
-            except ServerRefused:
-                # An earlier try may have come in meanwhile, whose answer never arrived.
-                found = await self._found_in(link, raws, roster)
-                if found is None:
-                    await core.store.run(give_up_joining, row.id, known)
-                    self._sync.fetch(row.id)
-                    raise
-                raws, roster, appended = await self._place(*found, True)
-        else:  # the answer to an earlier try was lost, or the profile was brought back from words alone
-            raws, roster, appended = await self._place(raws, roster, known is not None)
-        await core.store.run(enter, self._setting(), row.id, raws, roster, appended)
+        try:
+            placed = await self._join(link, raws, roster)
+        except ServerRefused:
+            # An earlier try may have come in meanwhile, whose answer never arrived.
+            found = await self._found_in(link, raws, roster)
+            if found is None:
+                await core.store.run(give_up_joining, row.id, known)
+                self._sync.fetch(row.id)
+                raise
+            placed = await self._place(*found, True)
+        try:
+            await core.store.run(enter, self._setting(), row.id, *placed)
+        except InvalidInput:  # it was forgotten while the join was on its way
+            await self._leave_forgotten(placed[1])
+            raise
         return row.id
 
     async def _found_in(
@@ -241,23 +255,39 @@ class Membership:
             self._sync.fetch(channel)
 
     async def _adopt(self, key: bytes) -> int | None:
-        core = self._core
+        core, me = self._core, self._core.identity.public
         row = await core.store.run(channels.by_key, key)
         if row is not None and (row.state in ("member", "broken") or row.host != self._host):
             return None  # what was under way has come to its end
+        forgotten = row is None and await core.store.run(channels.was_forgotten, key)
+        if forgotten and not await core.store.run(channels.is_unanswered, key, self._host):
+            return None
         raws, roster = await self._peek(JoinLink(key))
-        if roster.role(core.identity.public) is None and row is None:
+        if forgotten:
+            await self._leave_forgotten(roster)
+        elif row is None and roster.role(me) is None:
             await core.store.run(channels.note_forgotten, key)
-            return None
-        if row is not None and not await core.store.run(came_back, core.identity.public, row.id, roster):
-            return None
-        known = row is not None
-        if row is None:
-            private = roster.access is Access.PRIVATE
-            row = await core.store.run(channels.add, key, self._host, private, None, core.now())
-        raws, roster, appended = await self._place(raws, roster, known)
-        await core.store.run(enter, self._setting(), row.id, raws, roster, appended)
-        return row.id
+        elif row is None or await core.store.run(came_back, me, row.id, roster):
+            placed = await self._place(raws, roster, row is not None)
+            return await core.store.run(enter_found, self._setting(), self._host, *placed)
+        return None
+
+    async def renounce(self, key: bytes) -> None:
+        """A channel (32 bytes) was forgotten of which the server had not said whether this identity is in:
+        leave it if so, now or after the next login. A join that is under way does so itself.
+        """
+        if not self._alone(key).locked():
+            with suppress(NotConnected, ServerRefused, ProtocolError):
+                await self.adopt(key)
+
+    async def _leave_forgotten(self, roster: Roster) -> None:
+        """Nobody is to see a member who knows nothing of it."""
+        core, key = self._core, roster.channel_id
+        if roster.role(core.identity.public) is not None:
+            raw = _leaving(core.identity, roster, core.now_ms())
+            with suppress(NotConnected, ServerRefused, ProtocolError):
+                await self._append(LeaveChannel(raw), key, roster.index + 1)
+                await core.store.run(channels.note_forgotten, key)
 
     async def _place(
         self, raws: list[bytes], roster: Roster, joining: bool
@@ -403,7 +433,10 @@ def _appended(tx: Tx, setting: Setting, channel: int, raw: bytes, appended: Appe
 
 def _last_word(tx: Tx, identity: Identity, channel: int, now_ms: int) -> bytes:
     """One's leaving, on the last head that verified."""
-    roster = roster_of(tx, channels.by_id(tx, channel))
+    return _leaving(identity, roster_of(tx, channels.by_id(tx, channel)), now_ms)
+
+
+def _leaving(identity: Identity, roster: Roster, now_ms: int) -> bytes:
     return build(
         identity, Kind.LEAVE, roster.channel_id, roster.index + 1, roster.head, identity.public, now_ms
     )

@@ -36,6 +36,7 @@ __all__ = [
     "forget_secrets",
     "is_fellow",
     "is_member",
+    "is_unanswered",
     "member_names",
     "name_member",
     "note_claim",
@@ -309,9 +310,18 @@ def note_evidence(tx: Tx, channel: int, index: int, mine: bytes, other: bytes, n
     )  # fmt: skip
 
 
-def note_forgotten(tx: Tx, key: bytes) -> None:
-    """Nothing is to be known of a channel (32 bytes) any more, even if a server lists it."""
-    tx.execute("INSERT OR REPLACE INTO meta VALUES (?, 1)", f"forgotten {key.hex()}")
+def note_forgotten(tx: Tx, key: bytes, unanswered: str | None = None) -> None:
+    """Nothing is to be known of a channel (32 bytes) any more, even if a server lists it. `unanswered` is the
+    host that has not said yet whether this identity is in.
+    """
+    tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", f"forgotten {key.hex()}", unanswered or 1)
+
+
+def is_unanswered(tx: Tx, key: bytes, host: str) -> bool:
+    """Whether this host had not said whether this identity is in a channel that was forgotten."""
+    return (
+        tx.one("SELECT 1 FROM meta WHERE name = ? AND value = ?", f"forgotten {key.hex()}", host) is not None
+    )
 
 
 def was_forgotten(tx: Tx, key: bytes) -> bool:

@@ -160,6 +160,10 @@ CONTENTS: list[tuple[content.Content, str]] = [
     (content.ChainRequest(bytes(16), 0, bytes(32), 1), "message"),
     (content.ChannelText(bytes(16), 0, "text", (1, bytes(32))), "channel_message"),
     (content.Distribution(bytes(16), 0, bytes(142)), "sender_key_distribution"),
+    (content.Signals(bytes(16), 0, [bytes(36)]), "message"),
+    (content.Call(bytes(16), 0, bytes(16), "ringing"), "voice_signal"),
+    (content.MediaKey(bytes(16), 0, bytes(32), 1, 1, 1 << 31, bytes(32)), "voice_signal"),
+    (content.MediaRequest(bytes(16), 0, bytes(32), 1, 1, "key"), "voice_signal"),
 ]
 
 

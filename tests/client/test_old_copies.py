@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 
 import pytest
 
 from mobium.client import ChannelChanged, Engine
 from mobium.client.join_links import parse_join
+from mobium.crypto.group import message_head
 from mobium.errors import InvalidInput
-from mobium.protocol.messages import Appended, GetHistory, LeaveChannel
-from tests.support.channel_world import ChannelWorld, enter, row_of, said, shows, state, texts
-from tests.support.engines import PATIENCE, Ear, online, tx, until
+from mobium.protocol.messages import Appended, ChannelPost, GetHistory, LeaveChannel
+from mobium_server import upkeep
+from mobium_server.storage.memory import MemoryStorage
+from tests.support.channel_world import (
+    ChannelWorld,
+    Hands,
+    channel_world,
+    enter,
+    row_of,
+    said,
+    shows,
+    state,
+    texts,
+)
+from tests.support.engines import PATIENCE, Ear, fast_vault, online, tx, until
+from tests.support.server import server as real_server
 
 
 async def copied(town: ChannelWorld, alice: Engine, *, left: bool = False) -> str:
@@ -168,3 +183,42 @@ async def test_the_answer_to_the_leaving_is_lost_and_it_is_left_again(town: Chan
     assert await texts(bob) == ["one"]
     with pytest.raises(InvalidInput, match="have left"):
         await bob.leave("#garden")
+
+
+async def test_what_its_owner_wrote_has_expired(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server keeps messages for less time than a chain lives: a copy cannot see that its owner wrote."""
+    fast_vault(monkeypatch)
+    monkeypatch.setattr(upkeep, "INTERVAL", 0.02)
+    hands, storage = Hands(), MemoryStorage(1_000)
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(
+            real_server(folder / "server", storage=storage, clock=hands.clock(), message_ttl=86_400)
+        )
+        town = await stack.enter_async_context(channel_world(folder, server.url, hands))
+        bob = await town.engine("bob")
+        async with town.opened("alice") as alice:
+            key = await enter(alice, bob)
+            await said(alice, "one")
+            await shows(bob, ["one"])
+            await alice.settled(PATIENCE)
+        shutil.copytree(town.path("alice"), town.path("copy"))
+        async with town.opened("alice") as alice:
+            await said(alice, "two")
+            await said(alice, "three")
+        await shows(bob, ["one", "two", "three"])
+        hands.ahead = town.clock.offset = 2 * 86_400
+
+        async def expired() -> bool:
+            return not storage._channels[bytes.fromhex(key)].posts
+
+        await until(expired)
+        copy = await town.engine("copy")
+        for text in ("four", "five", "six"):
+            await said(copy, text)
+        await shows(bob, ["one", "two", "three", "four", "five", "six"])
+        heads = [
+            message_head(post.payload)
+            for name in ("alice", "copy")
+            for post in town.tap(name).all(ChannelPost)
+        ]
+        assert len(heads) == len(set(heads)) == 6

@@ -205,6 +205,8 @@ def take_page(tx: Tx, setting: Setting, channel: int, page: History) -> tuple[Ch
     row = channels.find(tx, channel)
     if row is None:  # it was forgotten meanwhile
         return None, False
+    if _skips(tx, row, page):
+        chains.drop_own(tx, channel)
     row = take_entries(tx, setting, row, page.entries)
     last = page.entries[-1].number if page.entries else row.cursor
     if row.state == "member":
@@ -220,6 +222,15 @@ def take_page(tx: Tx, setting: Setting, channel: int, page: History) -> tuple[Ch
         drained = setting.now_ms // 1000 if cursor >= page.head else row.drained_at
         row = channels.update(tx, row.id, cursor=cursor, head=head, drained_at=drained)
     return row, _is_behind(tx, row)
+
+
+def _skips(tx: Tx, row: ChannelRow, page: History) -> bool:
+    """Whether numbers have expired of which this profile does not know whose they were. They may have been
+    its own, if it was brought back from a copy, and then its chain would use their iterations again.
+    """
+    seen = {entry.number for entry in page.entries if entry.number > row.cursor}
+    upto = max(page.upto, row.cursor)
+    return upto - row.cursor > len(seen | set(lines.numbers(tx, row.id, row.cursor, upto)))
 
 
 def newest(tx: Tx, channel: int) -> tuple[ChannelRow | None, int, bool]:

@@ -23,6 +23,7 @@ __all__ = [
     "history",
     "last_place",
     "number_own",
+    "numbers",
     "own_at",
     "own_queued",
     "reveal",
@@ -98,6 +99,14 @@ def place(tx: Tx, row: int) -> tuple[int, bytes | None]:
 def at(tx: Tx, channel: int, number: int) -> bool:
     """Whether there is a line at a number."""
     return tx.one("SELECT 1 FROM message WHERE channel = ? AND number = ?", channel, number) is not None
+
+
+def numbers(tx: Tx, channel: int, after: int, upto: int) -> list[int]:
+    """The numbers behind `after`, up to `upto`, at which there are lines."""
+    rows = tx.all(
+        "SELECT number FROM message WHERE channel = ? AND number > ? AND number <= ?", channel, after, upto
+    )
+    return [row[0] for row in rows]
 
 
 def own_at(tx: Tx, channel: int, number: int) -> bool:

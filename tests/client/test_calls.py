@@ -8,18 +8,26 @@ from typing import Any
 import msgspec
 import pytest
 
-from mobium.client import CallChanged, CallScreenChanged, SoundChanged
+from mobium.client import SCREEN_PRESETS, CallChanged, CallScreenChanged, SoundChanged
 from mobium.client.call_sound import Ringing
-from mobium.errors import AudioUnavailable, CallError, InvalidInput, MediaUnavailable, NotConnected
+from mobium.errors import (
+    AudioUnavailable,
+    CallError,
+    CaptureUnavailable,
+    InvalidInput,
+    MediaUnavailable,
+    NotConnected,
+)
+from mobium.media.capture import Shot
 from mobium.media.devices import VirtualDevices
 from mobium.media.link import MemoryNetwork, Terms
+from mobium.media.pattern import PatternCapture
 from mobium.media.sources import Tone
 from mobium.media.tones import BUSY, ENDED, RINGBACK, RINGTONE, Tune
 from mobium.protocol import messages as m
 from tests.support.calls import Mouth, Phone, phones, talking
 from tests.support.engines import Ear, World, online, settle, until
 from tests.support.hostile import HostileServer
-from tests.support.links import Slides
 
 STATE = "mobium.client.call_state"
 
@@ -267,9 +275,8 @@ async def test_who_cannot_be_called(world: World, network: MemoryNetwork) -> Non
             with pytest.raises(CallError) as caught:
                 await act()
             assert caught.value.code == "no_call"
-        for do in (alice.calls.mute, lambda: alice.calls.show(None)):
-            with pytest.raises(CallError):
-                do()
+        with pytest.raises(CallError):
+            alice.calls.mute()
         assert states(alice) == []
 
 
@@ -470,25 +477,48 @@ async def test_a_screen_is_shown_and_taken_away(
     world: World, network: MemoryNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("av")
-    monkeypatch.setattr("mobium.client.calls._FADED", 0.5)
+    monkeypatch.setattr("mobium.client.call_screen.FADED", 0.5)
     async with phones(world, network.maker, "alice", "bob") as (alice, bob):
+        with pytest.raises(CallError):
+            await alice.calls.share(capture=PatternCapture)
         await talking(alice, bob)
         seen: list[int] = []
         bob.calls.watch(lambda picture: seen.append(picture.width))
-        alice.calls.show(Slides(320, 180))
-        assert (await bob.ear.next(CallScreenChanged)).shown
+        with pytest.raises(InvalidInput, match="no monitor"):
+            await alice.calls.share(capture=PatternCapture, monitor="nothing")
+        await alice.calls.share(SCREEN_PRESETS["360p"], capture=PatternCapture)
+        event = await bob.ear.next(CallScreenChanged)
+        assert (event.peer, event.shown) == (alice.me, True)
+        assert alice.calls.sharing
         await until(lambda: enough(seen))
-        alice.calls.show(None)
+        alice.calls.stop_sharing()
         assert not (await bob.ear.next(CallScreenChanged)).shown
-        alice.calls.show(Slides(320, 180))
-        assert (await bob.ear.next(CallScreenChanged)).shown
-        assert set(seen) == {320}
+        assert not alice.calls.sharing
+        assert set(seen) == {640}
+        await alice.calls.share(capture=Broken)
+        event = await alice.ear.next(CallScreenChanged)
+        assert (event.peer, event.shown) == ("", False)
+        assert "gone" in event.reason
+        assert not alice.calls.sharing
+        assert alice.calls.current.state == "active"
+        await alice.calls.share(capture=PatternCapture)
+        await bob.ear.next(CallScreenChanged, lambda event: event.shown)
         await bob.calls.hang_up()
         await alice.state("ended")
+        assert not alice.calls.sharing
         await talking(alice, bob)
         seen.clear()
         await asyncio.sleep(0.2)
         assert not seen, "nothing is shown in the next call"
+
+
+class Broken(PatternCapture):
+    """A screen that is gone after some pictures."""
+
+    def grab(self) -> Shot:
+        if self._number > 3:
+            raise CaptureUnavailable("The display is gone.")
+        return super().grab()
 
 
 async def enough(seen: list[int]) -> bool:

@@ -76,6 +76,23 @@ async def test_a_screen_that_ends_by_itself_ends_no_call(make: LinkMaker) -> Non
         await second.until(lambda: len(second.pictures) > 8)
 
 
+async def test_pictures_that_are_larger_than_any_screen_are_not_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Sixteen thousand pixels square take a gigabyte, and a few bytes to say."""
+    pytest.importorskip("aiortc")
+    from mobium.media.peer import RtcLink
+
+    ice_on_loopback(monkeypatch)
+    async with nothing_left(), joined(RtcLink) as (one, _, _, second):
+        one.show(Slides(2_048, 1_152, count=10))
+        await asyncio.sleep(1.5)
+        assert not second.pictures
+        one.show(Slides())
+        await second.until(lambda: len(second.pictures) > 3)
+        assert set(second.pictures) == {(320, 180)}
+
+
 async def test_packets_before_the_connection_and_after_the_end_are_dropped(make: LinkMaker) -> None:
     async with nothing_left():
         hearer = Hearer()

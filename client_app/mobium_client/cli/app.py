@@ -80,6 +80,9 @@ Record = Annotated[Path | None, typer.Option(metavar="FILE", help="Write what is
 Microphone = Annotated[str | None, typer.Option(metavar="NAME", help="Which microphone is used.")]
 Speaker = Annotated[str | None, typer.Option(metavar="NAME", help="Which speaker is used.")]
 Seconds = Annotated[float | None, typer.Option(min=0.0, help="Leave after so many seconds.")]
+ShownScreen = Annotated[
+    str | None, typer.Option("--screen", metavar="SIZE", help="Show your screen: 360p, 720p or 1080p.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
@@ -433,6 +436,7 @@ def call(
     microphone: Microphone = None,
     speaker: Speaker = None,
     seconds: Seconds = None,
+    screen: ShownScreen = None,
     as_json: Json = False,
 ) -> None:
     """Call a contact and talk; Ctrl-C hangs up.
@@ -440,7 +444,7 @@ def call(
     With a file for the microphone or the speaker no device of this machine is used, so that a bot can speak
     and listen.
     """
-    talk = call_command.Talk(said, record, microphone, speaker, seconds, as_json)
+    talk = call_command.Talk(said, record, microphone, speaker, seconds, screen, as_json)
     call_command.call(context.obj, peer, talk)
 
 
@@ -455,10 +459,11 @@ def answer(
     microphone: Microphone = None,
     speaker: Speaker = None,
     seconds: Seconds = None,
+    screen: ShownScreen = None,
     as_json: Json = False,
 ) -> None:
     """Wait for a call, take it, and talk; Ctrl-C hangs up."""
-    talk = call_command.Talk(said, record, microphone, speaker, seconds, as_json)
+    talk = call_command.Talk(said, record, microphone, speaker, seconds, screen, as_json)
     call_command.answer(context.obj, peer, talk)
 
 
@@ -471,9 +476,7 @@ def voice(
     microphone: Microphone = None,
     speaker: Speaker = None,
     seconds: Seconds = None,
-    screen: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Show your screen: 360p, 720p or 1080p.")
-    ] = None,
+    screen: ShownScreen = None,
     as_json: Json = False,
 ) -> None:
     """Be in the voice room of a channel and talk; Ctrl-C leaves.

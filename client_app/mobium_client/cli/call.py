@@ -15,6 +15,7 @@ from typing import Any, Final
 from mobium.client import CallChanged, CallScreenChanged, Engine, EventStream, SoundChanged, sound_devices
 from mobium.errors import CallError, InvalidInput, NotConnected
 from mobium_client.cli.session import Run, name_of, run_async
+from mobium_client.cli.voice import preset
 
 __all__ = ["Talk", "answer", "call", "call_fields"]
 
@@ -37,6 +38,7 @@ class Talk:
     microphone: str | None
     speaker: str | None
     seconds: float | None
+    screen: str | None
     as_json: bool
 
 
@@ -77,7 +79,8 @@ async def call_fields(engine: Engine, event: CallChanged | CallScreenChanged) ->
     with suppress(InvalidInput):
         fields["nickname"] = (await engine.contacts.get(event.peer)).nickname
     if isinstance(event, CallScreenChanged):
-        return {"event": "call_screen", **fields, "shown": event.shown}
+        screen = {"shown": event.shown, "reason": event.reason or None}
+        return {"event": "call_screen", **fields, "peer": event.peer or None, **screen}
     state = {"state": event.state, "code": event.code or None, "reason": event.reason or None}
     return {"event": "call", **fields, **state}
 
@@ -85,6 +88,8 @@ async def call_fields(engine: Engine, event: CallChanged | CallScreenChanged) ->
 @asynccontextmanager
 async def _telephone(run: Run, talk: Talk) -> AsyncIterator[tuple[Engine, EventStream]]:
     """The engine, connected, with what it speaks and listens with, and its events from now on."""
+    if talk.screen is not None:
+        preset(talk.screen)
     with sound_devices(talk.said, talk.record) as devices:
         async with run.engine() as engine:
             await run.check_server(engine)
@@ -103,6 +108,8 @@ async def _talk(run: Run, engine: Engine, events: EventStream, talk: Talk) -> No
                 await _show(run, engine, talk, event)
             if isinstance(event, CallChanged) and event.state == "active" and not talked:
                 talked = True
+                if talk.screen is not None:
+                    await engine.calls.share(preset(talk.screen))
                 if talk.seconds is not None:
                     ending.append(group.create_task(_end(engine, talk.seconds)))
             elif isinstance(event, SoundChanged):
@@ -129,7 +136,9 @@ async def _show(run: Run, engine: Engine, talk: Talk, event: CallChanged | CallS
         run.screen.json(await call_fields(engine, event))
         return
     name = await name_of(engine, event.peer)
-    if isinstance(event, CallScreenChanged):
+    if isinstance(event, CallScreenChanged) and event.reason:
+        run.screen.remark(f"your screen is not shown any more: {event.reason}")
+    elif isinstance(event, CallScreenChanged):
         run.screen.remark(f"{name} {'shows a screen' if event.shown else 'shows no screen any more'}")
     elif event.state == "incoming":
         run.screen.remark(f"{name} calls")

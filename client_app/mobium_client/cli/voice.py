@@ -28,7 +28,7 @@ from mobium.errors import InvalidInput, MobiumError
 from mobium_client.cli.partners import InChannel
 from mobium_client.cli.session import Run, run_async
 
-__all__ = ["voice"]
+__all__ = ["preset", "voice"]
 
 _TAIL: Final = 1.0  # seconds until what was said last has reached everybody
 
@@ -63,7 +63,7 @@ def voice(
                     shown = _Shown(run, engine, InChannel(engine, found), found.id, as_json)
                     await shown.people()
                     if screen is not None:
-                        await joined.screens.share(_preset(screen))
+                        await joined.screens.share(preset(screen))
                     async with _beside(_show(events, shown)):
                         await _stay(joined, shown, said, seconds)
                 finally:
@@ -175,11 +175,12 @@ class _Shown:
             self._run.screen.remark(f"the {event.kind} {event.name} is gone; {instead}")
 
 
-def _preset(name: str) -> ScreenPreset:
-    preset = SCREEN_PRESETS.get(name)
-    if preset is None:
+def preset(name: str) -> ScreenPreset:
+    """What `--screen` means. Raises InvalidInput."""
+    found = SCREEN_PRESETS.get(name)
+    if found is None:
         raise InvalidInput(f"--screen takes {', '.join(SCREEN_PRESETS)}.")
-    return preset
+    return found
 
 
 async def _show(events: EventStream, shown: _Shown) -> None:

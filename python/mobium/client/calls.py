@@ -1,6 +1,6 @@
 """Calls with contacts: sound and screens between two machines, set up by signals inside the ratchet.
 
-    engine.calls.call(peer)      accept, decline, hang_up      mute, show, watch
+    engine.calls.call(peer)      accept, decline, hang_up      mute, share, watch
     CallChanged                  tells of every state
 
 `mobium.client.call_state` decides; here timers run, signals are said and devices follow. An address is shown
@@ -23,12 +23,14 @@ import msgspec
 
 from mobium.client.call_ice import IceServers
 from mobium.client.call_links import CallLinks, LinkName, real_links
+from mobium.client.call_screen import CallScreen
 from mobium.client.call_sound import CallVoice, Ringing, SoundChoice
 from mobium.client.call_state import Apply, CallMachine, Drop, Effect, Phase, Prepare, Say, Talk, Tell
 from mobium.client.contacts import resolve
 from mobium.client.core import Core
 from mobium.client.events import CallChanged, CallScreenChanged, CallState, Event
 from mobium.client.online import Online
+from mobium.client.screens import SCREEN_PRESETS, ScreenPreset
 from mobium.client.sound import sound_changed
 from mobium.client.store import meta, peers
 from mobium.client.store.database import Tx
@@ -43,8 +45,9 @@ from mobium.errors import (
     NotConnected,
     StoreError,
 )
+from mobium.media.capture import Capture, ScreenCapture
 from mobium.media.devices import AudioDevices
-from mobium.media.link import Pictures, Terms
+from mobium.media.link import Terms
 from mobium.media.pipeline import SpeakerReport
 from mobium.protocol.content import Call
 
@@ -59,7 +62,6 @@ _HIDE: Final = "hide_address"
 _HEARD: Final = 64  # steps that wait to be looked at
 _SEND: Final = 5.0  # seconds for a signal; what is not said by then is repeated or over
 _LAST_WORD: Final = 2.0  # seconds for the end of a call when the profile is locked
-_FADED: Final = 3.0  # seconds without a picture, after which a screen counts as taken away
 
 _REASONS: Final = {
     "declined": "The call was declined.",
@@ -120,8 +122,7 @@ class Calls:
         self._voice: CallVoice | None = None
         self._ringing = Ringing(self._sound)
         self._heard: deque[tuple[bytes, Call]] = deque(maxlen=_HEARD)
-        self._watcher: Callable[[VideoFrame], None] | None = None
-        self._seen: float | None = None
+        self._screen = CallScreen(self.links.show, self._screen_told, start)
         self._why = ("", "")
         self._offered = b""
         self._saying: deque[Say] = deque()
@@ -213,15 +214,37 @@ class Calls:
         """How it is with the other side's voice: its delay, what was lost. None before any was heard."""
         return None if self._voice is None else self._voice.report()
 
-    def show(self, pictures: Pictures | None) -> None:
-        """Show these pictures to the other side, or none any more. Raises CallError if there is no call."""
+    async def share(
+        self,
+        preset: ScreenPreset = SCREEN_PRESETS["720p"],
+        *,
+        monitor: str | None = None,
+        capture: Callable[[], Capture] = ScreenCapture,
+    ) -> None:
+        """Show a monitor, by name or the default one, to the other side, in place of what was shown.
+
+        Raises CallError if there is no call; CaptureUnavailable where nothing can be captured, with a
+        sentence that says why; InvalidInput for a monitor that there is not; MediaUnavailable for want of a
+        library.
+        """
         if self._machine.talk is None:
             raise CallError("There is no call.", "no_call")
-        self.links.show(pictures)
+        await self._screen.share(capture, preset, monitor)
+        if self.current is None:  # it has ended meanwhile
+            self._screen.stop()
+
+    def stop_sharing(self) -> None:
+        """Show one's own screen no more."""
+        self._screen.stop()
+
+    @property
+    def sharing(self) -> bool:
+        """Whether one's own screen is shown."""
+        return self._screen.sharing
 
     def watch(self, watcher: Callable[[VideoFrame], None] | None) -> None:
-        """`watcher` is given every picture that the other side shows."""
-        self._watcher = watcher
+        """`watcher` is given every picture that the other side shows, a frame of PyAV."""
+        self._screen.watcher = watcher
 
     async def hide_address(self) -> bool:
         """Whether all calls go through a relay, those with verified contacts too."""
@@ -386,9 +409,8 @@ class Calls:
             if at is not None and at <= now:
                 self._do(self._machine.tick(now))
                 continue
-            if self._seen is not None and self._seen + _FADED <= now:
-                self._screen(shown=False)
-            moments = [at, None if self._seen is None else self._seen + _FADED]
+            self._screen.tick(now)
+            moments = [at, self._screen.next_at()]
             wait = min((moment - now for moment in moments if moment is not None), default=None)
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
@@ -421,17 +443,13 @@ class Calls:
     def link_picture(self, name: LinkName, picture: VideoFrame) -> None:
         """As `LinkOwner` has it."""
         del name
-        if self._seen is None:
-            self._screen(shown=True)
-        self._seen = self._time()
-        if self._watcher is not None:
-            self._watcher(picture)
+        self._screen.seen(picture, self._time())
 
-    def _screen(self, *, shown: bool) -> None:
+    def _screen_told(self, mine: bool, shown: bool, reason: str) -> None:
         talk = self._machine.talk
-        self._seen = self._time() if shown else None
         if talk is not None:
-            self._tell([CallScreenChanged(talk.key.hex(), talk.peer.hex(), shown)])
+            peer = "" if mine else talk.peer.hex()
+            self._tell([CallScreenChanged(talk.key.hex(), peer, shown, reason)])
         self._moved.set()
 
     # ------------------------------------------------------------ sound
@@ -444,8 +462,7 @@ class Calls:
 
     def _end_voice(self) -> None:
         voice, self._voice = self._voice, None
-        self._seen = None
-        self.links.show(None)
+        self._screen.end()
         if voice is not None:
             voice.close()
 

@@ -147,11 +147,14 @@ class CallChanged(msgspec.Struct, frozen=True):
 
 
 class CallScreenChanged(msgspec.Struct, frozen=True):
-    """The other side of a call shows its screen from now on, or does not any more."""
+    """The other side of a call shows its screen from now on, or does not any more: `peer` is its key in hex.
+    Where `peer` is empty one's own screen is not shown any more, which was nobody's wish: `reason` says why.
+    """
 
     call: str
     peer: str
     shown: bool
+    reason: str = ""
 
 
 class SoundChanged(msgspec.Struct, frozen=True):

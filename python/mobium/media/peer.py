@@ -18,7 +18,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import queue
 import re
+import threading
 import time
 from collections import deque
 from contextlib import suppress
@@ -43,10 +45,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from mobium.errors import CallError
+from mobium.errors import CallError, Invalid
 from mobium.media.description import MOST_CANDIDATES, OPUS, Candidate, Description, read, write
 from mobium.media.form import FRAME_SAMPLES, RATE
+from mobium.media.fragments import HIGHEST, WIDEST
 from mobium.media.link import LinkListener, Pictures, Terms
+from mobium.media.screen import read_vp8
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -267,8 +271,8 @@ class _Insides:
         sound.receiver._handle_rtp_packet = self._on_sound  # type: ignore[method-assign]
         self._on_report = sound.receiver._handle_rtcp_packet
         sound.receiver._handle_rtcp_packet = self._on_control  # type: ignore[method-assign]
-        self._decode = pictures.receiver._handle_rtp_packet
-        pictures.receiver._handle_rtp_packet = self._on_picture  # type: ignore[method-assign]
+        spoilt = pictures.receiver._RTCRtpReceiver__decoder_error  # type: ignore[attr-defined]
+        pictures.receiver._RTCRtpReceiver__decoder_queue = _Frames(spoilt)  # type: ignore[attr-defined]
 
         @connection.on("connectionstatechange")
         def changed() -> None:
@@ -306,11 +310,6 @@ class _Insides:
         self._link._heard()
         await self._on_report(packet)
 
-    async def _on_picture(self, packet: Any, arrival_time_ms: int) -> None:
-        undecoded = self._pictures.receiver._RTCRtpReceiver__decoder_queue  # type: ignore[attr-defined]
-        if undecoded.qsize() < _MOST_UNDECODED:
-            await self._decode(packet, arrival_time_ms)
-
     async def settle(self) -> None:
         """A connection that came about while it was closed would ask for ever whether the other side is
         there.
@@ -331,6 +330,31 @@ class _Insides:
             for task in tasks:
                 if task is not None:
                     task.cancel()
+
+
+class _Frames(queue.Queue[Any]):
+    """What waits to be decoded: not much, and no picture that would take more memory than any screen that is
+    shown.
+    """
+
+    def __init__(self, spoilt: threading.Event) -> None:
+        """`spoilt` is set when what follows cannot be decoded: the library asks for a keyframe then."""
+        super().__init__()
+        self._spoilt = spoilt
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        if item is None or (self.qsize() < _MOST_UNDECODED and _fits(item[1].data)):
+            super().put(item, block, timeout)
+        else:
+            self._spoilt.set()
+
+
+def _fits(data: bytes) -> bool:
+    try:
+        head = read_vp8(data)
+    except Invalid:
+        return False
+    return head.width <= WIDEST and head.height <= HIGHEST
 
 
 class _Voice(MediaStreamTrack):

@@ -10,8 +10,11 @@ import pytest
 
 from benches.load import bench_ear, bench_growth, bench_shares, bench_tls, bench_voice
 from benches.load.harness import cpu
-from benches.python import bench_audio
+from benches.python import bench_audio, bench_screen
 from benches.run import ROOT, page
+from mobium.media.capture import Monitor
+from mobium.media.pattern import PatternCapture
+from mobium.media.screen import PRESETS
 
 TOP: dict[str, Any] = {"id": "B1", "what": "a thing", "ours": 1.0, "unit": "us"}
 TLS = {
@@ -61,7 +64,7 @@ def test_the_page_that_stands_is_one_that_can_be_written_again() -> None:
 
 def test_the_page_that_stands_has_a_place_for_each_section() -> None:
     text = (ROOT / "benches" / "RESULTS.md").read_text("utf-8")
-    for bench in (bench_tls, bench_shares, bench_growth, bench_voice, bench_audio):
+    for bench in (bench_tls, bench_shares, bench_growth, bench_voice, bench_audio, bench_screen):
         assert text.count(f"\n## {bench.SECTION}\n") == 1
 
 
@@ -121,6 +124,14 @@ def test_a_voice_is_measured_in_all_its_parts() -> None:
     used = {one["what"]: one["us for 20 ms"] for one in figures}
     assert len(used) == len(figures) == 13
     assert all(one > 0 for one in used.values())
+
+
+def test_a_screen_is_measured_in_all_its_parts() -> None:
+    drawn = PatternCapture([Monitor("drawn", *bench_screen.SCREEN, default=True)])
+    of = {"360p": bench_screen.measured(PRESETS["360p"], drawn, 33)}
+    figures = list(bench_screen.figures(of, "drawn"))
+    assert len({one["what"] for one in figures}) == len(figures) == 12
+    assert all(one["360p"] > 0 for one in figures)
 
 
 def test_a_message_is_looked_into_with_and_without_tls(tmp_path: Path) -> None:

@@ -189,6 +189,7 @@ class _Sender:
     partials: dict[tuple[int, int], _Partial] = field(default_factory=dict)
     whole: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     size: int = 0
+    seen: float = 0.0
 
 
 REMEMBERED: Final = 64
@@ -205,7 +206,7 @@ MOST_OF_ALL: Final = MOST_SENDERS * LARGEST_SEALED
 """Bytes that wait for what is missing: whoever has most of them makes way, nobody for a first picture."""
 
 GIVEN_UP: Final = 2.0
-"""Seconds in which nothing came of a picture that is not whole."""
+"""Seconds in which nothing came of a picture that is not whole, or of a sender."""
 
 
 class Reassembly:
@@ -238,6 +239,7 @@ class Reassembly:
             self.counts.malformed += 1
             return None
         of_sender = self._senders.setdefault(sender, _Sender())
+        of_sender.seen = now
         place = (fragment.share, fragment.number)
         if place in of_sender.whole:
             self.counts.repeated += 1
@@ -256,12 +258,6 @@ class Reassembly:
         of_sender.whole.append(place)
         self.counts.whole += 1
         return Sealed(*place, b"".join(partial.pieces[index] for index in range(partial.count)))
-
-    def forget(self, sender: Hashable) -> None:
-        """`sender` has left."""
-        of_sender = self._senders.pop(sender, None)
-        if of_sender is not None:
-            self._size -= of_sender.size
 
     def _partial(
         self, of_sender: _Sender, place: tuple[int, int], fragment: Fragment, now: float
@@ -292,9 +288,11 @@ class Reassembly:
         if now - self._looked < GIVEN_UP / 4:
             return
         self._looked = now
-        for of_sender in self._senders.values():
+        for sender, of_sender in list(self._senders.items()):
             for place in [at for at, one in of_sender.partials.items() if now - one.seen > GIVEN_UP]:
                 self._lose(of_sender, place)
+            if now - of_sender.seen > GIVEN_UP:
+                del self._senders[sender]
 
     def _lose(self, of_sender: _Sender, place: tuple[int, int]) -> None:
         self.counts.given_up += 1

@@ -122,6 +122,16 @@ def test_nothing_is_refused_after_the_network_stood_still(name: str, seed: int) 
     assert room.broadcast.counts.pictures > 10
 
 
+def test_nothing_is_refused_whatever_the_bits(seed: int) -> None:
+    draw = random.Random(seed)
+    room = Room(Preset(1_920, 1_080, 100_000_000))
+    room.run(60, lambda *_: draw.choice([20_000, 100_000, LARGEST_FRAME]))
+    counts = room.broadcast.counts
+    print(f"{counts.fragments / 60:.1f} fragments, {8 * counts.bytes / 60e6:.1f} Mbit a second")
+    assert room.refused == 0
+    assert counts.fragments > 60 * 25
+
+
 @pytest.mark.parametrize("burst", [140.0, 1e9])
 def test_without_its_budget_frames_would_be_refused(monkeypatch: pytest.MonkeyPatch, burst: float) -> None:
     monkeypatch.setattr("mobium.media.broadcast.SCREEN_BURST", burst)  # the defence, off

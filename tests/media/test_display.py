@@ -34,6 +34,19 @@ def test_a_monitor_that_gets_another_size_is_followed(tmp_path: Path) -> None:
         opened.close()
 
 
+def test_a_screen_that_shrinks_is_followed_at_once(tmp_path: Path) -> None:
+    """What was captured is not all there any more, long before it is looked again."""
+    with display(tmp_path) as shown:
+        opened = ScreenCapture(shown.environ, lambda: 0.0)
+        assert opened.grab().width == 1_280
+        shown.xrandr("--newmode", "small", *["10", "640", "650", "660", "670", "360", "370", "380", "390"])
+        shown.xrandr("--addmode", "screen", "small")
+        shown.xrandr("--output", "screen", "--mode", "small")
+        shot = opened.grab()
+        assert (shot.width, shot.height) == (640, 360)
+        opened.close()
+
+
 def test_a_monitor_that_is_pulled_out_is_missed(tmp_path: Path) -> None:
     with display(tmp_path) as shown:
         shown.two_monitors()

@@ -85,6 +85,16 @@ def test_after_a_gap_nothing_is_shown_until_a_keyframe_for_which_is_asked() -> N
     assert not viewer.following.waits_for_keyframe
 
 
+def test_a_second_gap_is_noticed_though_nothing_follows_it() -> None:
+    viewer = Viewer()
+    viewer.put(0, keyframe=True)
+    viewer.put(2, 4)
+    viewer.put(1)
+    assert viewer.take() == [0, 1, 2]
+    viewer.wait(0.11)
+    assert len(viewer.asked) == 1
+
+
 def test_it_asks_once_a_second_as_long_as_something_comes() -> None:
     viewer = Viewer()
     for number in range(5, 155):  # ten seconds, joined late

@@ -68,4 +68,6 @@ def test_an_overdrawn_budget_waits_until_it_is_level() -> None:
     assert budget.wait(0, 3.0) == 0
     assert budget.wait(1_000, 3.0) == pytest.approx(2.0)  # more than there can be: all there can be
     assert budget.wait(20, 100.0) == 0
+    budget.spend(20, 1_000.0)
+    assert budget.wait(1, 1_000.0) == pytest.approx(0.1)  # what was not used is not kept
     assert budget.wait(1, 50.0) >= 0  # a clock that went back gives nothing

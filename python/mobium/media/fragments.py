@@ -201,7 +201,6 @@ MOST_PARTIAL: Final = 4
 MOST_SENDERS: Final = 40
 """As many as a room has people."""
 
-MOST_OF_SENDER: Final = 2 * LARGEST_SEALED
 MOST_OF_ALL: Final = MOST_SENDERS * LARGEST_SEALED
 """Bytes that wait for what is missing: whoever has most of them makes way, nobody for a first picture."""
 
@@ -252,7 +251,7 @@ class Reassembly:
         partial.seen = now
         self._grow(of_sender, len(fragment.piece))
         if len(partial.pieces) < partial.count:
-            self._make_way(of_sender)
+            self._make_way()
             return None
         self._drop(of_sender, place)
         of_sender.whole.append(place)
@@ -277,9 +276,7 @@ class Reassembly:
             return None
         return partial
 
-    def _make_way(self, of_sender: _Sender) -> None:
-        while of_sender.size > MOST_OF_SENDER:
-            self._lose(of_sender, next(iter(of_sender.partials)))
+    def _make_way(self) -> None:
         while self._size > MOST_OF_ALL:
             greatest = max(self._senders.values(), key=lambda one: one.size)
             self._lose(greatest, next(iter(greatest.partials)))

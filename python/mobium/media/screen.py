@@ -174,8 +174,7 @@ class ScreenEncoder:
         )  # fmt: skip
         context.gop_size = 1 << 20  # keyframes come when they are asked for
         context.thread_count = 1
-        # the first picture may use what a second has; without that it is coarse for as long
-        steady = dict.fromkeys(("minrate", "maxrate", "bufsize", "rc_init_occupancy"), str(self._bit_rate))
+        steady = dict.fromkeys(("minrate", "maxrate", "bufsize"), str(self._bit_rate))
         context.options = {**_SETTINGS, **steady}
         return context
 
@@ -211,7 +210,6 @@ class ScreenDecoder:
         """Raises MediaUnavailable without PyAV."""
         self._av: Any = needed("av", "Showing a screen")
         self._context: VideoCodecContext | None = None
-        self._size = (0, 0)
 
     def decode(self, picture: Picture) -> Shown | None:
         """The picture, or None for one that is not to be shown.
@@ -233,11 +231,10 @@ class ScreenDecoder:
             raise Invalid("The picture is of another kind than its head says.")
         if head.keyframe and (head.width, head.height) != size:
             raise Invalid("The picture has another size than its head says.")
-        if not head.keyframe and (self._context is None or size != self._size):
+        if not head.keyframe and self._context is None:
             raise Invalid("The picture is built on one that is missing.")
         if self._context is None:
             self._context = self._open()
-        self._size = size
         try:
             frames = self._context.decode(self._av.Packet(encoded.data))
         except self._av.error.FFmpegError as error:

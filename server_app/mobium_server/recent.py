@@ -15,7 +15,7 @@ __all__ = ["Recent"]
 
 MEMORY = 600.0  # how long the answer to a delivery id is remembered after its row is gone, seconds
 MEMORY_STEPS = 4
-MEMORY_MOST = 500_000  # hashes remembered at most (about 50 MB); beyond it the oldest go first
+MEMORY_MOST = 500_000  # hashes remembered at most (about 80 MB); beyond it the oldest go first
 
 
 class Recent:

@@ -8,6 +8,8 @@ concern: colours, tables and the terminal itself (`mobium_client.cli.screen`).
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
+from itertools import islice
 
 from rich.cells import cell_len
 
@@ -74,12 +76,17 @@ def _width(c: str) -> int:
 
 def chop(text: str, width: int) -> str:
     """The beginning of `text` that fits into `width` columns."""
+    return text[: _fitting(text, 0, width)]
+
+
+def _fitting(text: str, start: int, width: int) -> int:
+    """Where `width` columns from `start` on end; nothing behind them is looked at."""
     used = 0
-    for place, c in enumerate(text):
-        used += _width(c)
+    for place in range(start, len(text)):
+        used += _width(text[place])
         if used > width:
-            return text[:place]
-    return text
+            return place
+    return len(text)
 
 
 def shorten(text: str, width: int) -> str:
@@ -87,42 +94,48 @@ def shorten(text: str, width: int) -> str:
 
     What is cut off is shown by an ellipsis.
     """
-    if cells(text) <= width:
+    if _fitting(text, 0, width) == len(text):
         return text
     return chop(text, width - 1) + _MORE
 
 
-def layout(text: str, first: int, rest: int, width: int | None) -> list[str]:
-    """The lines that show the harmless `text`, the first after `first` columns, the others behind `rest`.
+def layout(text: str, first: int, rest: int, width: int | None, most: int | None = None) -> list[str]:
+    """The lines that show the harmless `text`, the first after `first` columns, the others behind `rest`; no
+    more than `most` of them.
 
     Every line but the first begins with the indent and a bar, so that no text looks like a line of the
     program. `width` None folds nothing.
     """
     bar = " " * max(0, rest - 2) + "│ "
     lines: list[str] = []
-    for paragraph in text.split("\n"):
-        pieces = (
-            [paragraph]
-            if width is None
-            else _fold(paragraph, width - (rest if lines else first), width - rest)
-        )
-        for piece in pieces:
-            lines.append(bar + piece if lines else piece)
+    for piece in islice(_pieces(text, first, rest, width), most):
+        lines.append(bar + piece if lines else piece)
     return lines
 
 
-def _fold(paragraph: str, first: int, rest: int) -> list[str]:
-    """Folded at blanks where that is possible; no piece is wider than its room (at least 8 columns each)."""
-    pieces: list[str] = []
-    room = max(8, first)
-    left = paragraph
-    while cells(left) > room:
-        piece = chop(left, room)
-        blank = piece.rfind(" ")
-        if blank > 0 and left[len(piece) : len(piece) + 1] != " ":
-            piece = piece[:blank]
-        pieces.append(piece.rstrip(" "))
-        left = left[len(piece) :].lstrip(" ")
+def _pieces(text: str, first: int, rest: int, width: int | None) -> Iterator[str]:
+    before = first
+    for paragraph in text.split("\n"):
+        if width is None:
+            yield paragraph
+        else:
+            yield from _fold(paragraph, width - before, width - rest)
+        before = rest
+
+
+def _fold(paragraph: str, first: int, rest: int) -> Iterator[str]:
+    """Folded at blanks where that is possible; no piece is wider than its room (at least 8 columns each).
+
+    Each character is measured twice at most, and none behind the last piece that is taken.
+    """
+    at, room = 0, max(8, first)
+    while (end := _fitting(paragraph, at, room)) < len(paragraph):
+        blank = paragraph.rfind(" ", at, end)
+        if blank > at and paragraph[end] != " ":
+            end = blank
+        yield paragraph[at:end].rstrip(" ")
+        at = end
+        while at < len(paragraph) and paragraph[at] == " ":
+            at += 1
         room = max(8, rest)
-    pieces.append(left)
-    return pieces
+    yield paragraph[at:]

@@ -103,6 +103,28 @@ def test_the_terminal_is_left_as_it_was(talking: Talking) -> None:
             assert terminal.raw.count("\x1b[?2004h") == terminal.raw.count("\x1b[?2004l") == 1
 
 
+def test_a_long_message_leaves_the_conversation_as_it_was(talking: Talking) -> None:
+    anna, bob, _ = talking
+    bob.run("send", "anna", "-", given=b"x" * 1_000_000)
+    anna.run("listen", "--count", "1")
+    with anna.terminal("chat", "bob", columns=40, rows=50) as chat:
+        chat.expect("-- This is the beginning of\n +│ 1,000,000 characters; mobium\n +│ history shows more")
+        chat.expect("(?m)^bob>$")
+        assert sum("xxx" in row for row in chat.everything) == 40
+        chat.type("go on\n")
+        chat.expect("(?m)^✓.*you  go on$")
+        bob.run("send", "anna", "-", given="漢\n".encode() * 200_000)
+        chat.expect("-- This is the beginning of 399,999\\n +│ characters; mobium history shows\\n")
+        chat.type("\x04")
+        assert chat.wait() == 0
+    with anna.terminal("history", "bob", "--limit", "1", columns=80) as history:
+        assert history.wait() == 0
+        assert "beginning of 399,999 characters" in history.raw
+        assert history.raw.count("漢") == 1_000
+    [line] = anna.run("history", "bob", "--limit", "1", "--json").out.splitlines()
+    assert len(json.loads(line)["text"]) == 399_999
+
+
 def test_a_conversation_through_pipes(talking: Talking) -> None:
     anna, bob, _ = talking
     process = bob.start("chat", "anna", stdin=-1)

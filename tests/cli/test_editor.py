@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mobium_client.cli import editor as editing
 from mobium_client.cli.editor import Closed, Editor, Entered, Redraw
 from mobium_client.plain import cells, harmless
 
@@ -108,6 +111,72 @@ def test_what_is_seen_fits_and_holds_the_cursor(text: str, width: int, steps: in
     assert cells(shown) < width
     assert 0 <= cursor < width
     assert harmless(shown) == shown
+
+
+@pytest.mark.parametrize("piece", ["x", "word ", "漢", "\u0301", "\u200d", "\x1b[2J", "\n"])
+def test_a_pasted_megabyte_is_looked_at_where_it_is_seen(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    def counted(c: str) -> str:
+        looked.append(c)
+        return sign_of(c)
+
+    sign_of = editing._sign
+    editor = _after("\x1b[200~" + "e" + piece * (1_000_000 // len(piece)) + "e\x1b[201~")
+    monkeypatch.setattr(editing, "_sign", counted)
+    for keys in ("", LEFT, HOME, "abc", END):
+        editor.feed(keys)
+        editor.view(80)
+    if piece not in "\u0301\u200d":  # the cursor passes over all that has no column of its own
+        assert len(looked) < 5 * 16 * 160
+    looked.clear()
+    editor.view(80)
+    assert len(looked) <= 16 * 160
+    assert editor.text.endswith("e")
+
+
+def test_a_megabyte_that_comes_as_keys_is_taken_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+
+    def counted(editor: Editor, text: str) -> None:
+        taken.append(len(text))
+        insert(editor, text)
+
+    insert = Editor._insert
+    monkeypatch.setattr(Editor, "_insert", counted)
+    editor = Editor()
+    for _ in range(250):
+        editor.feed("a word, " * 500)
+    assert len(editor.text) == 1_000_000
+    assert taken == [4_000] * 250
+
+
+def test_what_nobody_can_send_is_not_kept() -> None:
+    editor = Editor()
+    editor.feed("\x1b[200~")
+    for _ in range(80):
+        editor.feed("x\r\n" * 25_000)
+    editor.feed("the end\x1b[20")
+    editor.feed("1~")
+    assert len(editor.text) == 1 << 20, "which is more than any server takes"
+    editor.feed("\x17\x17")
+    assert editor.text.endswith("x\nx\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "left"), [("x" * 300_000 + ".y", 300_001), ("x" * 300_000, 0), ("." * 300_000, 0)]
+)
+def test_a_word_is_cut_from_the_end_of_a_long_line(line: str, left: int) -> None:
+    """A pattern that is tried at each place takes minutes for it."""
+    editor = _after("\x1b[200~" + line + "\x1b[201~", "\x17")
+    assert len(editor.text) == left
+
+
+@given(st.text("ab .,_é\u0301漢\n", max_size=20))
+def test_a_word_ends_where_a_pattern_says(text: str) -> None:
+    editor = _after("\x1b[200~x" + text + "\x1b[201~", "\x17")
+    line = "x" + text.rstrip("\n")
+    assert editor.text == re.sub(r"\w*\W*\Z", "", line)
 
 
 @given(st.lists(st.text(max_size=8)))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mobium_client import plain
 from mobium_client.plain import cells, harmless, layout, one_line, shorten
 
 OBEYED = {chr(c) for c in [*range(0x20), *range(0x7F, 0xA0)]} - {"\n"}
@@ -73,6 +74,27 @@ def test_folding_loses_nothing_but_blanks(text: str) -> None:
     shown = harmless(text)
     lines = layout(shown, 16, 8, 40)
     assert "".join(line.removeprefix("      │ ") for line in lines) == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 20_000, "漢" * 20_000, "word " * 4_000, "a " + "\u200d" * 20_000 + "b" * 80]
+)
+def test_folding_measures_each_character_twice_at_most(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = 0
+
+    def counted(c: str) -> int:
+        nonlocal measured
+        measured += 1
+        return width_of(c)
+
+    width_of = plain._width
+    monkeypatch.setattr(plain, "_width", counted)
+    layout(text, 16, 8, 80)
+    assert measured <= 2 * len(text) + 80
+    measured = 0
+    assert len(layout(text, 16, 8, 80, 3)) <= 3
+    assert shorten(text, 20).endswith("…")
+    assert measured <= 2 * 3 * 80 + 2 * 21 or "\u200d" in text
 
 
 def test_a_line_break_cannot_begin_a_line_of_the_program() -> None:

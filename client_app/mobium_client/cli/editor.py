@@ -14,10 +14,13 @@ __all__ = ["Closed", "Editor", "Entered", "Redraw"]
 
 # Characters: above every server's limit, so that a pasted file ends in a clear sentence, not a full memory.
 _LONGEST = 1 << 20
+_SIGNS_A_COLUMN = 16  # looked at; most characters take a column or two, and some none
 _HISTORY = 100  # own lines that the up arrow brings back; they are in memory only
 
 # A whole sequence, or the beginning of one that ends with the chunk.
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O[@-~]|\[?[0-?]*\Z|O?\Z)?")
+_TYPED = re.compile(r"[^\x00-\x1f\x7f]+")  # what is no key of its own
+_WORD = re.compile(r"\w")
 _PASTE_BEGIN, _PASTE_END = "\x1b[200~", "\x1b[201~"
 _NAMES = {
     "\x1b[D": "left", "\x1bOD": "left", "\x02": "left",
@@ -77,6 +80,11 @@ class Editor:
             if self._paste is not None:
                 at = self._take_paste(chunk, at)
                 continue
+            typed = _TYPED.match(chunk, at)
+            if typed:
+                self._insert("".join(c for c in typed.group() if harmless(c) == c))
+                at = typed.end()
+                continue
             key = self._next_key(chunk, at)
             if not key:
                 self._pending = chunk[at:]
@@ -90,19 +98,23 @@ class Editor:
     def view(self, width: int) -> tuple[str, int]:
         """What of the line is seen in `width` columns, harmless, and the cursor's column in it."""
         room = max(2, width - 1)  # the cursor may stand behind the last character
-        signs = [_sign(c) for c in self._text]
-        widths = [cells(sign) for sign in signs]
-        start, used = self._cursor, 0
-        while start > 0 and used + widths[start - 1] <= room * 3 // 4:
-            start -= 1
-            used += widths[start]
-        if sum(widths[: self._cursor]) <= room * 3 // 4:
-            start = 0
-        end, used = start, 0
-        while end < len(signs) and used + widths[end] <= room:
-            used += widths[end]
-            end += 1
-        return "".join(signs[start:end]), sum(widths[start : self._cursor])
+        before, cursor = self._seen(range(self._cursor - 1, -1, -1), room * 3 // 4)
+        after, _ = self._seen(range(self._cursor, len(self._text)), room - cursor)
+        return harmless("".join((*reversed(before), *after))), cursor
+
+    def _seen(self, places: range, room: int) -> tuple[list[str], int]:
+        """The signs at these places, as far as they fit, and their columns; what a person pastes may be a
+        megabyte, so that nothing else is looked at.
+        """
+        signs: list[str] = []
+        used = 0
+        for place in places[: _SIGNS_A_COLUMN * room]:
+            sign = _sign(self._text[place])
+            used += cells(sign)
+            if used > room:
+                return signs, used - cells(sign)
+            signs.append(sign)
+        return signs, used
 
     def _next_key(self, chunk: str, at: int) -> str:
         """The key that begins at `at`; empty if its end has not come."""
@@ -120,14 +132,18 @@ class Editor:
 
     def _take_paste(self, chunk: str, at: int) -> int:
         assert self._paste is not None
+        begun = max(0, len(self._paste) - len(_PASTE_END))  # its end may have come in pieces
+        before = len(self._paste) - at
         self._paste += chunk[at:]
-        end = self._paste.find(_PASTE_END)
+        end = self._paste.find(_PASTE_END, begun)
         if end < 0:
+            # What nobody can send is not kept, but for what may be the beginning of the end.
+            if len(self._paste) > 2 * _LONGEST:  # two characters may be one line break
+                self._paste = self._paste[: 2 * _LONGEST] + self._paste[-len(_PASTE_END) :]
             return len(chunk)
-        rest = len(self._paste) - end - len(_PASTE_END)
         self._insert(self._paste[:end].replace("\r\n", "\n").replace("\r", "\n").strip("\n"))
         self._paste = None
-        return len(chunk) - rest
+        return end + len(_PASTE_END) - before
 
     def _press(self, key: str) -> Entered | Closed | Redraw | None:
         if key == _PASTE_BEGIN:
@@ -145,8 +161,7 @@ class Editor:
             case "up" | "down" as direction:
                 self._recall(-1 if direction == "up" else 1)
             case None:
-                if harmless(key) == key:
-                    self._insert(key)
+                pass
             case name:
                 self._edit(name)
         return None
@@ -222,7 +237,12 @@ class Editor:
         return at
 
     def _word(self, at: int) -> int:
-        return len(re.sub(r"\w*\W*\Z", "", self._text[:at]))
+        # From the end: a pattern would be tried at each place of a long line.
+        while at and not _WORD.match(self._text, at - 1):
+            at -= 1
+        while at and _WORD.match(self._text, at - 1):
+            at -= 1
+        return at
 
 
 def _sign(c: str) -> str:

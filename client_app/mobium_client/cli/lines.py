@@ -19,12 +19,21 @@ __all__ = [
     "key_changed",
     "message_line",
     "notice_line",
+    "remark_line",
     "text_of",
     "unshown",
 ]
 
 NAME_CELLS = 20
 MARK_CELLS = 3
+
+# Whoever writes decides how long a message is, so that a screen shows this much of one and says how to see
+# the rest. Only so much of it is looked at, too: what is drawn here holds up everything else.
+_GLANCE = 40  # lines in a conversation on a terminal
+_MOST = 1_000  # lines in the history, and where no person reads along
+_LINE_CHARACTERS = (
+    256  # looked at for each line; with its marks and unseen ones it may hold more than columns
+)
 
 
 class Marks:
@@ -71,17 +80,32 @@ def message_line(
     dated: bool = False,
     request: bool = False,
     channel: str | None = None,
+    history: bool = False,
 ) -> list[Text]:
     """The lines of one message. `name`, `text` and `channel` come from outside; a `request` is from no
-    contact.
+    contact. Of a long text they are the beginning, and how to see more of it; the `history` shows more.
     """
     shown = shorten(one_line(name), NAME_CELLS) + (" (request)" if request else "")
     where = "" if channel is None else shorten(one_line(channel), NAME_CELLS) + " "
     when = _when(at, dated)
     head = Text.assemble(mark, (when, "dim"), "  ", (where, "dim"), (shown, style), "  ")
     indent = MARK_CELLS + len(when) + 2
-    first, *more = layout(harmless(text), cells(head.plain), indent, width)
-    return [head + Text(first), *(Text(line) for line in more)]
+    most = _MOST if history or width is None else _GLANCE
+    seen = most * _LINE_CHARACTERS
+    lines = layout(harmless(text[:seen]), cells(head.plain), indent, width, most + 1)
+    rest = []
+    if len(text) > seen or len(lines) > most:
+        how = "mobium history --json has all of it" if most == _MOST else "mobium history shows more"
+        rest = remark_line(f"This is the beginning of {len(text):,} characters; {how}.", width)
+    first, *more = lines[:most]
+    return [head + Text(first), *(Text(line) for line in more), *rest]
+
+
+def remark_line(text: str, width: int | None, style: str = "dim") -> list[Text]:
+    """The lines of a sentence of the program, which may hold text from outside."""
+    head = " " * MARK_CELLS + "-- "
+    first, *more = layout(harmless(text), len(head), len(head), width)
+    return [Text(head + first, style), *(Text(line, style) for line in more)]
 
 
 def notice_line(

@@ -16,12 +16,14 @@ from rich.text import Text
 
 from mobium.client import Channel, Conversation, Engine, Message
 from mobium.errors import InvalidInput, StoreError
-from mobium_client.cli.lines import MARK_CELLS, Marks, message_line, notice_line
+from mobium_client.cli.lines import Marks, message_line, notice_line, remark_line
 from mobium_client.cli.partners import InChannel, Partner, WithPerson, partner_of, said_by
 from mobium_client.cli.session import Run, run_async
-from mobium_client.plain import harmless, layout, one_line, shorten
+from mobium_client.plain import one_line, shorten
 
 __all__ = ["export", "history"]
+
+_GLANCE = 1_000  # characters of a last message that are looked at for its one line
 
 
 def history(run: Run, peer: str | None, limit: int, as_json: bool) -> None:
@@ -71,14 +73,13 @@ async def _show_message(run: Run, marks: Marks, partner: Partner, message: Messa
         text,
         run.screen.width,
         dated=True,
+        history=True,
     ):
         run.screen.line(line)
     if message.outgoing and message.reason:
-        head = " " * MARK_CELLS + "-- "
-        why = harmless(f"{message.state}: {message.reason} ({message.id})")
-        first, *more = layout(why, len(head), len(head), run.screen.width)
-        for shown in (head + first, *more):
-            run.screen.line(shown, style="red")
+        why = f"{message.state}: {message.reason} ({message.id})"
+        for line in remark_line(why, run.screen.width, "red"):
+            run.screen.line(line)
 
 
 async def _fields(partner: Partner, message: Message) -> dict[str, Any]:
@@ -159,6 +160,7 @@ async def _show_conversation(
     else:
         who, text = await said_by(partner, last)
         named = who == "you" or isinstance(partner, InChannel)
+        text = text[:_GLANCE]
         shown = one_line(f"{who}: {text}" if named else text)
     run.screen.line(head + Text(shorten(shown, max(16, (run.screen.width or 200) - head.cell_len - 1))))
 

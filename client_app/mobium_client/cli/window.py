@@ -14,9 +14,9 @@ from datetime import datetime
 from rich.text import Text
 
 from mobium_client.cli.editor import Editor
-from mobium_client.cli.lines import MARK_CELLS, NAME_CELLS, Marks, message_line, notice_line
+from mobium_client.cli.lines import MARK_CELLS, NAME_CELLS, Marks, message_line, notice_line, remark_line
 from mobium_client.cli.screen import Screen
-from mobium_client.plain import cells, harmless, layout, one_line, shorten
+from mobium_client.plain import cells, one_line, shorten
 
 __all__ = ["Window"]
 
@@ -93,9 +93,7 @@ class Window:
 
     def remark(self, text: str, style: str = "dim") -> None:
         """A sentence of the program; it may hold text from outside."""
-        head = " " * MARK_CELLS + "-- "
-        lines = layout(harmless(text), len(head), len(head), self._width)
-        self._print([Text(head + lines[0], style), *(Text(line, style) for line in lines[1:])])
+        self._print(remark_line(text, self._width, style))
 
     def draw(self) -> None:
         """Draw the row of input anew."""

@@ -83,5 +83,5 @@ def test_an_hour_of_grabs_leaves_nothing_open(tmp_path: Path) -> None:
         before = len(list(descriptors.iterdir()))
         for _ in range(1_800):  # looks again each time, as it does every two seconds
             opened.grab()
-        assert len(list(descriptors.iterdir())) == before
+        assert len(list(descriptors.iterdir())) <= before
         opened.close()

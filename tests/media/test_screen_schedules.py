@@ -26,7 +26,7 @@ from mobium.protocol.limits import media_cost
 from tests.support.screens import Keys, encoded
 from tests.support.server import schedules
 
-TROUBLE, CALM = 8.0, 6.5  # seconds; a viewer who asked too often is heard again after five
+TROUBLE, CALM = 8.0, 5.0  # seconds; a viewer who asked too often is heard again after three
 STEP = 0.004
 UNDECODABLE = b"\xff" * 8
 

@@ -56,6 +56,10 @@ class Display:
             command, env=self.environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT, check=True
         )
 
+    def forget(self) -> None:
+        """Nothing is painted any more."""
+        self._memory.close()
+
     def two_monitors(self) -> None:
         """One of 640 by 720 pixels on the left, one of 320 by 240 to the right of it."""
         self.xrandr("--setmonitor", "one", "640/170x720/190+0+0", "screen")
@@ -105,3 +109,4 @@ def display(folder: Path, width: int = 1_280, height: int = 720) -> Iterator[Dis
         yield shown
     finally:
         shown.end()
+        shown.forget()

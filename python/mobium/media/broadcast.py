@@ -37,9 +37,9 @@ SCREEN_BURST: Final = 40.0
 BETWEEN_KEYFRAMES: Final = 1.0
 """Seconds: one keyframe is for all who asked meanwhile."""
 
-ASKS: Final = 3
-ASKS_AGAIN: Final = 5.0
-"""Seconds after which a viewer who asked three times may ask again: who cannot follow must not spoil the
+ASKS: Final = 5
+ASKS_AGAIN: Final = 3.0
+"""Seconds after which a viewer who asked five times may ask again: who cannot follow must not spoil the
 picture for all others.
 """
 

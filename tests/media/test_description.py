@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+import re
+from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mobium.protocol
 from mobium.errors import ProtocolError
 from mobium.media.description import LARGEST, MOST_CANDIDATES, Candidate, Description, Role, read, write
 
@@ -178,3 +182,13 @@ def test_random_changes_are_refused_or_harmless(seed: int) -> None:
         taken += 1
         assert write(found) == text
     assert taken < 1_000
+
+
+def test_the_form_is_the_one_that_the_specification_shows() -> None:
+    spec = Path(mobium.protocol.__file__).with_name("SPEC.md").read_text("utf-8")
+    block = spec.split("## Session descriptions")[1].split("```")[1].strip().splitlines()
+    one = write(replace(OFFER, candidates=(HOST,))).split("\r\n")[:-1]
+    assert len(block) == len(one)
+    for shown, line in zip(block, one, strict=True):
+        fixed = [part.split("}")[-1] for part in shown.split("{")]
+        assert re.fullmatch(".*".join(map(re.escape, fixed)), line), (shown, line)

@@ -170,7 +170,7 @@ class Hub:
         self.sessions: dict[bytes, Session] = {}
         of_address = settings.rate_general.times(settings.rate_address_factor)
         self._by_identity = Rates(settings.rate_general, clock.steady)
-        self._by_address = Rates(of_address, clock.steady)
+        self._by_address = AddressRates(of_address, clock.steady)
         factor = settings.rate_address_factor if of_address.per_second else 0
         self._newcomers = AddressRates(NEWCOMERS.times(factor), clock.steady)
         self._kept = AddressRates(KEPT.times(factor), clock.steady)
@@ -252,8 +252,9 @@ class Hub:
                 return
         else:
             cost = request_cost(message)
-            wait = self.admission(session.line.address, cost) or self._by_identity.take(
-                session.identity, cost
+            # What the identity's own rate refuses is not charged to those who share its address.
+            wait = self._by_identity.wait(session.identity, cost) or self.admission(
+                session.line.address, cost
             )
             if wait:
                 self.counters.limited += 1
@@ -263,6 +264,7 @@ class Hub:
                         ErrorCode.RATE_LIMITED, rid=message.rid, delivery=delivery, retry_after=wait
                     )
                 return
+            self._by_identity.take(session.identity, cost)
         HANDLERS[type(message)](self, session, message)
 
     def media(self, session: Session, frame: MediaUp) -> None:
@@ -280,10 +282,7 @@ class Hub:
 
     def newcomer(self, address: str) -> float:
         """Count an identity that publishes for the first time: 0.0, or the seconds until it may."""
-        wait = self._newcomers.wait(address)
-        if not wait:
-            self._newcomers.charge(address)
-        return wait
+        return self._newcomers.take(address)
 
     def turn_user(self, session: Session) -> float:
         """Count credentials for the TURN server: 0.0, or the seconds until there are more."""

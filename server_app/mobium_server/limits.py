@@ -11,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 
 __all__ = [
@@ -61,6 +62,7 @@ def address_key(address: Address) -> str:
     return str(address)
 
 
+@lru_cache(SWEEP)  # it is asked for every request and every media frame
 def site_key(key: str) -> str | None:
     """What the key of an address counts as beside itself: for IPv6 its /48, which is easily had as a whole;
     for others nothing.
@@ -152,6 +154,19 @@ class AddressRates:
     def __init__(self, rate: Rate, steady: Callable[[], float]) -> None:
         self._addresses = Rates(rate, steady)
         self._sites = Rates(rate.times(OF_SITE), steady)
+
+    def take(self, address: str, cost: float = 1.0) -> float:
+        """Take `cost` from both: 0.0 if they had it, else the seconds until they will; then nothing was
+        taken.
+        """
+        site = site_key(address)
+        if site is None:
+            return self._addresses.take(address, cost)
+        wait = self.wait(address, cost)
+        if not wait:
+            self._addresses.take(address, cost)
+            self._sites.take(site, cost)
+        return wait
 
     def wait(self, address: str, cost: float = 1.0) -> float:
         """The seconds until both have `cost`; nothing is taken."""

@@ -20,7 +20,7 @@ from mobium_server.bell import Bell
 from mobium_server.board import Board, Seat
 from mobium_server.envelope import Outlet
 from mobium_server.frames import header
-from mobium_server.limits import MINUTE, Allowance, Rate, Rates
+from mobium_server.limits import MINUTE, AddressRates, Allowance, Rate, Rates
 from mobium_server.pace import Later
 from mobium_server.rooms import Denied
 from mobium_server.stats import Counters
@@ -107,7 +107,7 @@ class Voice:
         self._outside = Bell(OUTSIDE_GAP, later, self._tell_outside)
         self._joins = Allowance(JOINS, MINUTE, steady)
         self._of_identity = Rates(rate, steady)
-        self._of_address = Rates(rate.times(factor), steady)
+        self._of_address = AddressRates(rate.times(factor), steady)
         self.people = 0
 
     def __len__(self) -> int:
@@ -245,9 +245,10 @@ class Voice:
             counters.media_outside += 1
             return False
         cost = media_cost(len(frame.body))
-        if self._of_address.take(one.address, cost) or self._of_identity.take(one.identity, cost):
+        if self._of_identity.wait(one.identity, cost) or self._of_address.take(one.address, cost):
             counters.media_limited += 1
             return False
+        self._of_identity.take(one.identity, cost)
         if not one.shown:
             self._tell_inside(room.channel)  # nobody hears a number before they know whose it is
         data = to_client(frame.kind, room.number, one.number, frame.body)

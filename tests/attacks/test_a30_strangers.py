@@ -21,6 +21,7 @@ from mobium.crypto import Identity, Session
 from mobium.protocol import content, limits
 from mobium.protocol import messages as m
 from mobium_server import hub
+from mobium_server import limits as rates
 from mobium_server.limits import Rate
 from mobium_server.storage import sqlite
 from tests.attacks.forge import first_message
@@ -178,6 +179,50 @@ async def test_without_the_limit_he_makes_as_many_as_he_likes(
 ) -> None:
     monkeypatch.setattr(hub, "NEWCOMERS", Rate(0, 0))  # the defence, off
     assert await crowd(tmp_path, 40) == (40, True)
+
+
+async def site(folder: Path, networks: int) -> tuple[int, int]:
+    """Somebody holds an IPv6 /48 and comes from so many of its /64s, with an identity at each; then a friend
+    comes from elsewhere.
+
+    Returns how many requests of theirs, and of the friend, are carried out.
+    """
+    async with (
+        server(folder, rate_general=Rate(0.001, 8), rate_address_factor=1.5) as running,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        people = [
+            await stack.enter_async_context(
+                client(
+                    running.url,
+                    publish=False,
+                    additional_headers={"X-Forwarded-For": f"2001:db8:1:{i:x}::1"},
+                )
+            )
+            for i in range(networks)
+        ]
+        friend = await stack.enter_async_context(
+            client(running.url, publish=False, additional_headers={"X-Forwarded-For": "2001:db8:2::1"})
+        )
+        return sum([await counts(one, 8) for one in people]), await counts(friend, 8)
+
+
+async def counts(one: Client, count: int) -> int:
+    """How many of so many small requests are carried out."""
+    for _ in range(count):
+        await one.send(m.GetPrekeyCount())
+    return sum([isinstance(await one.receive(), m.PrekeyCount) for _ in range(count)])
+
+
+async def test_many_addresses_of_one_site_flood_no_more_than_four(tmp_path: Path) -> None:
+    assert await site(tmp_path, 20) == (4 * 12 - 20, 8)  # a connection is a request as well
+
+
+async def test_without_the_rate_of_sites_each_address_floods(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rates, "site_key", lambda _: None)  # the defence, off
+    assert await site(tmp_path, 20) == (20 * 8, 8)
 
 
 # ---------------------------------------------------------------- requests

@@ -22,6 +22,7 @@ from mobium.protocol.messages import (
     Delivery,
     Error,
     GetInfo,
+    GetPrekeyCount,
     Ping,
     Pong,
     PrekeyCount,
@@ -29,9 +30,9 @@ from mobium.protocol.messages import (
 )
 from mobium_server.config import Settings
 from mobium_server.door import COURTESY, Door
-from mobium_server.limits import SWEEP, Rate, Rates, address_key, in_networks, parse_address
+from mobium_server.limits import SWEEP, AddressRates, Rate, Rates, address_key, in_networks, parse_address
 from mobium_server.stats import Counters
-from tests.support.server import Person, Refused, client, log_in, payload, publication, server
+from tests.support.server import Client, Person, Refused, client, log_in, payload, publication, server
 
 
 class Clock:
@@ -89,6 +90,20 @@ def test_what_says_nothing_any_more_is_forgotten() -> None:
         clock.now += 0.01
         rates.take(i)
     assert len(rates) <= 2 * SWEEP
+
+
+def test_a_site_is_worth_four_addresses_and_a_refusal_takes_from_neither() -> None:
+    clock = Clock()
+    rates = AddressRates(Rate(1, 10), clock)
+    networks = [f"2001:db8:1:{i:x}::/64" for i in range(6)]
+    taken = [sum(rates.take(network) == 0.0 for _ in range(15)) for network in networks]
+    assert taken == [10, 10, 10, 10, 0, 0]
+    assert rates.take(networks[5]) == pytest.approx(0.25)
+    assert rates.take("2001:db8:2::/64") == 0.0
+    assert [rates.take("192.0.2.1") == 0.0 for _ in range(11)] == [True] * 10 + [False]
+    clock.now += 0.25
+    assert rates.take(networks[0]) == pytest.approx(0.75)
+    assert rates.take(networks[5]) == 0.0  # the refusals took nothing from the site
 
 
 async def test_requests_over_the_rate_are_told_when_to_come_again(tmp_path: Path) -> None:
@@ -254,6 +269,24 @@ async def test_an_address_has_a_rate_of_its_own(tmp_path: Path) -> None:
             await ben.expect(Pong)
         for login in (anna, ben):
             await login.close()
+
+
+async def test_what_an_identity_is_refused_costs_those_at_its_address_nothing(tmp_path: Path) -> None:
+    async with (
+        server(tmp_path, rate_general=Rate(0.001, 4), rate_address_factor=3) as one,
+        client(one.url, publish=False) as greedy,
+        client(one.url, publish=False) as friend,
+    ):
+        assert await carried_out(greedy, 50) == 4
+        assert await carried_out(friend, 5) == 4
+
+
+async def carried_out(one: Client, count: int) -> int:
+    """How many of so many requests are not refused."""
+    for _ in range(count):
+        await one.send(GetPrekeyCount())
+    answers = [await one.receive() for _ in range(count)]
+    return sum(not isinstance(answer, Error) for answer in answers)
 
 
 # ---------------------------------------------------------------- addresses

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -332,6 +333,36 @@ async def test_an_address_has_so_many_times_as_much(tmp_path: Path) -> None:
             await one.settled()
         assert running.hub.counters.media_in == 100
         assert running.hub.counters.media_limited == 40
+
+
+async def test_an_ipv6_site_has_four_times_as_much_as_an_address(tmp_path: Path) -> None:
+    async with (
+        server(tmp_path, rate_media=Rate(0.001, 20), rate_address_factor=1) as running,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        networks = [{"X-Forwarded-For": f"2001:db8:1:{i:x}::1"} for i in range(6)]
+        everybody = [
+            await stack.enter_async_context(client(running.url, additional_headers=one)) for one in networks
+        ]
+        _, number = await gathered(everybody)
+        for one in everybody:
+            for i in range(20):
+                await say(one, number, i)
+            await one.settled()
+        assert running.hub.counters.media_limited == 40
+
+
+async def test_frames_over_an_identity_s_rate_cost_its_address_nothing(tmp_path: Path) -> None:
+    async with (
+        server(tmp_path, rate_media=Rate(0.001, 20), rate_address_factor=3) as running,
+        people(running.url, 2) as everybody,
+    ):
+        _, number = await gathered(everybody)
+        for one, count in zip(everybody, (100, 20), strict=True):
+            for i in range(count):
+                await say(one, number, i)
+            await one.settled()
+        assert running.hub.counters.media_limited == 80
 
 
 @pytest.mark.parametrize("setting", [{"rate_media": Rate(0, 0)}, {"rate_address_factor": 0}])

@@ -99,6 +99,23 @@ async def test_what_was_missed_has_come(town: ChannelWorld) -> None:
     assert await texts(ben) == [f"line {number}" for number in range(5)]
 
 
+async def test_a_chain_that_is_yet_to_be_asked_for_is_waited_for(town: ChannelWorld) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    await said(anna, "one")
+    await shows(ben, ["one"])
+    await ben.settled(PATIENCE)
+    await tx(ben, lambda tx: tx.execute("DELETE FROM receiver_chain"))
+    await said(anna, "two")
+    await shows(ben, ["one", "(closed)"])
+    await ben.settled(PATIENCE)
+    tap = town.tap("ben")
+    before = len(tap.all(SendMessage))
+    town.clock.offset = 11
+    online(ben).sync.wake()
+    await ben.settled(PATIENCE)
+    assert len(tap.all(SendMessage)) == before + 1
+
+
 async def test_a_listing_of_the_connection_before_is_none_of_this_one(
     town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,7 +124,13 @@ class Sync:
     def idle(self) -> bool:
         """Whether everything that it knows of was fetched and taken."""
         return self.caught_up.is_set() and not (
-            self._busy or self._behind or self._put_off or self._rosters or self._pushes or self._lost
+            self._busy
+            or self._wake.is_set()
+            or self._behind
+            or self._put_off
+            or self._rosters
+            or self._pushes
+            or self._lost
         )
 
     def unseen(self) -> frozenset[int] | None:

@@ -1,5 +1,6 @@
 """What signals do to a server, from its first moment on: SIGTERM and SIGINT end it; SIGHUP has the
-certificate read again, or ends it if its terminal has gone.
+certificate read again, or ends it if its terminal has gone. Each of them ends any other command, which clears
+away what it has begun.
 
 Imported before all else, so it imports next to nothing. Not its concern: how the server ends and what is read
 again (`mobium_server.app`).
@@ -22,8 +23,8 @@ __all__ = ["Signals"]
 
 class Signals:
     """The signals of this process, in three steps: `note` what comes until it is known what is asked for;
-    then `give_back` for a command that is no server, or `leave` while it starts, and the other two as soon as
-    there is something to end and to reload.
+    then `interrupt` for a command that is no server, or `leave` while one starts, and the other two as soon
+    as there is something to end and to reload.
     """
 
     def __init__(self) -> None:
@@ -39,12 +40,32 @@ class Signals:
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self._noted[number] = None
 
-    def give_back(self) -> None:
-        """Signals have their usual meaning again, and so have those that came."""
+    def interrupt(self) -> None:
+        """From now on each of them raises KeyboardInterrupt, as one that has come does at once; but those
+        that were ignored, as under nohup, are again.
+        """
         for number, before in self._before.items():
-            signal.signal(number, before)
-        for came in self._noted:
-            os.kill(os.getpid(), came)
+            if before is signal.SIG_IGN:
+                signal.signal(number, before)
+                self._noted.pop(number, None)
+            else:
+                signal.signal(number, self._interrupt)
+        if self._noted:
+            raise KeyboardInterrupt
+
+    def _interrupt(self, number: int, _frame: FrameType | None) -> None:
+        self._noted[number] = None
+        raise KeyboardInterrupt
+
+    def die(self) -> int:
+        """End by the signal that interrupted, so that whatever waits for this process sees it. Where that is
+        not done, the exit code to end with.
+        """
+        number = next(reversed(self._noted), int(signal.SIGINT))
+        if sys.platform != "win32":
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        return 128 + number
 
     def leave(self) -> None:
         """SIGTERM and SIGINT end this process, which has nothing yet that would have to be ended in order;

@@ -51,9 +51,12 @@ def run(arguments: list[str], signals: Signals) -> int:
     if asked.command is None:
         signals.leave()
         return _serve(asked, signals)
-    signals.give_back()
     try:
+        signals.interrupt()
         return run_command(asked)
+    except KeyboardInterrupt:
+        print("mobium-server: interrupted.", file=sys.stderr, flush=True)
+        return signals.die()
     except MobiumError as error:
         print(f"mobium-server: {error}", file=sys.stderr)
         return EXIT_SETTINGS if isinstance(error, InvalidInput) else EXIT_FAILED

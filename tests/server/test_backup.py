@@ -119,6 +119,25 @@ async def test_what_was_acknowledged_before_a_backup_is_delivered_after_a_restor
         assert len(shown) == len(set(shown))
 
 
+def test_what_a_backup_without_power_left_goes_with_a_later_one(tmp_path: Path) -> None:
+    database = made(tmp_path / "mobium.db", 3)
+    names = [
+        ".a.db.17.partial",
+        ".a.db.17.partial-journal",
+        ".new.db.18.partial",
+        ".mine.partial",
+        "a.partial",
+    ]
+    for name in names:
+        (tmp_path / name).touch()
+    for name in set(names) - {".new.db.18.partial"}:
+        os.utime(tmp_path / name, (0, 0))
+    assert operate("backup", tmp_path / "b.db", database=tmp_path / "none.db").code == 1
+    assert all((tmp_path / name).exists() for name in names), "they may be all that is left"
+    assert operate("backup", tmp_path / "b.db", database=database).code == 0
+    assert [name for name in names if (tmp_path / name).exists()] == names[2:]
+
+
 async def test_a_channel_goes_on_after_a_restore(
     folder: Path, servers: tuple[ServerProcess, ServerProcess]
 ) -> None:

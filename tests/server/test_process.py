@@ -20,6 +20,7 @@ from mobium.protocol.messages import Accepted, Delivery
 from mobium_server import __version__, start
 from mobium_server.care.probe import probe
 from mobium_server.signals import Signals
+from tests.support.programs import free_port
 from tests.support.raw import request
 from tests.support.server import WAIT, Person, ServerProcess, client, log_in, server, settings
 
@@ -268,3 +269,36 @@ async def test_a_supervisor_that_does_not_listen_stops_nothing(tmp_path: Path) -
         assert process.said("NOTIFY_SOCKET cannot be told that the server is ready: No such file")
         async with client(process.url):
             pass
+
+
+def streams(pid: int) -> set[Path]:
+    """Where the standard streams of a process go."""
+    return {Path(f"/proc/{pid}/fd/{number}").readlink() for number in range(3)}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such shell")
+@pytest.mark.parametrize("closed", ["<&- 2>&-", "<&- >&- 2>&-"])
+async def test_it_serves_without_standard_streams(tmp_path: Path, closed: str) -> None:
+    port = free_port()
+    environment = {**os.environ, "SC_HOST": "127.0.0.1", "SC_PORT": f"{port}", "SC_REQUIRE_TLS": "false"}
+    process = await asyncio.create_subprocess_exec(
+        "sh", "-c", f'exec "$0" -m mobium_server {closed}', sys.executable,
+        cwd=tmp_path,
+        env=environment | {"SC_DATABASE_URL": "sqlite://m.db"},
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(WAIT):
+            while probe(settings(tmp_path, port=port)) is not None:
+                assert process.returncode is None
+                await asyncio.sleep(0.05)
+        async with client(f"ws://127.0.0.1:{port}/ws") as anna:
+            await anna.post_and_wait(anna.public)
+        if sys.platform == "linux":
+            assert streams(process.pid) == {Path("/dev/null")}
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), WAIT) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

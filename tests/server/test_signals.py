@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.server.test_backup import made
 from tests.support.certificates import certificate
 from tests.support.server import WAIT, ServerProcess, client
 
@@ -51,7 +52,7 @@ def hearing(*command: str) -> list[str]:
 class Starting:
     """A server that waits at a place of its start until it may go on."""
 
-    def __init__(self, folder: Path, place: str, *arguments: str) -> None:
+    def __init__(self, folder: Path, place: str, *arguments: str, before: Sequence[str] = ()) -> None:
         self.folder = folder
         self.errors = folder / "errors"
         self.output = folder / "output"
@@ -60,7 +61,7 @@ class Starting:
         program = ["tests.support.slow_imports"] if place == "imports" else patched
         with self.errors.open("wb") as errors, self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                hearing(sys.executable, "-m", *program, *arguments),
+                hearing(*before, sys.executable, "-m", *program, *arguments),
                 cwd=folder,
                 env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **variables},
                 stdout=output,
@@ -109,6 +110,35 @@ def test_another_command_ends_by_what_came_while_it_was_imported(tmp_path: Path,
     # Whatever calls it, such as a script that makes a backup, must not take it for done.
     assert one.process.wait(WAIT) == -number
     assert one.output.read_text() == ""
+    assert one.errors.read_text() == "waiting in imports\nmobium-server: interrupted.\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("command", [("backup", "b.db"), ("restore", "good.db")])
+def test_a_backup_that_is_interrupted_leaves_nothing(
+    tmp_path: Path, number: int, command: tuple[str, str]
+) -> None:
+    made(tmp_path / "mobium.db", 3)
+    made(tmp_path / "good.db", 3)
+    before = {one: one.read_bytes() for one in tmp_path.iterdir()}
+    one = Starting(tmp_path, "backup", *command)
+    assert len(list(tmp_path.glob(".*"))) > 0, "it is being written"
+    one.process.send_signal(number)
+    assert one.process.wait(WAIT) == -number
+    assert one.errors.read_text() == "waiting in backup\nmobium-server: interrupted.\n"
+    assert one.output.read_text() == ""
+    left = {one.name for one in tmp_path.iterdir()} - {one.name for one in before}
+    assert left == {"errors", "output"}
+    assert {one: one.read_bytes() for one in before} == before
+
+
+def test_what_was_ignored_stays_so(tmp_path: Path) -> None:
+    made(tmp_path / "mobium.db", 3)
+    one = Starting(tmp_path, "backup", "backup", "b.db", before=["nohup"])
+    one.process.send_signal(signal.SIGHUP)
+    one.go_on()
+    assert one.process.wait(WAIT) == 0
+    assert (tmp_path / "b.db").exists()
 
 
 def handles(pid: int, number: int) -> bool:

@@ -6,6 +6,7 @@ product.
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from mobium_server import start
 from mobium_server.__main__ import main
+from mobium_server.care import backup
 from mobium_server.config import unknown_variables
 from mobium_server.delivery import PostOffice
 from mobium_server.envelope import Asker, Envelope
@@ -104,17 +106,29 @@ def waits_in_open() -> None:
     setattr(SqliteStorage, "open", waiting)  # noqa: B010
 
 
+def waits_in_backup() -> None:
+    """Copying the database takes long, before a backup as before a restore."""
+    fill = backup._fill
+
+    def waiting(source: sqlite3.Connection, copy: sqlite3.Connection) -> None:
+        fill(source, copy)
+        wait_for_go("backup")
+
+    setattr(backup, "_fill", waiting)  # noqa: B010
+
+
 PATCHES: dict[str, Callable[[], None]] = {
     "acknowledge_before_commit": acknowledge_before_commit,
     "answers_and_never_commits": answers_and_never_commits,
     "loses_posts": loses_posts,
     "never_commits": never_commits,
     "skips_history": skips_history,
+    "waits_in_backup": waits_in_backup,
     "waits_in_open": waits_in_open,
     "waits_in_settings": waits_in_settings,
 }
 
 if __name__ == "__main__":
     PATCHES[sys.argv[1]]()
-    sys.argv[1:] = []
+    del sys.argv[1]
     sys.exit(main())

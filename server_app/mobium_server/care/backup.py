@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +30,8 @@ __all__ = ["Restored", "backup", "restore"]
 # Numbers of a channel that are passed over after a restore. Those that were given since the backup are known
 # to clients, and what comes under them would be taken for something they have seen.
 GAP = 1 << 30
+ABANDONED = 86_400  # seconds after which nobody can be writing a backup any more
+_PARTIAL = re.compile(r"\..+\.[0-9]+\.partial")  # as `_beside` names it
 # what a file system says that has no hard links, such as FAT
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -45,14 +49,17 @@ class Restored:
 def backup(path: Path, target: Path) -> Contents:
     """Copy the database at `path`, whether or not a server runs on it, to the new file `target`, and compare.
 
-    Raises InvalidInput if `target` cannot be written, StoreError if there is no sound copy to be had; then
-    there is no file.
+    What a backup whose power went left in that folder goes a day later. Raises InvalidInput if `target`
+    cannot be written, StoreError if there is no sound copy to be had; then there is no file.
     """
     _refuse_to_overwrite(target)
     if linked(path):
         raise StoreError(linked(path))
     partial = _beside(target, "partial")
     try:
+        if path.exists():  # else it may be all that is left of it
+            for old in _abandoned(target.parent):
+                _remove(old)
         with _fresh(partial):
             contents = _copy(path, partial, still=False)
             _refuse_to_overwrite(target)
@@ -208,6 +215,16 @@ def _pairs(path: Path, other: Path) -> list[tuple[Path, Path]]:
 
 def _beside(path: Path, ending: str) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.{ending}")
+
+
+def _abandoned(folder: Path) -> list[Path]:
+    """What backups to this folder were writing that did not come to their end."""
+    found = []
+    for one in folder.glob(".*.partial"):
+        with contextlib.suppress(OSError):  # another one has just removed it
+            if _PARTIAL.fullmatch(one.name) and one.stat().st_mtime < time.time() - ABANDONED:
+                found.append(one)
+    return found
 
 
 @contextlib.contextmanager

@@ -17,7 +17,6 @@ from mobium_server.config import Settings
 from mobium_server.door import Guest
 from mobium_server.faults import Faults
 from mobium_server.hub import Hub
-from mobium_server.media import RETRY
 from mobium_server.reception import Reception
 from mobium_server.stats import Counters
 from mobium_server.tls import Certificates
@@ -70,7 +69,7 @@ class Listener:
         self._faults = Faults(self.loop.time)
         self._buffer = memoryview(bytearray(READ_SIZE))
         self._dirty: list[Wired] = []
-        self._lagging: set[Wired] = set()
+        self._lagging: dict[Wired, asyncio.TimerHandle] = {}
         self._server: asyncio.Server | None = None
         self._empty: asyncio.Event = asyncio.Event()
 
@@ -115,6 +114,7 @@ class Listener:
     def gone(self, wire: Wired) -> None:
         """A connection ended."""
         self.lines.discard(wire)
+        self._forget_pause(wire)
         self.door.leave(wire)
         if not self.lines:
             self._empty.set()
@@ -138,16 +138,25 @@ class Listener:
             self.loop.call_soon(self._flush)
         self._dirty.append(wire)
 
-    def again(self, wire: Wired) -> None:
-        """Let `wire` write in a moment, when its socket may take more media."""
-        if not self._lagging:
-            self.loop.call_later(RETRY, self._ask_again)
-        self._lagging.add(wire)
+    def again(self, wire: Wired, pause: float) -> None:
+        """Let `wire` write in `pause` seconds, when its socket may take more media, and not before that at an
+        earlier one's end.
+        """
+        self._forget_pause(wire)
+        self._lagging[wire] = self.loop.call_later(pause, self._ask_again, wire)
 
-    def _ask_again(self) -> None:
-        lagging, self._lagging = self._lagging, set()
-        for wire in lagging:
-            self.soon(wire)
+    def lags(self, wire: Wired) -> bool:
+        """Whether it will be asked again."""
+        return wire in self._lagging
+
+    def _ask_again(self, wire: Wired) -> None:
+        del self._lagging[wire]
+        self.soon(wire)
+
+    def _forget_pause(self, wire: Wired) -> None:
+        timer = self._lagging.pop(wire, None)
+        if timer is not None:
+            timer.cancel()
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []

@@ -16,7 +16,7 @@ from collections import deque
 from mobium.protocol.limits import MAX_MEDIA_FRAME
 from mobium.protocol.media_frames import VOICE
 
-__all__ = ["RETRY", "TURN", "MediaQueue", "hold_little"]
+__all__ = ["TURN", "MediaQueue", "hold_little"]
 
 # Seconds. Older voice helps nobody: receivers wait for it at most 120 ms, and have concealed it.
 VOICE_LIFE = 0.5
@@ -25,7 +25,10 @@ VOICE_MOST = 256 << 10  # bytes; half a second of all others in a full room
 SCREEN_LIFE = 2.0
 SCREEN_MOST = 1 << 20
 TURN = MAX_MEDIA_FRAME + 10  # bytes handed over at once: one fragment of a screen with its WebSocket header
-RETRY = 0.01  # seconds until a socket is asked again that did not take everything
+# Seconds until a socket is asked again that did not take everything; each time it took nothing at all it is
+# asked later, up to the second number.
+RETRY = 0.01
+RETRY_MOST = 0.16
 KERNEL_MOST = 16 << 10  # bytes that the kernel may hold unsent
 
 
@@ -73,12 +76,14 @@ class _Lane:
 class MediaQueue:
     """What waits for one socket."""
 
-    __slots__ = ("_dropped", "_screen", "_voice")
+    __slots__ = ("_dropped", "_pause", "_screen", "_unsent", "_voice")
 
     def __init__(self) -> None:
         self._voice = _Lane(VOICE_LIFE, VOICE_MOST)
         self._screen = _Lane(SCREEN_LIFE, SCREEN_MOST)
         self._dropped = 0
+        self._pause = 0.0
+        self._unsent = 0
 
     def __len__(self) -> int:
         return len(self._voice) + len(self._screen)
@@ -97,6 +102,19 @@ class MediaQueue:
     def expire(self, now: float) -> None:
         """Drop what is too old."""
         self._dropped += self._voice.expire(now) + self._screen.expire(now)
+
+    def ask_in(self, unsent: int, *, wrote: bool, asked: bool) -> float:
+        """The seconds until its socket, which has not sent `unsent` bytes, is to be asked again; 0.0 if that
+        is to come already. `wrote`: it was just given frames; `asked`: it was asked because a pause was over.
+        """
+        if wrote or unsent < self._unsent or not self._pause:
+            self._pause = RETRY
+        elif asked:
+            self._pause = min(2 * self._pause, RETRY_MOST)
+        else:
+            return 0.0
+        self._unsent = unsent
+        return self._pause
 
     def count_dropped(self) -> int:
         """How many frames were dropped since this was asked last: they were too old, or too many."""

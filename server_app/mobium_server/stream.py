@@ -292,14 +292,19 @@ class Stream(asyncio.BufferedProtocol, ABC):
         for kind, data in turn:
             media.put(kind, data, now)
         turn.clear()
+        wrote = False
         while media and not self._transport.get_write_buffer_size():
             frames = media.take(now)
             counters.media_out += len(frames)
             self._say(b"".join(frames))
+            wrote = True
         media.expire(now)
         counters.media_slow += media.count_dropped()
         if media:
-            self._listener.again(self)
+            unsent, asked = self._transport.get_write_buffer_size(), not self._listener.lags(self)
+            pause = media.ask_in(unsent, wrote=wrote, asked=asked)
+            if pause:
+                self._listener.again(self, pause)
         else:
             self._media = None
 

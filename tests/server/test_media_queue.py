@@ -44,6 +44,22 @@ def test_the_largest_frame_fits_into_one_turn() -> None:
     assert not queue
 
 
+def test_a_socket_that_takes_nothing_is_asked_less_and_less() -> None:
+    queue = MediaQueue()
+
+    def asked(unsent: int, *, wrote: bool = False, asked: bool = True) -> int:
+        return round(1_000 * queue.ask_in(unsent, wrote=wrote, asked=asked))
+
+    assert asked(900, wrote=True, asked=False) == 10
+    assert [asked(900) for _ in range(6)] == [20, 40, 80, 160, 160, 160]
+    assert asked(900, asked=False) == 0  # a frame came meanwhile, and the pause is not over
+    assert asked(899) == 10  # it took something
+    assert [asked(899), asked(899)] == [20, 40]
+    assert asked(700, asked=False) == 10
+    assert asked(700) == 20
+    assert asked(900, wrote=True) == 10
+
+
 def test_what_is_too_old_is_dropped() -> None:
     queue = MediaQueue()
     queue.put(VOICE, b"old", 0.0)

@@ -21,6 +21,7 @@ from mobium.protocol.media_frames import is_media
 from mobium_server import app
 from mobium_server.limits import Rate
 from mobium_server.media import SCREEN_LIFE, SCREEN_MOST, TURN, VOICE_MOST
+from mobium_server.stream import Stream
 from tests.support.certificates import certificate, trusting
 from tests.support.server import Client, client, payload, server
 from tests.support.slow import little_socket, slow_link
@@ -113,6 +114,29 @@ async def test_what_a_dead_socket_has_not_taken_goes_by_itself(tmp_path: Path) -
             await ben.settled()
             assert time.monotonic() - began < SCREEN_LIFE + 20
         assert not running.listener._lagging
+        lazy.socket.transport.abort()
+
+
+async def test_a_dead_socket_is_asked_a_few_times_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Stream] = []
+    queue_media = Stream._queue_media
+
+    def counted(line: Stream, turn: list[tuple[int, bytes]]) -> None:
+        if not turn:
+            asked.append(line)
+        queue_media(line, turn)
+
+    async with room_with_a_slow_one(tmp_path) as (running, anna, ben, lazy, number):
+        lazy.socket.transport.pause_reading()
+        await stream(anna, ben, number, 30)
+        line: Any = running.hub.sessions[lazy.public].line
+        monkeypatch.setattr(Stream, "_queue_media", counted)
+        while line._media:  # noqa: ASYNC110 - nothing is said any more, and what waits goes by its age
+            await asyncio.sleep(0.05)
+        print(f"asked {asked.count(line)} times")
+        assert asked.count(line) <= 20  # every 10 ms it would be 200
         lazy.socket.transport.abort()
 
 

@@ -58,6 +58,9 @@ TURN_USERS = 10
 # Bytes that lie on the disk until somebody fetches them, a second and at once, for each identity that an
 # address stands for: by default 60 MiB an hour, which is 10 GiB in the week that they may lie there.
 KEPT = Rate((6 << 20) / HOUR, 24 << 20)
+# TLS handshakes, a second and at once, for each identity that an address stands for: by default 3 and 40.
+# Each is a signature of the server's, and costs whoever asks for it next to nothing.
+HANDSHAKES = Rate(0.3, 4)
 SIGNALS_MOST = 64 << 10  # bytes of signals that a slow socket may be owed: nobody stores them
 INTERNAL_ERROR = 1011  # the WebSocket's own code for a fault of the server
 
@@ -173,6 +176,7 @@ class Hub:
         self._by_address = AddressRates(of_address, clock.steady)
         factor = settings.rate_address_factor if of_address.per_second else 0
         self._newcomers = AddressRates(NEWCOMERS.times(factor), clock.steady)
+        self._handshakes = AddressRates(HANDSHAKES.times(factor), clock.steady)
         self._kept = AddressRates(KEPT.times(factor), clock.steady)
         self._turn_users = Allowance(TURN_USERS, HOUR, clock.steady)
         self._turn_users_of = AddressRates(Rate(TURN_USERS / HOUR, TURN_USERS).times(factor), clock.steady)
@@ -279,6 +283,12 @@ class Hub:
     def penalize(self, address: str) -> None:
         """A connection of this address was closed as a flood: the next ones have to wait."""
         self._by_address.charge(address, self.settings.rate_general.burst)
+
+    def may_shake_hands(self, address: str) -> bool:
+        """Count a TLS handshake of an address. False: there were too many."""
+        wait = self._handshakes.take(address)
+        self.counters.limited += bool(wait)
+        return not wait
 
     def newcomer(self, address: str) -> float:
         """Count an identity that publishes for the first time: 0.0, or the seconds until it may."""

@@ -48,7 +48,7 @@ class Counters:
     """Frames that were dropped because they were over the rate."""
     malformed: int = 0
     limited: int = 0
-    """Requests over the rate."""
+    """Requests and TLS handshakes over the rate."""
     bundles: int = 0
     """Prekey bundles handed out."""
     internal: int = 0

@@ -199,6 +199,11 @@ class Stream(asyncio.BufferedProtocol, ABC):
                 self._stage = Stage.CLOSING
                 self._transport.close()
                 return
+            # A proxy stands for everybody behind it; what it is told of them comes later.
+            if not (self.behind_proxy or listener.hub.may_shake_hands(self.address)):
+                self._stage = Stage.CLOSING
+                self._transport.close()
+                return
             self._tls = TlsLayer(listener.certificates.context, self._transport.write)
         self._begin()
 

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
+import ssl
 import struct
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -21,12 +24,13 @@ from websockets.frames import Frame, Opcode
 from mobium.errors import ProtocolError, ServerRefused
 from mobium.protocol import codec, limits
 from mobium.protocol import messages as m
-from mobium_server import door, gateway, stream
+from mobium_server import door, gateway, hub, stream
 from mobium_server.door import Door, Guest
 from mobium_server.gateway import Wire
 from mobium_server.limits import Rate
 from mobium_server.listener import Listener
 from mobium_server.windows import Windows
+from tests.support.certificates import certificate, trusting
 from tests.support.server import Client, ServerProcess, client, log_in, server
 
 MIB = 1 << 20
@@ -260,6 +264,54 @@ async def test_an_address_holds_so_many_connections_and_no_more(tmp_path: Path) 
         crowd(running.port, 40),
     ):
         assert running.listener.door.places <= 4
+
+
+# ---------------------------------------------------------------- handshakes
+
+
+async def hellos(folder: Path, count: int, **changes: Any) -> tuple[int, int]:
+    """Somebody begins so many TLS connections at one address and says no more; then a proxy makes one.
+
+    Returns how many of his the server answers, and how many it counts as too many.
+    """
+    cert, key = certificate(folder, "localhost", "127.0.0.1")
+    secured: dict[str, Any] = {"tls_cert": cert, "tls_key": key, "rate_general": Rate(1_000, 1_000)}
+    trusted = (ipaddress.ip_network("127.0.0.2"),)
+    hello, incoming = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        trusting(cert).wrap_bio(incoming, hello, server_hostname="localhost").do_handshake()
+    first = hello.read()
+    async with server(folder, **(secured | {"trusted_proxies": trusted} | changes)) as running:
+        answers = [await greeted(running.port, first, "127.0.0.1") for _ in range(count)]
+        assert await greeted(running.port, first, "127.0.0.2")
+        return sum(answers), running.hub.counters.limited
+
+
+async def greeted(port: int, hello: bytes, source: str) -> bool:
+    """Whether the server answers the first message of a TLS handshake that comes from an address."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
+    writer.write(hello)
+    try:
+        async with asyncio.timeout(10):
+            return bool(await reader.read(1))
+    finally:
+        writer.transport.abort()
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="127.0.0.2 is no address of such a machine")
+async def test_handshakes_of_an_address_are_so_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "HANDSHAKES", Rate(0.000_1, hub.HANDSHAKES.burst))  # however slow this machine
+    assert await hellos(tmp_path, 60) == (40, 20)
+    # Where addresses say nothing, they are not asked.
+    assert await hellos(tmp_path, 60, rate_address_factor=0.0) == (60, 0)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="127.0.0.2 is no address of such a machine")
+async def test_without_the_count_each_of_them_is_signed_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "HANDSHAKES", Rate(0, 0))  # the defence, off
+    assert await hellos(tmp_path, 60) == (60, 0)
 
 
 # ---------------------------------------------------------------- what one connection does to others

@@ -18,15 +18,9 @@ from mobium.client.call_state import (
     REPEAT,
     RING,
     SILENCE,
-    Apply,
     CallMachine,
-    Drop,
-    Effect,
-    Phase,
-    Prepare,
-    Say,
-    Tell,
 )
+from mobium.client.call_values import Apply, Drop, Effect, Phase, Prepare, Say, Tell
 from mobium.protocol.content import Call
 from tests.support.server import randomness, schedules
 

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from mobium.client.call_state import Apply, Drop, Prepare
+from mobium.client.call_values import Apply, Drop, Prepare
 from mobium.errors import CallError, MediaUnavailable, MobiumError
 from mobium.media.form import INSTALL
 from mobium.media.link import LinkMaker, PeerLink, Pictures, Terms

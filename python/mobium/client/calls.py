@@ -25,7 +25,8 @@ from mobium.client.call_ice import IceServers
 from mobium.client.call_links import CallLinks, LinkName, real_links
 from mobium.client.call_screen import CallScreen
 from mobium.client.call_sound import CallVoice, Ringing, SoundChoice
-from mobium.client.call_state import Apply, CallMachine, Drop, Effect, Phase, Prepare, Say, Talk, Tell
+from mobium.client.call_state import CallMachine
+from mobium.client.call_values import Apply, Drop, Effect, Phase, Prepare, Say, Talk, Tell
 from mobium.client.contacts import resolve
 from mobium.client.core import Core
 from mobium.client.events import CallChanged, CallScreenChanged, CallState, Event

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.serial, pytest.mark.needs("libopus", "espeak-ng")]
 pytest.importorskip("aiortc")
 
 ANNA = "The quick brown fox jumps over the lazy dog."
-BOB = "We were away a year ago, and nobody knew where the garden ended."
+BOB = "We were away a year ago, and nobody knew."
 PATIENCE = 60.0
 
 Pair = tuple[Desk, Desk, ServerProcess]
@@ -159,6 +159,5 @@ def test_the_address_is_hidden_by_a_word(anna: Desk) -> None:
     assert anna.run("profile", "hide-address").out == "off\n"
     assert "relay" in anna.run("profile", "hide-address", "on").err
     assert anna.run("profile", "hide-address").out == "on\n"
-    anna.run("profile", "hide-address", "off")
-    assert anna.run("profile", "hide-address").out == "off\n"
+    assert "verified contacts" in anna.run("profile", "hide-address", "off").err.lower()
     assert "on or off" in anna.run("profile", "hide-address", "perhaps", code=2).sentence

@@ -55,7 +55,7 @@ class Forwarder:
     def __init__(self, weather: Weather, dice: random.Random) -> None:
         self.weather = weather
         self.carried = self.lost = self.reordered = 0
-        self.up = True
+        self._cut: set[_Port] = set()
         self._dice = dice
         self._ports: dict[str, _Port] = {}
         self._opened: list[_Port] = []
@@ -90,7 +90,7 @@ class Forwarder:
     def carry(self, port: _Port, data: bytes) -> None:
         """A packet came at a port: it goes to the machine behind it, perhaps."""
         self.carried += 1
-        if not self.up or self._dice.random() < self.weather.loss:
+        if port in self._cut or self._dice.random() < self.weather.loss:
             self.lost += 1
             return
         number = self._sent[port] = self._sent.get(port, 0) + 1
@@ -103,6 +103,10 @@ class Forwarder:
 
         delay = self._dice.uniform(self.weather.fastest, self.weather.slowest)
         asyncio.get_running_loop().call_later(delay, arrive)
+
+    def cut(self) -> None:
+        """Lose everything that goes over the links of now, in both directions; links to come work."""
+        self._cut.update(self._opened)
 
     def close(self) -> None:
         """Close the ports."""

@@ -144,6 +144,24 @@ class TestLeaving:
         assert sender.kid not in (key.kid, 0)
         assert sender.next_time() is None
 
+    def test_a13_others_who_leave_again_and_again_keep_no_removed_one_in(self) -> None:
+        """The server withholds every acknowledgement, and shows somebody leaving just after each new key."""
+        sender, gone = own(), theirs(A)
+        others = [bytes([number]) * 32 for number in range(1, 60)]
+        for key in handed(sender.set_members([B, *others], 0.0), B):
+            gone.take(A, VOICE, key, 0.0)
+        sender.set_members(others, 10.0)
+        now, opened = 10.0, []
+        while now < 70:
+            now += 0.02
+            drawn = sender.due(now)
+            if drawn:
+                others.pop()
+                sender.set_members(others, now + 0.01)
+            if gone.open(A, VOICE, sender.seal(b""), now) is not None:
+                opened.append(now)
+        assert max(opened) <= 12.5
+
     def test_whoever_enters_while_a_key_is_on_its_way_is_handed_both(self) -> None:
         sender, reader = own(), theirs(A)
         sender.set_members([B, C], 0.0)
@@ -249,6 +267,30 @@ class TestOpening:
         reader.open(A, VOICE, sender.seal(b""), 1.0)
         assert plain(reader.open(A, VOICE, late[0], 10.9)) == b"late"
         assert reader.open(A, VOICE, late[1], 11.1) is None
+
+    def test_it_goes_though_nothing_more_comes(self) -> None:
+        sender, reader = own(), theirs(A)
+        [key] = handed(sender.set_members([B], 0.0), B)
+        reader.take(A, VOICE, key, 0.0)
+        reader.open(A, VOICE, sender.seal(b""), 0.0)
+        sender.set_members([B, C], 1.0)
+        reader.open(A, VOICE, sender.seal(b""), 1.0)
+        assert reader.next_time() == 11.0
+        reader.missing(11.0)
+        assert len(reader._sources[A, VOICE].openers) == 1
+        assert reader.next_time() is None
+
+    def test_a_key_that_came_before_its_sender_was_seen_to_come_again(self) -> None:
+        before, after, reader = own(), own(), theirs(A)
+        [key] = handed(before.set_members([B], 0.0), B)
+        reader.take(A, VOICE, key, 0.0)
+        old = [before.seal(b"before") for _ in range(2)]
+        assert plain(reader.open(A, VOICE, old[0], 0.0)) == b"before"
+        [key] = handed(after.set_members([B], 1.0), B)
+        reader.take(A, VOICE, key, 1.0)
+        reader.came_again(A)
+        assert plain(reader.open(A, VOICE, after.seal(b"after"), 1.0)) == b"after"
+        assert [reader.open(A, VOICE, frame, 1.0) for frame in old] == [None, None]
 
     def test_a_sender_with_many_keys_is_bounded(self) -> None:
         reader = theirs(A)

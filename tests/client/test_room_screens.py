@@ -5,6 +5,7 @@ known.
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -157,3 +158,55 @@ async def test_what_cannot_be_captured_is_said(town: ChannelWorld) -> None:
     await voice.over()
     with pytest.raises(NotConnected):
         await voice.screens.share(capture=PatternCapture)
+
+
+class Slow(PatternCapture):
+    """A display that takes its time."""
+
+    def choose(self, name: str | None) -> None:
+        time.sleep(0.3)
+        super().choose(name)
+
+
+class Faulty(PatternCapture):
+    """A capture with a fault of its own."""
+
+    def grab(self) -> Shot:
+        raise ZeroDivisionError
+
+
+async def test_a_share_that_is_given_up_or_fails_ends_nothing_else(town: ChannelWorld) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    voice, looks = await joins(anna), await joins(ben)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await voice.screens.share(PRESETS["360p"], capture=Slow)
+    ear = Ear(anna)
+    await voice.screens.share(PRESETS["360p"], capture=Faulty)
+    event = await ear.next(ScreenChanged)
+    assert "something went wrong" in event.reason
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.gather(
+            voice.screens.share(PRESETS["360p"], capture=PatternCapture),
+            voice.screens.share(PRESETS["360p"], capture=PatternCapture),
+        )
+        await voice.screens.share(PRESETS["360p"], capture=PatternCapture)
+    await sees(looks, anna.me)
+    assert voice.state == "in"
+    await voice.screens.stop()
+
+
+async def test_whoever_comes_again_and_shows_again_is_seen_at_once(town: ChannelWorld) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    looks = await joins(ben)
+    for _ in range(3):
+        shows = await joins(anna)
+        await shows.screens.share(PRESETS["360p"], capture=PatternCapture)
+        await sees(looks, anna.me)
+        await shows.leave()
+
+        async def gone() -> bool:
+            return looks.screens.shown == []
+
+        await until(gone)
+    assert looks.screens._reassembly.counts.repeated == 0

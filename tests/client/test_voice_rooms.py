@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from mobium.client import Engine, VoiceChanged, VoiceLeft, VoiceListener, VoiceRoom
+from mobium.client import Engine, VoiceChanged, VoiceLeft, VoiceListener, VoiceRoom, audience
+from mobium.client.transport import TransportClosed
 from mobium.crypto.media import MediaKind
-from mobium.errors import InvalidInput, NotConnected, ServerRefused
+from mobium.errors import InvalidInput, NotConnected, ServerRefused, StoreError
+from mobium.protocol.codes import CloseCode
 from mobium.protocol.messages import SendSignal, VoiceState
 from tests.support.channel_world import ChannelWorld
 from tests.support.engines import PATIENCE, Ear, online, until
@@ -285,3 +288,145 @@ async def test_a_call_that_is_cancelled_leaves_no_room(town: ChannelWorld) -> No
     tap.honest()
     await asyncio.wait_for(enters(anna), PATIENCE)
     assert online(anna).link.online
+
+
+async def test_what_goes_wrong_in_a_room_ends_no_engine(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    (ours, ear_a), (_, ear_b) = await all_in(anna, ben)
+    allowed = audience.allowed
+    full = True
+
+    def refuses(*arguments: Any) -> Any:
+        if full:
+            raise StoreError("The disk is full.")
+        return allowed(*arguments)
+
+    monkeypatch.setattr(audience, "allowed", refuses)
+    ours.look_again()
+    await hears(ours, ear_b)
+    full = False
+    monkeypatch.setattr(ours._theirs, "missing", lambda _now: 1 / 0)
+    told = Ear(anna)
+    ours.look_again()
+    event = await told.next(VoiceLeft)
+    assert "went wrong" in event.reason
+    assert ear_a.over == event.reason
+
+    async def gone() -> bool:
+        return not ear_b.there
+
+    await until(gone)
+    await all_in(anna)
+    await anna.send(ben.me, "alive")
+
+
+async def test_a_listener_that_fails_ends_no_connection(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    (ours, _), (_, ear) = await all_in(anna, ben)
+    await hears(ours, ear)
+    count = 0
+
+    def fails(*_: object) -> None:
+        nonlocal count
+        count += 1
+        raise RuntimeError("of the program")
+
+    monkeypatch.setattr(ear, "voice", fails)
+
+    async def twice() -> bool:
+        ours.say(b"x")
+        return count > 1
+
+    await until(twice)
+    assert ben.connection == "online"
+
+
+async def test_whoever_gives_up_joining_is_no_ghost(town: ChannelWorld) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    _, ear = await enters(ben)
+    joining = asyncio.create_task(anna.rooms.join("#garden", Hearing()))
+
+    async def seen() -> bool:
+        return bool(ear.there)
+
+    await until(seen)
+    await joining
+    assert anna.rooms.present is not None
+    anna.rooms.let_go(anna.rooms.present)
+
+    async def alone() -> bool:
+        return not ear.there and anna.rooms.present is None
+
+    await until(alone)
+
+
+async def test_two_joins_at_once_leave_one_room(town: ChannelWorld) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    (_, _), (_, ear) = await all_in(anna, ben)
+    one, two = await asyncio.gather(
+        anna.rooms.join("#garden", Hearing()), anna.rooms.join("#garden", Hearing())
+    )
+    assert (one.state, two.state) == ("left", "in")
+    assert anna.rooms.present is two
+    await hears(two, ear)
+    await two.leave()
+
+    async def alone() -> bool:
+        return not ear.there
+
+    await until(alone)
+
+
+async def test_somebody_who_asks_again_and_again_is_answered_once_a_second(town: ChannelWorld) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    (ours, _), (theirs, ear) = await all_in(anna, ben)
+    await hears(ours, ear)
+    town.tap("anna").sent.clear()
+    for _ in range(50):
+        ours.heard(bytes.fromhex(ben.me), theirs._request(MediaKind.VOICE, "key"))
+    await hears(ours, ear)
+    assert len(town.tap("anna").all(SendSignal)) <= 2
+
+
+async def test_a_login_elsewhere_ends_the_room_with_its_reason(town: ChannelWorld) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    (_, ear), _ = await all_in(anna, ben)
+    tap = town.tap("anna")
+    assert tap._line is not None
+    tap._line.waiting.put_nowait(TransportClosed(CloseCode.REPLACED))
+
+    async def over() -> bool:
+        return bool(ear.over)
+
+    await until(over)
+    assert "somewhere else" in str(ear.over)
+
+
+async def test_of_channels_that_nobody_here_knows_nothing_is_kept(town: ChannelWorld) -> None:
+    [anna] = await town.gather("anna")
+    for number in range(2_000):
+        anna.rooms.told(VoiceState(number.to_bytes(32, "big"), 1))
+
+    async def told() -> bool:
+        return not anna.rooms._news
+
+    await until(told)
+    assert anna.rooms._states == {}
+
+
+async def test_after_the_end_no_key_is_kept(town: ChannelWorld) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    (ours, _), (theirs, ear) = await all_in(anna, ben)
+    await hears(ours, ear)
+    await theirs.leave()
+
+    async def over() -> bool:
+        return ear.over is not None
+
+    await until(over)
+    assert theirs._own == {}
+    assert theirs._theirs._sources == {}

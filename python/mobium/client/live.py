@@ -44,3 +44,7 @@ class Live:
     def offline(self) -> None:
         """As `Realtime` has it."""
         self._rooms.offline()
+
+    def over(self, reason: str) -> None:
+        """As `Realtime` has it."""
+        self._rooms.close(reason)

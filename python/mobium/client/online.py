@@ -78,6 +78,9 @@ class Realtime(Protocol):
     def offline(self) -> None:
         """The connection is gone."""
 
+    def over(self, reason: str) -> None:
+        """And there will be no other one before somebody acts; `reason` is a sentence, or empty."""
+
 
 class Online:
     """One wish to be connected to one server, from `run` until it is cancelled or only a person can help."""
@@ -178,6 +181,7 @@ class Online:
         """Tell that it is over, once."""
         if self.state != "offline":
             self._change("offline", failure, None)
+            self._realtime.over("" if failure is None else str(failure))
 
     def retry_now(self) -> None:
         """End the present wait between two tries; `first` waits for the outcome of the next one."""

@@ -96,8 +96,8 @@ class OwnKey:
         if self._coming is not None:
             self._coming.waiting &= self._members
         if left:
-            # Whoever has left may have been handed what is on its way, too.
-            self._coming = None
+            # Whoever has left may have been handed what is on its way, too. It keeps out those who left
+            # before, so it is used all the same, and another one follows.
             self._renew_at = max(now, self._renewed_at + _RENEW_PAUSE)
         handed: list[Handing] = []
         if entered and not self._step(alone=not before & self._members):
@@ -203,6 +203,15 @@ class TheirKeys:
         for place in [place for place in self._sources if place[0] not in self._members]:
             del self._sources[place]
 
+    def came_again(self, sender: bytes) -> None:
+        """Somebody has left and entered at once: what has opened frames of before is forgotten, and a key
+        that has opened nothing yet may be a new one that came early.
+        """
+        for place, source in self._sources.items():
+            if place[0] == sender:
+                for kid in [kid for kid, held in source.openers.items() if held.used]:
+                    del source.openers[kid]
+
     def take(self, sender: bytes, kind: MediaKind, key: MediaKey, now: float) -> list[OpenedFrame]:
         """A key that its sender has handed over; returns what waited for it. One that is known, or a step
         back, is nothing.
@@ -255,8 +264,6 @@ class TheirKeys:
         """Whose key is to be asked for now: frames came, and waited for it in vain."""
         due = []
         for place, source in self._sources.items():
-            if not source.waiting and source.ask_at is None:
-                continue
             self._expire(source, now)
             if source.ask_at is not None and now >= source.ask_at:
                 source.ask_at = None
@@ -264,9 +271,15 @@ class TheirKeys:
         return due
 
     def next_time(self) -> float | None:
-        """When `missing` has something to say, as far as it is known."""
+        """When `missing` has something to do: to say, or to forget a key."""
         times = [source.ask_at for source in self._sources.values() if source.ask_at is not None]
         times += [source.waiting[0][0] + _WAIT for source in self._sources.values() if source.waiting]
+        times += [
+            held.replaced_at + _OLD
+            for source in self._sources.values()
+            for held in source.openers.values()
+            if held.replaced_at is not None
+        ]
         return min(times, default=None)
 
     def _source(self, sender: bytes, kind: MediaKind) -> _Source:

@@ -5,9 +5,10 @@ Not its concern: what happens in a room (`mobium.client.voice_room`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from mobium.client import labels
 from mobium.client.core import Core
@@ -23,6 +24,9 @@ from mobium.protocol.media_frames import MediaDown
 from mobium.protocol.messages import VoiceState
 
 __all__ = ["Rooms"]
+
+_PATIENCE: Final = 30.0  # seconds for the server to let somebody in
+_NEWS: Final = 1_100  # channels of which something new is to be told; more than anybody can be in
 
 
 class Rooms:
@@ -43,6 +47,8 @@ class Rooms:
         self.tell = tell
         self._start = start
         self._states: dict[bytes, VoiceState] = {}
+        self._news: dict[bytes, VoiceState] = {}
+        self._joining = asyncio.Lock()
         self.present: VoiceRoom | None = None
         """The room in which this profile is."""
 
@@ -52,6 +58,10 @@ class Rooms:
         Raises InvalidInput for a channel of which it is no member, ServerRefused with `room_full` or
         `not_a_member`, NotConnected.
         """
+        async with self._joining:
+            return await self._join(channel, listener)
+
+    async def _join(self, channel: str, listener: Listener) -> VoiceRoom:
         online = self._online()
         if online is None or online.state == "offline":
             raise NotConnected("There is no connection to the server, and this needs one.")
@@ -61,11 +71,19 @@ class Rooms:
         room = self.present = VoiceRoom(self._core, self._online, row, listener)
         self._start(self._run(room))
         try:
-            await room.entered()
+            async with asyncio.timeout(_PATIENCE):
+                await room.entered()
+        except TimeoutError:
+            self.let_go(room)
+            raise NotConnected("The server did not let this side into the voice room in time.") from None
         except BaseException:
-            room.end("")
+            self.let_go(room)
             raise
         return room
+
+    def let_go(self, room: VoiceRoom) -> None:
+        """Leave a room, and wait for nothing."""
+        self._start(room.leave())
 
     async def _run(self, room: VoiceRoom) -> None:
         try:
@@ -73,6 +91,8 @@ class Rooms:
         finally:
             if self.present is room:
                 self.present = None
+            if room.reason:  # the server may still show this side there
+                self.let_go(room)
             self.tell([VoiceLeft(room.channel, room.reason)])
 
     async def people(self, channel: str) -> list[str]:
@@ -87,16 +107,26 @@ class Rooms:
 
     def told(self, state: VoiceState) -> None:
         """The server says who is in the room of a channel."""
-        self._states[state.channel_id] = state
-        if not state.room:
-            del self._states[state.channel_id]
         if self.present is not None and self.present.key == state.channel_id:
             self.present.told(state)
-        self._start(self._tell_people(state))
+        if len(self._news) < _NEWS or state.channel_id in self._news:
+            self._news[state.channel_id] = state
+            if len(self._news) == 1:
+                self._start(self._tell_people())
 
-    async def _tell_people(self, state: VoiceState) -> None:
-        with suppress(StoreError):
-            await self._core.store.run(_emit, state)
+    async def _tell_people(self) -> None:
+        """Tell what is new of the channels that this profile knows; of one channel the newest."""
+        while self._news:
+            key, state = next(iter(self._news.items()))
+            known = False
+            with suppress(StoreError):
+                known = await self._core.store.run(_emit, state)
+            if known and state.room:
+                self._states[key] = state
+            else:
+                self._states.pop(key, None)
+            if self._news.get(key) is state:
+                del self._news[key]
 
     def heard(self, sender: bytes, said: Said) -> None:
         """A signal has come."""
@@ -119,10 +149,10 @@ class Rooms:
         if self.present is not None:
             self.present.offline()
 
-    def close(self) -> None:
-        """Nobody wants a connection any more."""
+    def close(self, reason: str = "") -> None:
+        """There will be no connection any more, for a reason or because nobody wants one."""
         if self.present is not None:
-            self.present.end("")
+            self.present.end(reason)
 
 
 def _member_of(tx: Tx, channel: str, host: str) -> ChannelRow:
@@ -141,7 +171,10 @@ def _shown(tx: Tx, row: ChannelRow, state: VoiceState) -> tuple[str, ...]:
     return tuple(each.identity.hex() for each in state.members if roster.role(each.identity) is not None)
 
 
-def _emit(tx: Tx, state: VoiceState) -> None:
+def _emit(tx: Tx, state: VoiceState) -> bool:
+    """Tell of a channel that this profile knows; returns whether it does."""
     row = channels.by_key(tx, state.channel_id)
-    if row is not None:
-        tx.emit(VoiceChanged(row.hex, labels.label(tx, row), _shown(tx, row, state)))
+    if row is None:
+        return False
+    tx.emit(VoiceChanged(row.hex, labels.label(tx, row), _shown(tx, row, state)))
+    return True

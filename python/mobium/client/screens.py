@@ -7,6 +7,7 @@ and keys (`mobium.client.voice_room`).
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ from typing import Final
 
 from mobium.client.events import Event, ScreenChanged
 from mobium.client.voice_room import VoiceRoom
-from mobium.errors import MediaUnavailable, MobiumError, NotConnected
+from mobium.errors import CaptureUnavailable, MediaUnavailable, MobiumError, NotConnected
 from mobium.media.capture import Capture, ScreenCapture
 from mobium.media.fragments import Reassembly
 from mobium.media.screen import PRESETS as SCREEN_PRESETS
@@ -24,6 +25,8 @@ from mobium.media.view import ScreenView
 from mobium.protocol.limits import media_cost
 
 __all__ = ["SCREEN_PRESETS", "ScreenPreset", "Screens"]
+
+log = logging.getLogger(__name__)
 
 _FADED: Final = 5.0  # seconds without a picture, after which a screen counts as taken away
 _LOOK: Final = 0.1
@@ -43,6 +46,7 @@ class Screens:
         self._share: ScreenShare | None = None
         self._sharing: asyncio.Task[object] | None = None
         self._shares = 0
+        self._turn = asyncio.Lock()
         self.reason = ""
         """Why one's own screen is not shown any more, a sentence; empty if that was one's wish."""
 
@@ -68,13 +72,25 @@ class Screens:
         """
         if self._room is None or self._room.state == "left":
             raise NotConnected("This voice room was left.")
-        await self.stop()
-        started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._sharing = self._room.start(self._run(self._room, preset, monitor, capture, started))
-        await started
+        async with self._turn:
+            await self._stop()
+            started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._sharing = self._room.start(self._run(self._room, preset, monitor, capture, started))
+            self._sharing.add_done_callback(lambda _: started.cancel())
+            try:
+                await started
+            except asyncio.CancelledError:
+                if self._sharing.done():  # the room was left meanwhile
+                    raise NotConnected("This voice room was left.") from None
+                self._sharing.cancel()
+                raise
 
     async def stop(self) -> None:
         """Show one's own screen no more."""
+        async with self._turn:
+            await self._stop()
+
+    async def _stop(self) -> None:
         task, self._sharing, self._share = self._sharing, None, None
         if task is not None:
             task.cancel()
@@ -94,7 +110,8 @@ class Screens:
             async with ScreenSource(capture, preset, monitor=monitor) as source:
                 self._shares += 1
                 share = self._share = ScreenShare(source, _sealing(room), media_cost, share=self._shares)
-                started.set_result(None)
+                if not started.done():
+                    started.set_result(None)
                 while room.state != "left":
                     with suppress(NotConnected):
                         async for body in share.bodies():
@@ -102,9 +119,9 @@ class Screens:
                     await asyncio.sleep(_AGAIN)
         except MobiumError as error:
             self._fail(error, started)
-        finally:
-            if not started.done():
-                started.cancel()
+        except Exception as error:  # noqa: BLE001 - of a capture or an encoder; the voice goes on
+            log.warning("A shared screen ended by a fault: %s.", type(error).__name__)
+            self._fail(CaptureUnavailable("The screen could not be shown: something went wrong."), started)
 
     def _fail(self, error: MobiumError, started: asyncio.Future[None]) -> None:
         self._share = None
@@ -156,9 +173,11 @@ class Screens:
 
     def people(self, people: Sequence[str]) -> None:
         """Who is in the room besides oneself."""
-        entered, self._people = set(people) - self._people, set(people)
-        for viewer in entered:
+        before, self._people = self._people, set(people)
+        for viewer in self._people - before:
             self.wanted(viewer)
+        for gone in before - self._people:
+            self._reassembly.forget(gone)
         for gone in self._views.keys() - self._people:
             self._end(gone)
 

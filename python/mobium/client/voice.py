@@ -84,7 +84,7 @@ class Voice:
         except BaseException:
             voice._silence()
             if voice._room is not None:
-                voice._room.end("")
+                rooms.let_go(voice._room)
             raise
         return voice
 

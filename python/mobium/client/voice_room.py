@@ -9,19 +9,18 @@ packet or a picture holds, devices, and loudspeakers (`mobium.client.voice`).
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final, Literal
 
+from mobium.client import audience
 from mobium.client.core import Core
 from mobium.client.online import Online
 from mobium.client.room_keys import Handing, OpenedFrame, OwnKey, TheirKeys
-from mobium.client.rosters import roster_of
 from mobium.client.signals import Said
-from mobium.client.store import channels, peers
 from mobium.client.store.channels import ChannelRow
-from mobium.client.store.database import Tx
 from mobium.crypto.media import MediaKey, MediaKind, pad_voice, unpad_voice
 from mobium.errors import (
     CryptoError,
@@ -40,6 +39,8 @@ from mobium.protocol.messages import JoinVoice, LeaveVoice, VoiceState
 
 __all__ = ["Listener", "RoomState", "VoiceRoom"]
 
+log = logging.getLogger(__name__)
+
 RoomState = Literal["entering", "in", "left"]
 
 _PACKETS: Final = 10  # of voice that wait for the socket: 0.2 s, beyond which the oldest are dropped
@@ -48,6 +49,8 @@ _EARLY: Final = 10.0  # seconds for which a key is kept of somebody who is not s
 _MAX_EARLY: Final = 160
 _RETRY: Final = 2.0  # seconds until the next try to enter
 _ANSWER: Final = 5.0  # seconds for the server's answer to a handing
+_ANSWER_PAUSE: Final = 1.0  # seconds in which one key is handed again to one peer who asks
+_FAULT: Final = "Something went wrong in this voice room; enter it again."
 _GONE: Final = "This profile is no member of the channel any more."
 
 
@@ -99,6 +102,7 @@ class VoiceRoom:
         self._number = 0
         self._speakers: dict[int, bytes] = {}
         self._audience: frozenset[bytes] = frozenset()
+        self._answered: dict[tuple[bytes, int], float] = {}
         self._own: dict[MediaKind, OwnKey] = {}
         self._theirs = TheirKeys(self.key)
         self._early: deque[tuple[float, bytes, content.MediaKey]] = deque(maxlen=_MAX_EARLY)
@@ -179,7 +183,7 @@ class VoiceRoom:
         if self.state != "in" or frame.room != self._number or sender is None:
             return
         if frame.kind == MediaKind.SCREEN:
-            self._listener.fragment(sender.hex(), frame.body)
+            self._call(self._listener.fragment, sender.hex(), frame.body)
             return
         opened = self._theirs.open(sender, MediaKind.VOICE, frame.body, self._time())
         if opened is not None:
@@ -189,11 +193,11 @@ class VoiceRoom:
 
     def _give(self, sender: bytes, kind: MediaKind, opened: OpenedFrame) -> None:
         if kind is MediaKind.SCREEN:
-            self._listener.picture(sender.hex(), opened.kid, opened.counter, opened.plaintext)
+            self._call(self._listener.picture, sender.hex(), opened.kid, opened.counter, opened.plaintext)
             return
         with suppress(Invalid):
             packet = unpad_voice(opened.plaintext)
-            self._listener.voice(sender.hex(), opened.kid, opened.counter, packet)
+            self._call(self._listener.voice, sender.hex(), opened.kid, opened.counter, packet)
 
     def heard(self, sender: bytes, said: Said) -> None:
         """A signal has come."""
@@ -210,9 +214,12 @@ class VoiceRoom:
             return
         own = self._own.get(MediaKind(said.media_kind))
         if said.want == "key" and own is not None:
-            self._hand(own.handing(sender))
+            place, now = (sender, own.kid), self._time()
+            if now >= self._answered.get(place, 0.0) + _ANSWER_PAUSE:
+                self._answered[place] = now
+                self._hand(own.handing(sender))
         elif said.want == "picture":
-            self._listener.picture_wanted(sender.hex())
+            self._call(self._listener.picture_wanted, sender.hex())
 
     def told(self, state: VoiceState) -> None:
         """The server says who is in the room."""
@@ -240,7 +247,7 @@ class VoiceRoom:
             for waiting in self._out.values():
                 waiting.clear()
             self._taken.set()
-            self._listener.people(())
+            self._call(self._listener.people, ())
         self._wake.set()
 
     # ------------------------------------------------------------ being in
@@ -275,12 +282,19 @@ class VoiceRoom:
                 await self._over.wait()
                 for task in self._tasks:
                     task.cancel()
+        except* Exception as errors:  # noqa: BLE001 - a fault of ours ends the room, and not the engine
+            names = ", ".join(sorted({type(error).__name__ for error in errors.exceptions}))
+            log.warning("A voice room ended by a fault: %s.", names)
+            self.end(_FAULT)
         finally:
             self.state = "left"
+            self._own.clear()
+            self._theirs = TheirKeys(self.key)
+            self._early.clear()
             if not self._entered.done():
                 self._entered.set_exception(NotConnected(self.reason or "The room was left."))
                 self._entered.exception()  # nobody need ask
-            self._listener.left(self.reason)
+            self._call(self._listener.left, self.reason)
 
     async def _stay(self) -> None:
         while True:
@@ -354,14 +368,21 @@ class VoiceRoom:
         # Whoever comes under another number has entered anew, and has none of the keys.
         again = {key for number, key in self._speakers.items() if key in known and before.get(number) != key}
         if again:
-            self._set_audience(self._audience - again)
+            for sender in again:
+                self._theirs.came_again(sender)
+            self._set_audience(self._audience - again, self._audience & again)
         self._changed = True
         self._wake.set()
 
     async def _look(self) -> None:
         """Who of those in the room may be handed keys, and what was handed over before one was to be seen."""
         shown = frozenset(self._speakers.values())
-        allowed, settled = await self._core.store.run(_allowed, self.key, shown)
+        try:
+            allowed, settled = await self._core.store.run(audience.allowed, self.key, shown)
+        except StoreError:  # as on a full disk: whoever is there stays, and nobody is added
+            self._changed = True
+            self._again(_RETRY)
+            return
         if allowed is None:
             self.end(_GONE)
             return
@@ -383,14 +404,23 @@ class VoiceRoom:
             self._give(sender, kind, opened)
         return True
 
-    def _set_audience(self, audience: frozenset[bytes]) -> None:
+    def _set_audience(self, audience: frozenset[bytes], again: frozenset[bytes] = frozenset()) -> None:
+        """Who may be handed keys, without those who are about to be in it again."""
         before, self._audience = self._audience, audience
-        self._theirs.set_members(audience)
+        self._theirs.set_members(audience | again)
+        self._answered = {place: at for place, at in self._answered.items() if place[0] in audience}
         now = self._time()
         for own in self._own.values():
             self._hand(own.set_members(audience, now))
         if audience != before:
-            self._listener.people(self.people)
+            self._call(self._listener.people, self.people)
+
+    def _call(self, tell: Callable[..., None], *values: object) -> None:
+        """Tell the listener, whose faults are not the connection's."""
+        try:
+            tell(*values)
+        except Exception as error:  # noqa: BLE001 - whatever a program does
+            log.warning("The listener of a voice room failed: %s.", type(error).__name__)
 
     # ------------------------------------------------------------ the network
 
@@ -447,25 +477,3 @@ class VoiceRoom:
                 self._taken.set()
                 with suppress(NotConnected):
                     await online.link.send_media(kind, self._number, frame)
-
-
-def _allowed(tx: Tx, key: bytes, shown: frozenset[bytes]) -> tuple[frozenset[bytes] | None, bool]:
-    """Who of those shown may be handed keys, None where this profile is no member; and whether the roster is
-    the newest of which there is word.
-    """
-    row = channels.by_key(tx, key)
-    if row is None or row.state != "member":
-        return None, False
-    roster = roster_of(tx, row)
-    allowed = set()
-    for identity in shown:
-        peer = peers.by_key(tx, identity)
-        if (
-            roster.role(identity) is not None
-            and peer is not None
-            and not peer.blocked
-            and peer.trust != "changed"
-        ):
-            allowed.add(identity)
-    settled = roster.index >= row.server_index and not channels.claims(tx, row.id)
-    return frozenset(allowed), settled

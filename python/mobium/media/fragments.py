@@ -281,6 +281,12 @@ class Reassembly:
             greatest = max(self._senders.values(), key=lambda one: one.size)
             self._lose(greatest, next(iter(greatest.partials)))
 
+    def forget(self, sender: Hashable) -> None:
+        """A sender has gone: if they come back, their pictures begin anew."""
+        gone = self._senders.pop(sender, None)
+        if gone is not None:
+            self._size -= gone.size
+
     def _give_up(self, now: float) -> None:
         if now - self._looked < GIVEN_UP / 4:
             return

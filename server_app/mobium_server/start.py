@@ -105,13 +105,15 @@ def announce(server: Server) -> None:
 def _advice(server: Server) -> list[str]:
     settings = server.settings
     lines = [f"mobium-server {__version__}, key {server.public_key.hex()}"]
-    public = settings.host in ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
-    scheme = server.url.partition(":")[0]
-    lines.append(f"Clients on this machine connect to {server.url}")
-    if public:
-        lines.append(
-            f"Clients on the network connect to {scheme}://<name or address of this machine>:{server.port}"
-        )
+    if server.certificates is not None or not settings.require_tls:
+        lines.append(f"Clients on this machine connect to {server.url}")
+        if settings.host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+            hosts = [f"[{host}]" if ":" in host else host for host in settings.public_hosts]
+            scheme = server.url.partition(":")[0]
+            lines += [
+                f"Clients on the network connect to {scheme}://{host}:{server.port}"
+                for host in hosts or ["<name or address of this machine>"]
+            ]
     if server.certificates is not None:
         names = ", ".join(sorted(server.certificates.names)) or "none"
         lines.append(f"TLS 1.3 with the certificate for: {names}")
@@ -127,6 +129,11 @@ def _advice(server: Server) -> list[str]:
                 "SC_PUBLIC_HOSTS is empty: through a proxy nobody can log in by a name on the internet. Set"
                 " it to the names that people dial."
             )
+    elif settings.host not in ("127.0.0.1", "::1", "localhost"):
+        lines.append(
+            "SC_REQUIRE_TLS is false and there is no certificate: whoever listens on the network sees who"
+            " writes to whom. Set SC_TLS_CERT and SC_TLS_KEY, or put a proxy with TLS in front."
+        )
     else:
         lines.append(
             "To open it to the network: SC_HOST=0.0.0.0, SC_REQUIRE_TLS=true, SC_TLS_CERT and SC_TLS_KEY with"

@@ -20,6 +20,7 @@ from mobium.protocol.messages import Accepted, Delivery
 from mobium_server import __version__, start
 from mobium_server.care.probe import probe
 from mobium_server.signals import Signals
+from tests.support.certificates import certificate
 from tests.support.programs import free_port
 from tests.support.raw import request
 from tests.support.server import WAIT, Person, ServerProcess, client, log_in, server, settings
@@ -132,6 +133,16 @@ def test_the_start_says_where_clients_connect(tmp_path: Path) -> None:
         assert process.said("every connection is refused unless it comes through a proxy")
         assert process.said("SC_PUBLIC_HOSTS is empty: through a proxy nobody can log in")
         assert process.url == f"ws://127.0.0.1:{process.port}/ws"
+        assert not any("Clients" in line for line in process.errors), "nobody can by that address"
+    with ServerProcess(tmp_path, {"SC_HOST": "0.0.0.0"}) as process:
+        where = f"ws://<name or address of this machine>:{process.port}"
+        assert process.said(f"Clients on the network connect to {where}")
+        assert process.said("SC_REQUIRE_TLS is false and there is no certificate: whoever listens")
+    cert, key = certificate(tmp_path, "chat.example.org", "::1")
+    tls = {"SC_TLS_CERT": str(cert), "SC_TLS_KEY": str(key), "SC_PUBLIC_HOSTS": "chat.example.org,::1"}
+    with ServerProcess(tmp_path, {"SC_HOST": "0.0.0.0", **tls}) as process:
+        assert process.said(f"Clients on the network connect to wss://chat.example.org:{process.port}")
+        assert process.said(f"Clients on the network connect to wss://[::1]:{process.port}")
 
 
 def has_ipv6() -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mobium.errors import StoreError
 from mobium.signing import SEED_SIZE
+from mobium_server.storage.access import read_only
 from mobium_server.storage.base import SIGNING_KEY
 from mobium_server.storage.database import BUSY_MS, reason
 from mobium_server.storage.migrate import compare
@@ -61,7 +62,7 @@ def reading(path: Path, *, still: bool = False) -> Iterator[sqlite3.Connection]:
     mode = "mode=rw"
     if path.with_name(f"{path.name}-wal").exists():
         mode = "mode=ro"
-    elif still:
+    elif still or read_only(path):
         mode = "mode=ro&immutable=1"
     uri = f"{path.as_uri()}?{mode}"
     try:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
-__all__ = ["hindrance"]
+__all__ = ["crowding", "hindrance", "read_only"]
 
+ROOM = 1 << 20  # bytes that a start needs at least
 FILES = ("", "-wal", "-shm", ".lock")  # of a database, its own first
 
 
@@ -54,7 +56,7 @@ def _no_folder(folder: Path) -> str:
         return f"{above} is no folder."
     if _may(above, os.W_OK | os.X_OK):
         return ""
-    if _read_only(above):
+    if read_only(above):
         return f"The file system of {above} is read-only."
     user = os.geteuid()
     return (
@@ -82,7 +84,7 @@ def _belongs(name: str, path: Path) -> bool:
 def _foreign(path: Path) -> str:
     """The folder has other things too, or nobody can look into it: it is not to be given to a server."""
     folder, user = path.absolute().parent, os.geteuid()
-    if _read_only(folder):
+    if read_only(folder):
         return f"The file system of {folder} is read-only."
     own = (folder if _may(folder, os.X_OK) else Path("/var/lib")) / "mobium"
     return (
@@ -97,7 +99,7 @@ def _closed(one: Path, kind: str, rights: str, others: list[Path] | None = None)
         owner = one.stat().st_uid
     except OSError as error:
         return f"The {kind} {one} cannot be reached: {error.strerror}."
-    if _read_only(one):
+    if read_only(one):
         return f"The file system of {one} is read-only."
     user = os.geteuid()
     typed = " ".join(shlex.quote(str(each)) for each in (one, *(others or [])))
@@ -112,5 +114,19 @@ def _closed(one: Path, kind: str, rights: str, others: list[Path] | None = None)
     )
 
 
-def _read_only(one: Path) -> bool:
-    return bool(os.statvfs(one).f_flag & os.ST_RDONLY)
+def read_only(one: Path) -> bool:
+    """Whether nobody can write there, whatever the rights are."""
+    return sys.platform != "win32" and bool(os.statvfs(one).f_flag & os.ST_RDONLY)
+
+
+def crowding(path: Path) -> str:
+    """That there is no room for a database at `path`, in one sentence; empty if there is some. SQLite speaks
+    of an error of the disk where its log finds none.
+    """
+    try:
+        free = shutil.disk_usage(path.absolute().parent).free
+    except OSError:
+        return ""
+    if free >= ROOM:
+        return ""
+    return f"Only {free:,} bytes are free on the disk of {path.absolute().parent}; free some."

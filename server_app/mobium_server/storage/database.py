@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from mobium.errors import StoreError
-from mobium_server.storage.access import hindrance
+from mobium_server.storage.access import crowding, hindrance
 from mobium_server.storage.base import Unavailable
 from mobium_server.storage.beside import linked, remains
 from mobium_server.storage.migrate import migrate
@@ -68,7 +68,7 @@ class Database:
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
             self.close()
-            said = f"The database {self.path} cannot be opened: {error.strerror}. {hindrance(self.path)}"
+            said = f"The database {self.path} cannot be opened: {error.strerror}. {_hint(self.path)}"
             raise StoreError(said.rstrip()) from error
         try:
             self._connection = self._connector(self.path)
@@ -76,7 +76,7 @@ class Database:
             migrate(self._connection, self.path, self._migrations)
         except sqlite3.Error as error:
             self.close()
-            said = f"The database {self.path} cannot be used: {reason(error)}. {hindrance(self.path)}"
+            said = f"The database {self.path} cannot be used: {reason(error)}. {_hint(self.path)}"
             raise StoreError(said.rstrip()) from error
         except StoreError:
             self.close()
@@ -161,6 +161,10 @@ def give_back(connection: sqlite3.Connection, pages: int = 0) -> None:
     """Give empty pages at the file's end back to the disk; 0: all of them. Not inside a transaction."""
     # A script runs to its end; `execute` takes one step, since no column comes, and that frees one page.
     connection.executescript(f"PRAGMA incremental_vacuum({pages})")
+
+
+def _hint(path: Path) -> str:
+    return hindrance(path) or crowding(path)
 
 
 def reason(error: sqlite3.Error) -> str:

@@ -11,7 +11,7 @@ from typing import Protocol
 from mobium.protocol import codec
 from mobium.protocol.codes import CloseCode, ErrorCode, sentence
 from mobium.protocol.connection import LoggedIn, Refusal, ServerConnection
-from mobium.protocol.cost import request_cost
+from mobium.protocol.cost import answer_cost, request_cost
 from mobium.protocol.media_frames import MediaUp
 from mobium.protocol.messages import (
     AckDeliveries,
@@ -279,6 +279,16 @@ class Hub:
     def admission(self, address: str, cost: float = 1.0) -> float:
         """Count a request of an address, or as many as it costs: 0.0, or the seconds until it may have it."""
         return self._by_address.take(address, cost)
+
+    def answer(self, session: Session, page: ServerMessage) -> None:
+        """Send a page, and count what it turned out to be: whoever asked for it has it, and waits longer for
+        the next.
+        """
+        cost = answer_cost(page)
+        if cost:
+            self._by_identity.charge(session.identity, cost)
+            self._by_address.charge(session.line.address, cost)
+        session.reply(page)
 
     def penalize(self, address: str) -> None:
         """A connection of this address was closed as a flood: the next ones have to wait."""

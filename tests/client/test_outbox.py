@@ -245,7 +245,14 @@ async def test_the_pace_keeps_to_a_rate_and_to_pauses() -> None:
     pace.pause(5)
     assert taken(4.9) == 0
     assert taken(1) <= 16 + 9
+    pace.charge(8)  # a page counted as eight
+    assert taken(1) <= 1
+    for _ in range(100):
+        pace.charge(5)
+    assert taken(2) == 0  # two seconds of debt, no more
+    assert 7 <= taken(1) <= 9
     pace.limit(0, 0)
+    pace.charge(5)
     assert pace._wait() == 0
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from mobium.protocol import limits
 from mobium.protocol import messages as m
-from mobium.protocol.cost import request_cost
+from mobium.protocol.cost import answer_cost, request_cost
 
 
 def test_buckets_are_the_kernel_s() -> None:
@@ -59,11 +59,25 @@ def test_what_a_message_costs(size: int, cost: int) -> None:
     assert request_cost(m.Distribute(delivery, key, parts)) == cost + 1
 
 
-def test_a_full_stock_of_prekeys_is_one_request_and_larger_ones_are_more() -> None:
+def test_prekeys_count_by_sixteen_or_by_their_size() -> None:
     def stock(x_size: int) -> m.PublishPrekeys:
         x, kem = m.WirePrekey(1, 2, bytes(x_size), bytes(64)), m.WirePrekey(1, 2, bytes(1_568), bytes(64))
         return m.PublishPrekeys(x, kem, [x] * limits.ONE_TIME_STOCK, [kem] * limits.KEM_ONE_TIME_STOCK)
 
-    assert request_cost(stock(32)) == 1
-    assert request_cost(stock(4_096)) == 6
+    assert request_cost(stock(32)) == 7  # 120 one-time keys
+    assert request_cost(stock(8_192)) == 13
+    assert request_cost(m.PublishPrekeys(stock(32).signed, None, stock(32).one_time[:15])) == 1
     assert request_cost(m.GetPrekeyCount()) == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "cost"),
+    [(0, 0, 0), (99, 633, 0), (500, 300, 5), (500, 633, 5), (60, 8_192, 7), (1, 1 << 20, 16)],
+)
+def test_what_a_page_costs(count: int, size: int, cost: int) -> None:
+    entries = [m.Entry(number + 1, bytes(32), bytes(size)) for number in range(count)]
+    assert answer_cost(m.History(bytes(32), entries, count, count)) == cost
+    assert answer_cost(m.RosterPage(bytes(32), 0, [bytes(size)] * count, count, count)) == cost
+    statements = [m.Entry(number + 1, statement=bytes(size)) for number in range(count)]
+    assert answer_cost(m.History(bytes(32), statements, count, count)) == cost
+    assert answer_cost(m.Channels([])) == 0

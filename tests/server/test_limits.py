@@ -21,8 +21,10 @@ from mobium.protocol.messages import (
     ClientMessage,
     Delivery,
     Error,
+    GetHistory,
     GetInfo,
     GetPrekeyCount,
+    History,
     Ping,
     Pong,
     PrekeyCount,
@@ -32,6 +34,7 @@ from mobium_server.config import Settings
 from mobium_server.door import COURTESY, Door
 from mobium_server.limits import SWEEP, AddressRates, Rate, Rates, address_key, in_networks, parse_address
 from mobium_server.stats import Counters
+from tests.support.channels import begin, tell
 from tests.support.server import Client, Person, Refused, client, log_in, payload, publication, server
 
 
@@ -287,6 +290,27 @@ async def carried_out(one: Client, count: int) -> int:
         await one.send(GetPrekeyCount())
     answers = [await one.receive() for _ in range(count)]
     return sum(not isinstance(answer, Error) for answer in answers)
+
+
+async def test_pages_count_by_what_is_on_them(tmp_path: Path) -> None:
+    async with server(tmp_path) as one, client(one.url) as anna:
+        room = await begin(anna)
+        for _ in range(300):
+            await tell(anna, room)
+        person = anna.person
+    async with (
+        server(tmp_path, rate_general=Rate(0.001, 20), rate_address_factor=3) as one,
+        client(one.url, person, publish=False) as anna,
+        client(one.url, publish=False) as friend,
+    ):
+        answers = []
+        for _ in range(20):
+            await anna.send(GetHistory(room.id, 0, 500))
+            answers.append(await anna.receive())
+        pages = [answer for answer in answers if isinstance(answer, History)]
+        assert [len(page.entries) for page in pages] == [301] * 5  # each is four of twenty, and a whole page
+        # Of the address's sixty two connections and these pages have taken 22; the rest is the friend's.
+        assert await carried_out(friend, 30) == 20
 
 
 # ---------------------------------------------------------------- addresses

@@ -38,6 +38,7 @@ from mobium.errors import (
     StoreError,
 )
 from mobium.protocol.connection import Welcome
+from mobium.protocol.cost import answer_cost, request_cost
 from mobium.protocol.media_frames import MediaDown
 from mobium.protocol.messages import (
     Accepted,
@@ -120,7 +121,7 @@ class Online:
         self.inbox = Inbox(core, self.link.send, self._stored)
         self.receipts = Receipts(core, receipt_delay, self.outbox.wake)
         self.repair = Repair(core, self.link.request, self.outbox.wake, lambda: self.inbox.drained)
-        self.upkeep = Upkeep(core, self.link.request, address.host)
+        self.upkeep = Upkeep(core, self.request, address.host)
         self.signals = Signals(core, self.request, realtime.heard, self.outbox.wake)
         self.sync = Sync(
             core,
@@ -212,8 +213,10 @@ class Online:
 
     async def request(self, message: ClientMessage) -> ServerMessage:
         """Ask the server, at the pace that it allows. Raises ServerRefused, NotConnected."""
-        await self._pace.take()
-        return await self.link.request(message)
+        await self._pace.take(request_cost(message))
+        answer = await self.link.request(message)
+        self._pace.charge(answer_cost(answer))
+        return answer
 
     async def _adopt(self, key: bytes) -> None:
         await self.membership.adopt(key)

@@ -39,6 +39,13 @@ class Pace:
         self._not_before = max(self._not_before, self._clock() + seconds)
         self._held = 0.0
 
+    def charge(self, cost: int) -> None:
+        """An answer counted as so many, which nobody knew before; as at the server, the debt is a burst at
+        most.
+        """
+        if self._rate > 0:
+            self._held = max(self._held - cost, min(self._held, -self._burst))
+
     async def take(self, cost: int = 1) -> None:
         """Wait for permission for a message that counts as `cost`; one beyond the burst waits for a full
         bucket. Whoever came first goes first, or many small ones would keep a large one out.

@@ -102,6 +102,8 @@ SCREEN_BODY = MEDIA_FRAGMENT + 64  # and the header of a fragment, and of an SFr
 MAX_MEDIA_FRAME = SCREEN_BODY + 5  # with the longer header, which goes to clients
 
 COST_BYTES = 64 << 10  # of a payload count as one request: what makes a flood dear is bytes, too
+COST_KEYS = 16  # one-time prekeys of a publication count as one request: each is a row
+COST_ENTRIES = 100  # of a page count as one request: each is read and sent
 MEDIA_COST_BYTES = 16 << 10  # of a media frame count as one frame, for the same reason
 
 _CHANNEL_BUCKETS = {bucket + SENDER_KEY_OVERHEAD: bucket for bucket in BUCKET_SIZES}

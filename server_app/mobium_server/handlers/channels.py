@@ -92,9 +92,8 @@ def members(hub: Hub, session: Session, message: GetMembers) -> None:
             return
         number = found.rows[-1].number if found.rows else 0
         statements = [row.statement for row in found.rows]
-        session.reply(
-            RosterPage(message.channel_id, message.start, statements, found.newest, number, message.rid)
-        )
+        page = RosterPage(message.channel_id, message.start, statements, found.newest, number, message.rid)
+        hub.answer(session, page)
 
     proof = Proof(message.proof, message.invite, session.connection.nonce)
     hub.channels.members(session.desk, message.channel_id, message.start, proof, done)
@@ -127,7 +126,7 @@ def history(hub: Hub, session: Session, message: GetHistory) -> None:
     def done(page: HistoryPage | Refused | None, _error: Exception | None) -> None:
         if isinstance(page, HistoryPage):
             entries = [_entry(line) for line in page.lines]
-            session.reply(History(message.channel_id, entries, page.upto, page.head, message.rid))
+            hub.answer(session, History(message.channel_id, entries, page.upto, page.head, message.rid))
         else:
             _refuse(session, denied(page), message.rid)
 

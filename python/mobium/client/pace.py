@@ -44,6 +44,7 @@ class Pace:
         most.
         """
         if self._rate > 0:
+            self._refill()
             self._held = max(self._held - cost, min(self._held, -self._burst))
 
     async def take(self, cost: int = 1) -> None:
@@ -54,10 +55,14 @@ class Pace:
             while (delay := self._wait(cost)) > 0:  # noqa: ASYNC110 - time passes, nothing happens
                 await asyncio.sleep(delay)
 
-    def _wait(self, cost: int = 1) -> float:
+    def _refill(self) -> float:
         now = self._clock()
         self._held = min(self._burst, self._held + (now - self._at) * self._rate)
         self._at = now
+        return now
+
+    def _wait(self, cost: int = 1) -> float:
+        now = self._refill()
         if now < self._not_before:
             return self._not_before - now
         if self._rate <= 0:

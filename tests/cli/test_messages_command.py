@@ -178,13 +178,41 @@ def test_export_is_private_and_never_overwrites(
 def test_a_peer_that_nobody_knows(talking: Talking) -> None:
     anna, _, _ = talking
     assert "carl" in anna.run("send", "carl", "hello", code=2).sentence
-    assert "cannot" not in anna.run("send", STRANGER, "hello", code=1).sentence
     assert "key" in anna.run("send", "00" * 32, "hello", code=2).sentence
     assert "link" in anna.run("send", "mobium://contact/xyz", "hello", code=2).sentence
     assert "empty" in anna.run("send", "bob", "", code=2).sentence
     assert "UTF-8" in anna.run("send", "bob", "-", given=b"\xff\xfe", code=2).sentence
-    failed = [json.loads(line) for line in anna.run("history", STRANGER, "--json").out.splitlines()]
-    assert [(row["text"], row["state"]) for row in failed] == [("hello", "failed")]
+    assert anna.run("history").out == "", "nothing was queued"
+
+
+def test_the_first_conversation_begins_before_the_other_one_has_connected(
+    anna: Desk, bob: Desk, made: dict[str, Made], server: ServerProcess
+) -> None:
+    key = made["bob"].key
+    said = anna.run("--server", server.url, "send", key, "one", code=1).sentence
+    assert "Nobody with this key has connected to this server yet" in said
+    assert said.endswith("The message stays queued.")
+    given = anna.run("chat", key, given=b"two\nthree\n", code=1).sentence
+    assert "compare the key" in given
+    assert given.endswith("2 messages stay queued.")
+    waiting = [json.loads(line) for line in anna.run("history", key, "--json").out.splitlines()]
+    assert [(row["text"], row["state"]) for row in waiting] == [
+        (text, "queued") for text in ("one", "two", "three")
+    ]
+    with anna.terminal("history", key, columns=40) as history:
+        assert history.wait() == 0
+        assert "-- queued: Nobody with this key" in "\n".join(history.everything)
+    assert "Nothing has failed" in anna.run("retry").sentence
+    with bob.terminal("--server", server.url, "chat", made["anna"].key) as chat:
+        chat.expect("(?m)^anna.*>$|^[0-9a-f]{16}>$")
+        anna.run("send", key, "four")
+        for text in ("one", "two", "three", "four"):
+            chat.expect(f"(?m)  {text}$")
+        chat.type("\x04")
+        chat.wait()
+    rows = [json.loads(line) for line in bob.run("history", "--json").out.splitlines()]
+    assert [row["request"] for row in rows] == [True]
+    assert _texts(bob, made["anna"].key) == ["one", "two", "three", "four"]
 
 
 def test_no_server_yet(anna: Desk, made: dict[str, Made]) -> None:
@@ -276,24 +304,28 @@ def test_an_oversized_message_is_refused_before_anything_is_queued(
         anna.run("send", made["bob"].key, "x" * 1000)
 
 
-def test_what_failed_is_sent_again(
-    anna: Desk, bob: Desk, made: dict[str, Made], server: ServerProcess
-) -> None:
-    log_in(anna, server.url)
-    said = anna.run("send", made["bob"].key, "too early", code=1).sentence
-    assert "no keys" in said
-    assert "mobium retry" in said
-    assert "1 of 1" in anna.run("retry", code=1).err
-    log_in(bob, server.url)
+def test_what_failed_is_sent_again(talking: Talking, made: dict[str, Made]) -> None:
+    anna, bob, server = talking
+    server.stop()
+    anna.run("send", "bob", "x" * 3000, code=3)
+    server.settings["SC_MAX_MESSAGE_SIZE"] = "2048"
+    server.start()
+    assert anna.run("send", "bob", "held up by nothing").out.split()[1] == "sent"
+    failed, _ = map(json.loads, anna.run("history", "bob", "--json").out.splitlines())
+    assert failed["state"] == "failed"
+    again = anna.run("retry", code=1).err
+    assert "larger than this server allows. (mobium retry)" in again
+    assert "1 of 1" in again
+    server.stop()
+    del server.settings["SC_MAX_MESSAGE_SIZE"]
+    server.start()
     assert anna.run("retry").out.split()[1] == "sent"
     assert "Nothing has failed" in anna.run("retry").sentence
-    sent = json.loads(anna.run("history", made["bob"].key, "--json").out)
-    assert "failed or expired" in anna.run("retry", sent["id"], code=2).sentence
+    assert "failed or expired" in anna.run("retry", failed["id"], code=2).sentence
     assert "no message" in anna.run("retry", "00" * 16, code=2).sentence
     assert "32" in anna.run("retry", "nonsense", code=2).sentence
-    done = bob.run("listen", "--json", "--count", "1")
-    assert json.loads(done.out.splitlines()[-1])["request"] is True
-    assert _texts(bob, made["anna"].key) == ["too early"]
+    bob.run("listen", "--count", "2")
+    assert _texts(bob, made["anna"].key) == ["held up by nothing", "x" * 3000]
 
 
 def test_a_profile_in_use_is_told(talking: Talking) -> None:

@@ -141,26 +141,63 @@ async def test_what_waits_behind_a_refused_message_says_why(world: World, server
         assert [(line.state, line.reason) for line in await alice.history(key)] == [("sent", "")] * 2
 
 
-async def test_nobody_there_is_told_and_can_be_retried(world: World) -> None:
+async def test_what_is_written_to_who_has_not_connected_yet_waits_in_order(
+    world: World, short_holds: None
+) -> None:
     alice = await world.engine("alice")
+    eyes = Ear(alice)
     async with world.opened("bob", connect=False) as bob:
         key = bob.me
-    sent = [await alice.send(key, f"{number}") for number in range(2)]
-    for each in sent:
-        with pytest.raises(ServerRefused, match="keys") as caught:
-            await alice.wait(each, "sent", 5)
-        assert caught.value.code == "no_prekeys"
-        assert (await alice.message(each)).state == "failed"
+    sent = [await alice.send(key, f"{number}") for number in range(3)]
+    told = await eyes.state(sent[0], "queued")
+    assert "has connected to this server yet" in told.reason
+    await alice.settled(PATIENCE)  # which does not wait for somebody who may never come
+    sent.append(await alice.send(key, "3"))
+    await alice.settled(PATIENCE)
+    assert [(line.state, line.code) for line in await alice.history(key)][:3] == [
+        ("queued", "no_prekeys")
+    ] * 3
     bob = await world.engine("bob")
-    await settle(bob)
     ear = Ear(bob)
-    for each in sent:
-        await alice.retry(each)
-    assert [(await ear.text()).id for _ in sent] == sent
+    assert await ear.texts(4) == ["0", "1", "2", "3"]
+    assert [await alice.wait(each, "sent", 10) for each in sent]
     with pytest.raises(InvalidInput):
         await alice.retry(sent[0])
     with pytest.raises(InvalidInput):
         await alice.retry("00" * 16)
+
+
+async def test_who_writes_first_after_all_is_answered_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mobium.client.lanes._FIRST_HOLD", 10_000.0)
+    alice = await world.engine("alice")
+    eyes = Ear(alice)
+    async with world.opened("bob", connect=False) as bob:
+        key = bob.me
+    sent = await alice.send(key, "are you there?")
+    await eyes.state(sent, "queued")
+    bob = await world.engine("bob")
+    ear = Ear(bob)
+    await bob.send(alice.me, "I am")
+    assert (await ear.text()).text == "are you there?"
+
+
+async def test_a_peer_whom_this_server_does_not_know_is_waited_for(
+    world: World, server: HostileServer, short_holds: None
+) -> None:
+    """There is a session, from another server or from before a long absence."""
+    alice, bob = await world.pair()
+    await alice.wait(await alice.send("Bob", "hello"), "delivered", 5)
+    eyes, ear = Ear(alice), Ear(bob)
+    refusing = Refusing(server, ErrorCode.UNKNOWN_RECIPIENT)
+    sent = [await alice.send("Bob", f"{number}") for number in range(3)]
+    assert "compare the key" in (await eyes.state(sent[0], "queued")).reason
+    await alice.settled(PATIENCE)
+    await server.sent_count(len(refusing.refused) + 1)
+    assert len(set(refusing.refused)) == 1, "nothing overtakes it"
+    refusing.relent()
+    assert await ear.texts(4) == ["hello", "0", "1", "2"]
 
 
 async def test_what_a_server_can_never_take_fails_with_our_own_words(

@@ -284,12 +284,12 @@ class _Pipe:
                     self._unsent.add(await self._engine.send(self._partner.target, line))
             await self._until_sent()
             showing.cancel()
+        count = len(self._unsent)
+        stays = {0: "", 1: " 1 message stays queued."}.get(count, f" {count} messages stay queued.")
         if self._failed:
-            raise MobiumError(self._failed[0])
+            raise MobiumError(f"{self._failed[0]}{stays}")
         if self._unsent:
-            count = len(self._unsent)
-            what = "1 message stays" if count == 1 else f"{count} messages stay"
-            raise NotConnected(f"{self._said or 'The server did not answer in time.'} {what} queued.")
+            raise NotConnected(f"{self._said or 'The server did not answer in time.'}{stays}")
 
     async def _until_sent(self) -> None:
         offline = self._engine.connection in {"waiting", "offline"}

@@ -53,6 +53,12 @@ _PASSING: Final = frozenset(
         ErrorCode.INTERNAL,
     )
 )
+# Nobody to write to yet: whoever was given a key may be the first of the two to connect.
+_ABSENT: Final = frozenset((ErrorCode.UNKNOWN_RECIPIENT, ErrorCode.NO_PREKEYS))
+_WHY_ABSENT: Final = (
+    "Nobody with this key has connected to this server yet; it goes out when they do. "
+    "If they say that they have, compare the key and the server."
+)
 
 
 class _Prepared(msgspec.Struct):
@@ -85,6 +91,7 @@ class Outbox:
         self._answered = asyncio.Event()
         self._answers: list[tuple[bytes, Error | None]] = []
         self._beginning: set[int] = set()
+        self._absent: set[int] = set()  # peers without a bundle, whose lanes are held
         self._connection = self._recalls = 0
         self._online = False
         self._message_size = 0
@@ -111,6 +118,7 @@ class Outbox:
         self._connection += 1
         self._online = False
         self._lanes.reset()
+        self._absent.clear()
         self._answers.clear()
 
     def answer(self, delivery: bytes, error: Error | None) -> None:
@@ -123,7 +131,7 @@ class Outbox:
         elif error.code == ErrorCode.RATE_LIMITED:
             seconds = self._pause(error.retry_after)
             self._lanes.delay(peer, self._time(), seconds)
-        elif error.code in _PASSING:
+        elif error.code in _PASSING or error.code in _ABSENT:
             self._lanes.hold(peer, self._time(), error.retry_after)
         self._answers.append((delivery, error))
         self._answered.set()
@@ -174,6 +182,10 @@ class Outbox:
     async def _fill(self, group: asyncio.TaskGroup) -> bool:
         """Take what waits from the store, encrypted; returns whether there was anything."""
         core, moment = self._core, (self._connection, self._recalls)
+        if self._absent:  # whoever has written meanwhile is there, and can be written to
+            for peer_id in await core.store.run(_met, frozenset(self._absent), core.now()):
+                self._absent.discard(peer_id)
+                self._lanes.release(peer_id)
         self._looked_at = self._time()
         # Nothing behind what may still be refused: the refusal could come, and pass, before this returns.
         busy = self._lanes.busy(self._looked_at) | self._lanes.flying() | self._beginning
@@ -212,8 +224,10 @@ class Outbox:
             bundle = await fetch_bundle(self._request, peer.ed)
             await core.store.run(begin_session, core.identity, peer.id, bundle, core.now())
         except ServerRefused as error:
-            if error.code in (ErrorCode.UNKNOWN_RECIPIENT, ErrorCode.NO_PREKEYS):
-                await core.store.run(_fail_waiting, self._host, peer.id, error.code, explain(error.code))
+            if error.code in _ABSENT:
+                self._lanes.hold(peer.id, self._time(), error.retry_after)
+                self._absent.add(peer.id)
+                await core.store.run(_await_peer, self._host, peer.id, error.code)
             elif error.code == ErrorCode.RATE_LIMITED:
                 self._lanes.delay(peer.id, self._time(), self._pause(error.retry_after))
             else:
@@ -302,16 +316,36 @@ def _settle(tx: Tx, answers: list[tuple[bytes, Error | None]]) -> None:
         row = outgoing.by_delivery(tx, delivery)
         if row is None:
             continue
-        if error is not None and error.code not in _PASSING:
-            _fail(tx, row, error.code, explain(error.code))
-            continue
         if error is None:
             outgoing.drop(tx, row.id)
             if row.message is not None:
                 messages.set_state(tx, row.message, "sent")
+        elif error.code in _ABSENT and row.message is not None:
+            _tell_why(tx, row.peer, error.code, _WHY_ABSENT)
+        elif error.code not in _PASSING:
+            _fail(tx, row, error.code, explain(error.code))
         elif error.code == ErrorCode.QUEUE_FULL:
-            for message in messages.queued(tx, row.peer):  # what waits behind it waits for the same reason
-                messages.set_state(tx, message, "queued", error.code, explain(error.code))
+            _tell_why(tx, row.peer, error.code, explain(error.code))
+
+
+def _met(tx: Tx, absent: Collection[int], now: int) -> list[int]:
+    """Those of the `absent` with whom there is a session now, or who were forgotten."""
+    found = ((peer_id, peers.find(tx, peer_id)) for peer_id in absent)
+    return [peer_id for peer_id, peer in found if peer is None or direct.active(tx, peer, now) is not None]
+
+
+def _await_peer(tx: Tx, host: str, peer_id: int, code: str) -> None:
+    """Nobody is there yet: what a person wrote waits, in order; the rest will have lost its sense by then."""
+    for row in outgoing.of_peer(tx, host, peer_id):
+        if row.message is None:
+            _fail(tx, row, code, _WHY_ABSENT)
+    _tell_why(tx, peer_id, code, _WHY_ABSENT)
+
+
+def _tell_why(tx: Tx, peer_id: int, code: str, reason: str) -> None:
+    """What waits behind a message waits for the same reason."""
+    for message in messages.queued(tx, peer_id):
+        messages.set_state(tx, message, "queued", code, reason)
 
 
 def _fail_waiting(tx: Tx, host: str, peer_id: int, code: str, reason: str) -> None:

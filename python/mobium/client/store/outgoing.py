@@ -114,12 +114,15 @@ def waiting(tx: Tx, host: str, without_peers: Collection[int], limit: int) -> li
 
 
 def open_count(tx: Tx, host: str) -> int:
-    """How many rows could go out to a server now: nothing is in their way that is known."""
+    """How many rows could go out to a server now: nothing is in their way, or in that of one to the same
+    peer, that is known.
+    """
     return int(
         tx.value(
             "SELECT count(*) FROM outbox JOIN peer ON peer.id = outbox.peer"  # noqa: S608
-            " LEFT JOIN message ON message.id = outbox.message"
-            f" WHERE NOT blocked AND trust != 'changed' AND coalesce(message.code, '') = '' AND {_HERE}",
+            f" WHERE NOT blocked AND trust != 'changed' AND {_HERE} AND NOT EXISTS ("
+            "SELECT 1 FROM outbox AS other JOIN message AS held ON held.id = other.message"
+            " WHERE other.peer = outbox.peer AND held.code != '')",
             host,
         )
     )

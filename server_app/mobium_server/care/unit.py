@@ -127,14 +127,23 @@ def unit(command: Sequence[str]) -> str:
     )
 
 
-def steps(command: Sequence[str]) -> str:
-    """What is typed, once, to have the server run from now on."""
-    hidden = next((one for one in HIDDEN if Path(command[0]).is_relative_to(one)), None)
+def steps(command: Sequence[str], python: str = sys.base_prefix) -> str:
+    """What is typed, once, to have the server run from now on. `python` is where the interpreter lies, which
+    an environment made by tools such as pyenv and uv only refers to.
+    """
     warning = ""
-    if hidden is not None:
+    if _hidden(command[0]):
         warning = (
-            f"# This installation lies under {hidden}, which the service cannot see. Install it elsewhere:\n"
+            f"# This installation lies under {_hidden(command[0])}, which the service cannot see. Install it"
+            " elsewhere:\n"
             "#   sudo python3 -m venv /opt/mobium && sudo /opt/mobium/bin/pip install . ./server_app\n\n"
+        )
+    elif _hidden(python):
+        warning = (
+            f"# Its Python lies under {_hidden(python)}, which the service cannot see. Install it with the"
+            " system's:\n"
+            "#   sudo /usr/bin/python3 -m venv --clear /opt/mobium\n"
+            "#   sudo /opt/mobium/bin/pip install . ./server_app\n\n"
         )
     return warning + _STEPS.format(
         user=USER,
@@ -143,6 +152,11 @@ def steps(command: Sequence[str]) -> str:
         state=STATE,
         command=" ".join(_quoted(part) for part in command),
     )
+
+
+def _hidden(path: str) -> Path | None:
+    """The folder that hides a path from the service."""
+    return next((one for one in HIDDEN if Path(path).is_relative_to(one)), None)
 
 
 def write(folder: Path, text: str) -> Path:

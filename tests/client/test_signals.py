@@ -10,14 +10,15 @@ import pytest
 
 from mobium.client import Engine, signals
 from mobium.client.signals import Said
-from mobium.client.store import messages
+from mobium.client.store import messages, peers
+from mobium.client.store import signals as numbers
 from mobium.client.store.database import Tx
 from mobium.errors import InvalidInput, NotConnected
 from mobium.protocol import content
 from mobium.protocol.content import MediaRequest
 from mobium.protocol.messages import SendSignal, Signal
 from tests.support.channel_world import ChannelWorld, calm
-from tests.support.engines import PATIENCE, online, tx, until
+from tests.support.engines import PATIENCE, inside, online, tx, until
 
 
 class Listening:
@@ -136,6 +137,73 @@ async def test_numbers_are_named_when_nothing_more_is_said(
         return await tx(anna, lambda tx: int(tx.value("SELECT count(*) FROM signal"))) == 0
 
     await until(named)
+
+
+async def test_numbers_are_named_in_the_middle_of_a_burst(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals, "_LOOK", 0.3)
+    monkeypatch.setattr(signals, "_REST", 0)
+    anna, ben = await acquainted(town)
+    await online(anna).signals.send(key(ben), said(1))
+    first = await tx(anna, lambda tx: tx.value("SELECT key FROM signal"))
+
+    async def named() -> bool:
+        await online(ben).signals.send(key(anna), said(2))  # so that Anna always has something to open
+        return await tx(anna, lambda tx: tx.one("SELECT 1 FROM signal WHERE key = ?", first)) is None
+
+    await until(named)
+
+
+async def test_the_oldest_number_decides_and_what_may_be_on_its_way_waits(town: ChannelWorld) -> None:
+    anna, ben = await acquainted(town)
+
+    def taken(tx: Tx) -> tuple[list[object], list[object], list[object], int]:
+        peer = peers.by_key(tx, key(ben))
+        assert peer is not None
+        for at in (100, 110, 129):
+            numbers.note(tx, peer.id, bytes([at]) * 36, at)
+        early = numbers.take(tx, 99, 125)
+        due = numbers.take(tx, 100, 125)
+        after = numbers.take(tx, 100, 125)
+        return list(early), [keys for _, keys in due], list(after), int(tx.value("SELECT at FROM signal"))
+
+    assert await tx(anna, taken) == ([], [[b"d" * 36, b"n" * 36]], [], 129)
+
+
+async def test_a_session_that_is_broken_at_the_other_side_is_repaired_while_it_rings(
+    town: ChannelWorld,
+) -> None:
+    anna, ben = await acquainted(town)
+    for one, other in ((anna, ben), (ben, anna)):
+        await one.wait(await one.send(other.me, "hello"), "delivered", PATIENCE)
+
+    def lose(tx: Tx) -> None:
+        peer = peers.by_key(tx, key(anna))
+        assert peer is not None
+        for held in list(tx.sessions.of(tx, peer.id).values()):
+            tx.sessions.remove(tx, held)
+
+    await tx(ben, lose)
+    ear = Listening(ben)
+
+    async def rings() -> bool:
+        await online(anna).signals.send(key(ben), said(1))
+        await asyncio.sleep(0.05)
+        return bool(ear.heard)
+
+    await until(rings)  # long before numbers are named
+
+
+async def test_what_stays_closed_takes_the_place_of_one_message_at_most(town: ChannelWorld) -> None:
+    anna, ben = await acquainted(town)
+
+    def flood(tx: Tx) -> tuple[list[bool], int]:
+        identity, now = inside(ben).identity, inside(ben).now()
+        closed = [signals._open(tx, identity, Signal(key(anna), os.urandom(569)), now)[1] for _ in range(20)]
+        return closed, int(tx.value("SELECT count(*) FROM unopened"))
+
+    assert await tx(ben, flood) == ([True] + [False] * 19, 1)
 
 
 async def test_only_contacts_and_fellow_members_are_spoken_to_and_listened_to(town: ChannelWorld) -> None:

@@ -122,7 +122,7 @@ class Online:
         self.receipts = Receipts(core, receipt_delay, self.outbox.wake)
         self.repair = Repair(core, self.link.request, self.outbox.wake, lambda: self.inbox.drained)
         self.upkeep = Upkeep(core, self.request, address.host)
-        self.signals = Signals(core, self.request, realtime.heard, self.outbox.wake)
+        self.signals = Signals(core, self.request, realtime.heard, self.wake)
         self.sync = Sync(
             core,
             address.host,

@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -36,7 +37,8 @@ Said = Call | MediaKey | MediaRequest
 """What a signal can say."""
 
 _WAITING: Final = 256  # signals that wait to be opened; what lies behind them is lost, as signals may be
-_REST: Final = 30  # seconds after the last signal to somebody, until its numbers are named
+_REST: Final = 30  # seconds after a signal to somebody, until its number is named, and those after it
+_ON_ITS_WAY: Final = 5  # seconds for which a signal may arrive still, which it could not once it is named
 _LOOK: Final = 20.0
 
 
@@ -44,7 +46,7 @@ class Signals:
     """The signals of the present connection.
 
     `request` asks the server; `heard(sender, said)` is called for each signal that was opened, and must not
-    wait; `queued()` when something was put into the outbox.
+    wait; `queued()` when something was put into the outbox, or stayed closed.
     """
 
     def __init__(
@@ -107,25 +109,30 @@ class Signals:
 
     async def run(self) -> None:
         """Open what comes, and name what was said, until cancelled. Raises StoreError."""
+        time = asyncio.get_running_loop().time
+        look = time() + _LOOK
         while True:
-            try:
-                async with asyncio.timeout(_LOOK):
-                    await self._some.wait()
-            except TimeoutError:
-                await self._name()
-                continue
             self._some.clear()
-            while self._waiting:
+            if not self._waiting:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(look):
+                        await self._some.wait()
+            if time() >= look:  # however much comes meanwhile
+                await self._name()
+                look = time() + _LOOK
+            if self._waiting:
                 await self._open(self._waiting.popleft())
 
     async def _open(self, signal: Signal) -> None:
         core = self._core
         try:
-            said = await core.store.run(_open, core.identity, signal, core.now())
+            said, closed = await core.store.run(_open, core.identity, signal, core.now())
         except StoreFault:
             return  # one signal, which may be lost at any time
         if said is not None:
             self._heard(signal.sender, said)
+        elif closed:
+            self._queued()
 
     async def _name(self) -> None:
         core = self._core
@@ -164,31 +171,43 @@ def _seal(tx: Tx, recipient: bytes, plaintext: bytes, now: int) -> bytes | None:
     return payload
 
 
-def _open(tx: Tx, identity: Identity, signal: Signal, now: int) -> Said | None:
+def _open(tx: Tx, identity: Identity, signal: Signal, now: int) -> tuple[Said | None, bool]:
+    """What a signal says, if anything; and whether it stayed closed, so that its sender is to be asked."""
     peer = peers.by_key(tx, signal.sender)
     if peer is None or peer.blocked or not _is_known(tx, peer):
-        return None
+        return None, False
     digest = hashlib.sha256(signal.payload).digest()
     if incoming.was_opened(tx, digest):
-        return None
+        return None, False
     try:
         opened = direct.open_payload(tx, identity, signal.sender, peer, signal.payload, now)
     except IdentityChanged as error:
         peers.offer_x(tx, peer, error.x_public)
-        return None
-    except CryptoError:
-        return None
+        return None, False
+    except CryptoError as error:
+        return None, _note_closed(tx, peer, digest, str(error), now)
     incoming.note_opened(tx, digest, now)
     try:
         said = content.decode(opened.plaintext, "voice_signal")
     except ProtocolError:
-        return None
-    return said if isinstance(said, Said) else None
+        return None, False
+    return (said if isinstance(said, Said) else None), False
+
+
+def _note_closed(tx: Tx, peer: Peer, digest: bytes, reason: str, now: int) -> bool:
+    """Have the sender asked, in a session that works, which what it says next then comes in.
+
+    It has the signal no more. One that waits to be asked for is enough, and takes no message's place.
+    """
+    if incoming.unasked(tx, peer.id, now, 1):
+        return False
+    incoming.note_unopened(tx, digest, peer.id, reason, now)
+    return True
 
 
 def _name(tx: Tx, now: int, now_ms: int, entropy: Callable[[int], bytes]) -> int:
     """Queue what names the numbers of signals; returns how many contents that makes."""
-    due = signals.take(tx, now - _REST)
+    due = signals.take(tx, now - _REST, now - min(_REST, _ON_ITS_WAY))
     for peer, keys in due:
         outgoing.add(tx, peer, content.encode(content.Signals(entropy(16), now_ms, keys)), None, now)
     return len(due)

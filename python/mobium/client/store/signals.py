@@ -22,14 +22,18 @@ def note(tx: Tx, peer: int, key: bytes, now: int) -> None:
     tx.execute("INSERT OR IGNORE INTO signal VALUES (?, ?, ?)", peer, key, now)
 
 
-def take(tx: Tx, before: int) -> list[tuple[int, list[bytes]]]:
-    """(peer, numbers) of those who were sent no signal since `before`, or MOST of them; they are noted no
+def take(tx: Tx, before: int, until: int) -> list[tuple[int, list[bytes]]]:
+    """(peer, numbers up to `until`) of those to whom one is of `before`, or who have MOST; they are noted no
     more.
     """
     due: list[tuple[int, list[bytes]]] = []
-    rows = tx.all("SELECT peer FROM signal GROUP BY peer HAVING max(at) <= ? OR count(*) >= ?", before, MOST)
+    rows = tx.all("SELECT peer FROM signal GROUP BY peer HAVING min(at) <= ? OR count(*) >= ?", before, MOST)
     for (peer,) in rows:
-        found = tx.all("SELECT key FROM signal WHERE peer = ? ORDER BY at, key LIMIT ?", peer, MOST)
+        found = tx.all(
+            "SELECT key FROM signal WHERE peer = ? AND at <= ? ORDER BY at, key LIMIT ?", peer, until, MOST
+        )
+        if not found:
+            continue
         keys = [row[0] for row in found]
         tx.many("DELETE FROM signal WHERE peer = ? AND key = ?", [(peer, key) for key in keys])
         due.append((peer, keys))

@@ -139,6 +139,51 @@ async def test_a_contact_who_rings_without_end_rings_once_at_a_time(folder: Path
         assert not [sent for _, sent in server.signals if sent.recipient == bytes.fromhex(eve.me)]
 
 
+async def asked(folder: Path) -> tuple[int, int, float]:
+    """A contact asks about calls that never were, and about one that is over, again and again: how often Bob
+    answers the ones and the other, and the seconds that it took.
+    """
+    async with (
+        HostileServer() as server,
+        World(folder, server.connect, server.url) as world,
+        phones(world, MemoryNetwork().maker, "alice", "bob", "eve") as (alice, bob, eve),
+    ):
+
+        async def ask(said: list[Call]) -> int:
+            server.signals.clear()
+            for one in said:
+                await online(eve.engine).signals.send(bytes.fromhex(bob.me), one)
+            await eve.engine.wait(await eve.engine.send(bob.me, "that was it"), "delivered", 10)
+            await asyncio.sleep(0.1)
+            return sum(sender == bytes.fromhex(bob.me) for sender, _ in server.signals)
+
+        again = [Call(os.urandom(16), 1, os.urandom(16), "again", 0) for _ in range(CALLS)]
+        never = await ask(again)
+        rings = offer()
+        await online(eve.engine).signals.send(bytes.fromhex(bob.me), rings)
+        await bob.state("incoming")
+        await bob.calls.decline()
+        began = time.monotonic()
+        over = await ask([rings] * CALLS)
+        took = time.monotonic() - began
+        await talking(alice, bob)  # friends get through
+        return never, over, took
+
+
+async def test_whoever_asks_about_calls_without_end_is_answered_now_and_then(folder: Path) -> None:
+    never, over, took = await asked(folder)
+    assert never == 0
+    assert 1 <= over <= 6 + took
+
+
+async def test_without_the_bound_every_question_is_answered(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mobium.client.call_steps._RATE", 1e6)  # the defence, off
+    _, over, took = await asked(folder)
+    assert over > 6 + took
+
+
 async def test_a_server_that_says_more_than_anybody_hears_is_bounded(folder: Path) -> None:
     async with (
         HostileServer() as server,

@@ -541,7 +541,21 @@ def test_signals_of_no_call_change_nothing(world: World, step: str) -> None:
     world.deliver(ANNA, BEN, Call(bytes(16), EPOCH, b"n" * 16, step, 0, sdp))
     ben = world.sides[BEN]
     assert ben.told == []
-    assert [said.step for said in ben.said] == (["hangup"] if step in {"answer", "again"} else [])
+    assert ben.said == []
+
+
+@pytest.mark.parametrize("step", ["offer", *STEPS])
+def test_signals_of_a_call_that_is_over_are_answered_and_change_nothing(world: World, step: str) -> None:
+    call = talking(world)
+    world.hang_up(ANNA)
+    world.run(1)
+    ben = world.sides[BEN]
+    told, said = len(ben.told), len(ben.said)
+    sdp = "sdp" if step in {"offer", "answer"} else None
+    world.deliver(ANNA, BEN, Call(bytes(16), EPOCH + int(world.now * 1000), call, step, 1, sdp))
+    assert len(ben.told) == told
+    answered = step in {"offer", "answer", "again"}
+    assert [(one.step, one.reply) for one in ben.said[said:]] == ([("hangup", True)] if answered else [])
 
 
 @pytest.mark.parametrize("step", ["offer", *STEPS])

@@ -144,17 +144,15 @@ class CallMachine:
                 self._as_called(talk, signal, now)
         elif signal.step == "offer":
             self._offered(peer, signal, now, now_ms)
-        elif signal.step in {"answer", "again"}:  # of a call that is over here
-            self._say(peer, signal.call_id, "hangup")
+        elif signal.step in {"answer", "again"} and (peer, signal.call_id) in self._over:
+            self._reply(peer, signal.call_id, "hangup")
         return self._flush()
 
     def _offered(self, peer: bytes, signal: Call, now: float, now_ms: int) -> None:
         name = (peer, signal.call_id)
         if name in self._over:
-            self._say(peer, signal.call_id, self._over[name])
-        elif signal.attempt:
-            self._say(peer, signal.call_id, "hangup")
-        elif self._fresh(name, signal.sent, now, now_ms):
+            self._reply(peer, signal.call_id, self._over[name])
+        elif signal.attempt == 0 and self._fresh(name, signal.sent, now, now_ms):
             talk = self._talk
             if talk is None:
                 self._ring(peer, signal, now)
@@ -162,7 +160,7 @@ class CallMachine:
                 self._crossed(talk, signal, now)
             else:
                 self._remember(name, "busy")
-                self._say(peer, signal.call_id, "busy")
+                self._reply(peer, signal.call_id, "busy")
 
     def _fresh(self, name: tuple[bytes, bytes], sent: int, now: float, now_ms: int) -> bool:
         """Whether an offer was made just now.
@@ -188,7 +186,7 @@ class CallMachine:
         self._show(
             Talk(call, call, peer, offers=False, phase=Phase.INCOMING, deadline=now + RING, offer=signal.sdp)
         )
-        self._say(peer, call, "ringing")
+        self._reply(peer, call, "ringing")
 
     def _crossed(self, talk: Talk, signal: Call, now: float) -> None:
         """The one with whom there is a call, or who is called, offers another one."""
@@ -242,9 +240,9 @@ class CallMachine:
     def _as_called(self, talk: Talk, signal: Call, now: float) -> None:
         match signal.step:
             case "offer" if talk.phase is Phase.INCOMING:
-                self._say(talk.peer, talk.call, "ringing")
+                self._reply(talk.peer, talk.call, "ringing")
             case "offer" if talk.description is not None and signal.attempt == talk.description[0]:
-                self._say(talk.peer, talk.call, "answer", *talk.description)
+                self._reply(talk.peer, talk.call, "answer", *talk.description)
             case "offer" if signal.attempt > talk.newest and talk.phase is not Phase.ANSWERING:
                 self._offered_again(talk, signal, now)
             case "cancel" | "hangup":
@@ -458,6 +456,9 @@ class CallMachine:
         reason: str | None = None,
     ) -> None:
         self._out.append(Say(peer, call, step, attempt, sdp, reason))
+
+    def _reply(self, peer: bytes, call: bytes, step: Step, attempt: int = 0, sdp: str | None = None) -> None:
+        self._out.append(Say(peer, call, step, attempt, sdp, reply=True))
 
     def _of(self, call: bytes) -> Talk | None:
         return self._talk if self._talk is not None and self._talk.call == call else None

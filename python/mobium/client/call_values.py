@@ -31,7 +31,7 @@ class Phase(Enum):
 
 
 class Say(msgspec.Struct, frozen=True):
-    """Send this step to `peer`."""
+    """Send this step to `peer`. A `reply` only answers one of that peer's, and need not be said each time."""
 
     peer: bytes
     call: bytes
@@ -39,6 +39,7 @@ class Say(msgspec.Struct, frozen=True):
     attempt: int = 0
     sdp: str | None = None
     reason: str | None = None
+    reply: bool = False
 
 
 class Prepare(msgspec.Struct, frozen=True):

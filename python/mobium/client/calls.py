@@ -26,6 +26,7 @@ from mobium.client.call_links import CallLinks, LinkName, real_links
 from mobium.client.call_screen import CallScreen
 from mobium.client.call_sound import CallVoice, Ringing, SoundChoice
 from mobium.client.call_state import CallMachine
+from mobium.client.call_steps import CallSteps
 from mobium.client.call_values import Apply, Drop, Effect, Phase, Prepare, Say, Talk, Tell
 from mobium.client.contacts import resolve
 from mobium.client.core import Core
@@ -39,10 +40,8 @@ from mobium.client.store.peers import Peer
 from mobium.crypto.call import call_binding
 from mobium.errors import (
     CallError,
-    CryptoError,
     InvalidInput,
     MediaUnavailable,
-    MobiumError,
     NotConnected,
     StoreError,
 )
@@ -61,7 +60,6 @@ log = logging.getLogger(__name__)
 
 _HIDE: Final = "hide_address"
 _HEARD: Final = 64  # steps that wait to be looked at
-_SEND: Final = 5.0  # seconds for a signal; what is not said by then is repeated or over
 _LAST_WORD: Final = 2.0  # seconds for the end of a call when the profile is locked
 
 _REASONS: Final = {
@@ -126,11 +124,10 @@ class Calls:
         self._screen = CallScreen(self.links.show, self._screen_told, start)
         self._why = ("", "")
         self._offered = b""
-        self._saying: deque[Say] = deque()
-        self._some_said = asyncio.Event()
         self._some_heard = asyncio.Event()
         self._moved = asyncio.Event()
         self._time = asyncio.get_running_loop().time
+        self._steps = CallSteps(self._say, self._unsaid, self._time)
 
     # ------------------------------------------------------------ what a person does
 
@@ -267,7 +264,7 @@ class Calls:
         """Carry out what calls take, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._hear_all())
-            group.create_task(self._say_all())
+            group.create_task(self._steps.run())
             group.create_task(self._watch_time())
 
     async def _hear_all(self) -> None:
@@ -288,7 +285,7 @@ class Calls:
         online = self._online()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORD):
-                while self._saying and online is not None and online.link.online:  # noqa: ASYNC110
+                while self._steps.pending and online is not None and online.link.online:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
         await self.links.closed()
         self._sound.close()
@@ -328,7 +325,7 @@ class Calls:
         for effect in effects:
             match effect:
                 case Say():
-                    self._say(effect)
+                    self._steps.put(effect)
                 case Prepare():
                     self.links.make(effect)
                 case Apply():
@@ -370,35 +367,16 @@ class Calls:
 
     # ------------------------------------------------------------ signals
 
-    def _say(self, say: Say) -> None:
-        """Queue a step. One that waits still is not said twice."""
-        self._saying = deque(one for one in self._saying if (one.call, one.step) != (say.call, say.step))
-        self._saying.append(say)
-        self._some_said.set()
-
-    async def _say_all(self) -> None:
-        while True:
-            await self._some_said.wait()
-            self._some_said.clear()
-            while self._saying:
-                say = self._saying[0]
-                await self._say_one(say)
-                if self._saying and self._saying[0] is say:
-                    self._saying.popleft()
-
-    async def _say_one(self, say: Say) -> None:
+    async def _say(self, say: Say) -> None:
         online, core = self._online(), self._core
         if online is None:
             return
         said = Call(core.entropy(16), core.now_ms(), say.call, say.step, say.attempt, say.sdp, say.reason)
-        try:
-            async with asyncio.timeout(_SEND):
-                # Whether somebody is there is not told: nobody is to learn so who has blocked him.
-                await online.signals.send(say.peer, said)
-        except (CryptoError, InvalidInput) as error:
-            self.link_failed((say.call, say.attempt), "failed", str(error))
-        except (MobiumError, TimeoutError) as error:
-            log.debug("A step of a call was not said: %s", error)
+        # Whether somebody is there is not told: nobody is to learn so who has blocked him.
+        await online.signals.send(say.peer, said)
+
+    def _unsaid(self, say: Say, why: str) -> None:
+        self.link_failed((say.call, say.attempt), "failed", why)
 
     # ------------------------------------------------------------ time
 

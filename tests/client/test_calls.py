@@ -131,6 +131,25 @@ async def test_cancelled_is_missed(world: World, network: MemoryNetwork) -> None
         assert (await bob.state("ended", "missed")).reason
 
 
+async def test_who_hangs_up_while_it_is_prepared_does_not_call(world: World, network: MemoryNetwork) -> None:
+    async with phones(world, network.maker, "alice", "bob") as (alice, bob):
+        async with asyncio.TaskGroup() as group:
+            calling = group.create_task(_fails_to_call(alice, bob))
+            await asyncio.sleep(0)
+            await alice.calls.hang_up()
+        assert calling.result() == "cancelled"
+        assert alice.calls.current is None
+        await talking(alice, bob)
+        assert states(alice)[0] == "calling"
+        assert states(alice).count("calling") == states(bob).count("incoming") == 1
+
+
+async def _fails_to_call(caller: Phone, called: Phone) -> str:
+    with pytest.raises(CallError) as caught:
+        await caller.call(called)
+    return caught.value.code
+
+
 async def test_nobody_answers(world: World, network: MemoryNetwork, hurried: None) -> None:
     async with phones(world, network.maker, "alice", "bob") as (alice, bob):
         await alice.call(bob)

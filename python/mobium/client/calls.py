@@ -126,6 +126,8 @@ class Calls:
         self._offered = b""
         self._some_heard = asyncio.Event()
         self._moved = asyncio.Event()
+        self._asking = 0  # how often one is being prepared
+        self._hung_up = 0  # how often somebody did
         self._time = asyncio.get_running_loop().time
         self._steps = CallSteps(self._say, self._unsaid, self._time)
 
@@ -144,11 +146,19 @@ class Calls:
         """Call a contact, and return the name of the call (hex); `CallChanged` tells what becomes of it. Who
         is just called by that contact accepts.
 
-        Raises InvalidInput for somebody who cannot be called, CallError in another call or where calls are
-        not possible, MediaUnavailable for want of a library or a device, NotConnected, ServerRefused.
+        Raises InvalidInput for somebody who cannot be called, CallError in another call, where calls are not
+        possible, or when it was ended meanwhile, MediaUnavailable for want of a library or a device,
+        NotConnected, ServerRefused.
         """
-        found = await self._core.store.run(_callable, self._core.identity.public, peer)
-        await self._prepare(found)
+        hung_up = self._hung_up
+        self._asking += 1
+        try:
+            found = await self._core.store.run(_callable, self._core.identity.public, peer)
+            await self._prepare(found)
+        finally:
+            self._asking -= 1
+        if self._hung_up != hung_up:
+            raise CallError("The call was ended before it began.", "cancelled")
         talk = self._machine.talk
         if talk is not None and (talk.peer, talk.phase) == (found.ed, Phase.INCOMING):
             return await self.accept()
@@ -176,9 +186,12 @@ class Calls:
         self._do(self._machine.hang_up())
 
     async def hang_up(self) -> None:
-        """End the call, whatever its state. Raises CallError if there is none."""
-        if self._machine.talk is None:
+        """End the call, whatever its state, or that which `call` prepares. Raises CallError if there is
+        none.
+        """
+        if self._machine.talk is None and not self._asking:
             raise CallError("There is no call.", "no_call")
+        self._hung_up += 1
         self._do(self._machine.hang_up())
 
     def mute(self, yes: bool = True) -> None:

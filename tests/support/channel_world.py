@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from mobium.client.store.messages import Message
 from mobium.client.transport import Transport, TransportClosed, dial
 from mobium.errors import MobiumError, ProtocolError
 from mobium.protocol import codec
+from mobium.protocol.media_frames import is_media
 from mobium.protocol.messages import ClientMessage, ServerMessage
 from mobium_server.clock import Clock as ServerClock
 from tests.support.engines import PATIENCE, World, inside, tx, until
@@ -110,6 +112,8 @@ class Tap:
     down: Callable[[ServerMessage], ServerMessage | None] = lambda message: message
     sent: list[ClientMessage] = field(default_factory=list)
     got: list[ServerMessage] = field(default_factory=list)
+    media: deque[bytes] = field(default_factory=lambda: deque(maxlen=1_000))
+    """The last media frames that came."""
     tried: int = 0
     """For a test to count what it likes."""
     refuses: bool = False
@@ -136,6 +140,9 @@ class Tap:
 
     def come(self, data: bytes) -> Iterable[bytes]:
         """What arrives in the place of a server's frame."""
+        if is_media(data):
+            self.media.append(data)
+            return [data]
         with suppress(ProtocolError):
             message = codec.decode_server(data)
             self.got.append(message)
@@ -150,8 +157,12 @@ class Tap:
 
     def say(self, message: ServerMessage) -> None:
         """Something arrives that the server has not said."""
+        self.inject(codec.encode(message))
+
+    def inject(self, data: bytes) -> None:
+        """A frame arrives that the server has not sent."""
         assert self._line is not None
-        self._line.waiting.put_nowait(codec.encode(message))
+        self._line.waiting.put_nowait(data)
 
     def cut(self) -> None:
         """The connection breaks."""

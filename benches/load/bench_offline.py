@@ -14,6 +14,7 @@ import ssl
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -109,16 +110,22 @@ def stored(path: Path) -> set[bytes]:
     return found
 
 
+def single(storage: SqliteStorage) -> Callable[[], object]:
+    """What stores one message in a transaction of its own, on an open storage."""
+    anna, ben = os.urandom(32), os.urandom(32)
+    storage.publish(ben, Publication(bytes(32), bytes(64), KEY, KEY), 0)
+    body = payload()
+    return lambda: storage.apply([NewMessage(ben, anna, os.urandom(16), body)], [], 0)
+
+
 def one_by_one(path: Path, number: int) -> float:
     """Messages a second, each in a transaction of its own."""
     storage = SqliteStorage(path, MOST)
     storage.open()
-    anna, ben = os.urandom(32), os.urandom(32)
-    storage.publish(ben, Publication(bytes(32), bytes(64), KEY, KEY), 0)
-    body = payload()
+    store = single(storage)
     begin = time.perf_counter()
     for _ in range(number):
-        storage.apply([NewMessage(ben, anna, os.urandom(16), body)], [], 0)
+        store()
     spent = time.perf_counter() - begin
     storage.close()
     return number / spent

@@ -99,7 +99,7 @@ def twins(
     return found
 
 
-def _criterion(name: str) -> Path:
+def criterion(name: str) -> Path:
     """The criterion bench of this name, built."""
     built = subprocess.run(
         ["cargo", "bench", "-p", "mobium-benches", "--bench", name, "--no-run", "--message-format=json"],
@@ -118,7 +118,7 @@ def _criterion(name: str) -> Path:
     return Path(found)
 
 
-def _in_rust(bench: Path, name: str, seconds: float) -> float:
+def in_rust(bench: Path, name: str, seconds: float) -> float:
     """Microseconds of one operation in criterion's fastest sample, which is a batch like ours, on the clock
     of the wall.
     """
@@ -147,12 +147,12 @@ def _in_rust(bench: Path, name: str, seconds: float) -> float:
 
 def binding(kernel: str, calls: Mapping[str, Subject], number: int, batches: int) -> list[Row]:
     """B7 of a kernel. Both sides by the wall, as criterion measures, and both by their fastest batch."""
-    bench = _criterion(kernel)
+    bench = criterion(kernel)
     found = []
     for call, subject in calls.items():
         python, rust = [], []
         for _ in range(max(3, batches // 2)):
-            rust.append(_in_rust(bench, f"{kernel}/{call} 200 B", 0.3))
+            rust.append(in_rust(bench, f"{kernel}/{call} 200 B", 0.3))
             python += measure([subject], number, 100, time.perf_counter_ns)[0]
         ours, alone = min(python), min(rust)
         found.append(

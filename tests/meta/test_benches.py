@@ -10,7 +10,7 @@ import pytest
 
 from benches.load import bench_ear, bench_growth, bench_shares, bench_tls, bench_voice
 from benches.load.harness import cpu
-from benches.python import bench_audio, bench_screen
+from benches.python import bench_audio, bench_floors, bench_screen
 from benches.run import ROOT, page
 from mobium.media.capture import Monitor
 from mobium.media.pattern import PatternCapture
@@ -64,7 +64,15 @@ def test_the_page_that_stands_is_one_that_can_be_written_again() -> None:
 
 def test_the_page_that_stands_has_a_place_for_each_section() -> None:
     text = (ROOT / "benches" / "RESULTS.md").read_text("utf-8")
-    for bench in (bench_tls, bench_shares, bench_growth, bench_voice, bench_audio, bench_screen):
+    for bench in (
+        bench_tls,
+        bench_shares,
+        bench_growth,
+        bench_voice,
+        bench_audio,
+        bench_screen,
+        bench_floors,
+    ):
         assert text.count(f"\n## {bench.SECTION}\n") == 1
 
 

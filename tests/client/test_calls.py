@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ from mobium.media.capture import Shot
 from mobium.media.devices import VirtualDevices
 from mobium.media.link import MemoryNetwork, Terms
 from mobium.media.pattern import PatternCapture
-from mobium.media.sources import Tone
+from mobium.media.sources import PcmSource, Tone
 from mobium.media.tones import BUSY, ENDED, RINGBACK, RINGTONE, Tune
 from mobium.protocol import messages as m
 from tests.support.calls import Mouth, Phone, phones, talking
@@ -111,6 +112,24 @@ async def test_muted_nothing_is_heard_and_the_call_goes_on(
         assert bob.calls.current.state == "active"
         alice.calls.mute(False)
         await until(lambda: sounds(bob))
+
+
+async def test_the_packets_of_words_and_of_silence_have_one_size(
+    world: World, network: MemoryNetwork
+) -> None:
+    sizes: dict[int, int] = {}
+
+    def count(packet: bytes) -> bool:
+        sizes[len(packet)] = sizes.get(len(packet), 0) + 1
+        return False
+
+    network.lose = count
+    noise = PcmSource(random.Random(1).randbytes(48_000) + bytes(96_000))
+    async with phones(world, network.maker, "alice", "bob", alice=noise) as (alice, bob):
+        await talking(alice, bob)
+        await alice.ear.next(SoundChanged)  # all was said
+        assert list(sizes) == [80]
+        assert sizes[80] > 70
 
 
 async def test_declined(world: World, network: MemoryNetwork) -> None:

@@ -57,6 +57,9 @@ class Transport(Protocol):
 
 _T = TypeVar("_T")
 Connector = Callable[[Address], Awaitable[Transport]]
+"""Opens a connection. One that goes through a proxy has an attribute `proxy` that is not None: then there are
+no calls, which would go around it and show the address that it hides.
+"""
 
 
 class _Life:

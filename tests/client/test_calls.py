@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -285,6 +286,62 @@ async def test_away_blocked_and_unknown_look_alike(
         assert told[0] == told[1] == told[2]
         assert told[0][-1][1] == "unreachable"
         assert states(bob) == []
+
+
+@pytest.mark.parametrize("state", ["incoming", "active"])
+async def test_blocking_somebody_ends_the_call_with_him(
+    world: World, network: MemoryNetwork, hurried: None, state: str
+) -> None:
+    """And nothing is said to whoever is blocked: for him the line goes dead."""
+    async with phones(world, network.maker, "alice", "bob", "carol") as (alice, bob, carol):
+        await alice.call(bob)
+        await bob.state("incoming")
+        if state == "active":
+            await bob.calls.accept()
+            for one in (alice, bob):
+                await one.state("active")
+        await bob.engine.contacts.block(carol.me)
+        await bob.engine.contacts.unblock(carol.me)
+        assert bob.calls.current is not None, "blocking somebody else ends no call"
+        await bob.engine.contacts.block(alice.me)
+        await bob.state("ended")
+        await alice.state("ended", "no_answer" if state == "incoming" else "lost")
+
+
+async def test_what_goes_wrong_in_a_call_ends_the_call_alone(
+    world: World, network: MemoryNetwork, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with phones(world, network.maker, "alice", "bob") as (alice, bob):
+        monkeypatch.setattr("mobium.client.calls._AFTER_FAULT", 0.05)
+        with monkeypatch.context() as patch:
+            patch.setattr(bob.calls._machine, "received", broken)
+            await alice.call(bob)
+            await until(said_in_log(caplog, "A call went wrong"))
+            await alice.calls.hang_up()
+            await alice.state("ended", "cancelled")
+        await talking(alice, bob)
+        (link,) = alice.calls.links._links.values()
+        monkeypatch.setattr(link, "close", broken)
+        await alice.calls.hang_up()
+        await until(said_in_log(caplog, "could not be closed"))
+        assert "secret" not in caplog.text
+        for one in (alice, bob):
+            await one.state("ended")
+        await talking(bob, alice)
+
+
+def broken(*_: Any) -> None:
+    """As a fault of ours would be."""
+    raise RuntimeError("secret")
+
+
+def said_in_log(caplog: pytest.LogCaptureFixture, words: str) -> Callable[[], Awaitable[bool]]:
+    """Whether the log says it by now."""
+
+    async def said() -> bool:
+        return words in caplog.text
+
+    return said
 
 
 def relay_there(people: list[Phone]) -> None:

@@ -115,10 +115,9 @@ class CallLinks:
             if self._pictures is not None:
                 link.show(self._pictures)
             sdp = await (link.offer() if wanted.offer is None else link.answer(wanted.offer))
+            self._owner.link_described(name, sdp)
         except Exception as error:  # noqa: BLE001 - the outermost edge: a call ends, the engine goes on
             self._failed(name, error)
-        else:
-            self._owner.link_described(name, sdp)
 
     async def _apply(self, name: LinkName, answer: str) -> None:
         link = self._links.get(name)
@@ -138,8 +137,12 @@ class CallLinks:
         self._owner.link_failed(name, code, str(error) if isinstance(error, MobiumError) else "")
 
     async def _close(self, link: PeerLink) -> None:
-        await link.close()
-        self._closing.discard(link)
+        try:
+            await link.close()
+        except Exception as error:  # noqa: BLE001 - as above
+            log.warning("A link of a call could not be closed: %s", type(error).__name__)
+        finally:
+            self._closing.discard(link)
 
 
 class _Listener:

@@ -83,9 +83,11 @@ class CallSteps:
             self._some.clear()
             while queue := self._own or self._replies:
                 say = queue[0]
-                await self._say(say)
-                if queue and queue[0] is say:
-                    queue.popleft()
+                try:
+                    await self._say(say)
+                finally:
+                    if queue and queue[0] is say:
+                        queue.popleft()
 
     async def _say(self, say: Say) -> None:
         try:

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from mobium.client.events import CallState
 
-__all__ = ["Apply", "Drop", "Effect", "Phase", "Prepare", "Say", "Step", "Talk", "Tell"]
+__all__ = ["REASONS", "Apply", "Drop", "Effect", "Phase", "Prepare", "Say", "Step", "Talk", "Tell"]
 
 Step = Literal["offer", "ringing", "answer", "decline", "busy", "cancel", "hangup", "again"]
+
+
+REASONS: Final = {
+    "declined": "The call was declined.",
+    "not_taken": "The other side could not take the call.",
+    "busy": "The other side is in another call.",
+    "no_answer": "Nobody answered.",
+    "unreachable": "The other side cannot be reached at the moment.",
+    "missed": "The call was missed.",
+    "failed": "The call could not be set up.",
+    "no_relay": (
+        "This call must not show an address, and there is no relay to go through: verify the contact, or ask "
+        "the server's operator for a TURN server."
+    ),
+    "no_network": "This machine has no network over which it could be called.",
+    "not_connected": (
+        "The two sides could not be connected: a network on the way lets no calls through. A TURN server "
+        "at the server, which its operator can add, would help."
+    ),
+    "forged": "The connection was not the other side's, so it was ended: somebody on the way meddles.",
+    "lost": "The connection was lost.",
+}
+"""Why a call ended, as a word and as a sentence; what a person did takes none."""
 
 
 class Phase(Enum):

@@ -27,7 +27,7 @@ from mobium.client.call_screen import CallScreen
 from mobium.client.call_sound import CallVoice, Ringing, SoundChoice
 from mobium.client.call_state import CallMachine
 from mobium.client.call_steps import CallSteps
-from mobium.client.call_values import Apply, Drop, Effect, Phase, Prepare, Say, Talk, Tell
+from mobium.client.call_values import REASONS, Apply, Drop, Effect, Phase, Prepare, Say, Talk, Tell
 from mobium.client.contacts import resolve
 from mobium.client.core import Core
 from mobium.client.events import CallChanged, CallScreenChanged, CallState, Event
@@ -60,28 +60,8 @@ log = logging.getLogger(__name__)
 
 _HIDE: Final = "hide_address"
 _HEARD: Final = 64  # steps that wait to be looked at
+_AFTER_FAULT: Final = 1.0  # seconds before a part that failed is begun again
 _LAST_WORD: Final = 2.0  # seconds for the end of a call when the profile is locked
-
-_REASONS: Final = {
-    "declined": "The call was declined.",
-    "not_taken": "The other side could not take the call.",
-    "busy": "The other side is in another call.",
-    "no_answer": "Nobody answered.",
-    "unreachable": "The other side cannot be reached at the moment.",
-    "missed": "The call was missed.",
-    "failed": "The call could not be set up.",
-    "no_relay": (
-        "This call must not show an address, and there is no relay to go through: verify the contact, or ask "
-        "the server's operator for a TURN server."
-    ),
-    "no_network": "This machine has no network over which it could be called.",
-    "not_connected": (
-        "The two sides could not be connected: a network on the way lets no calls through. A TURN server "
-        "at the server, which its operator can add, would help."
-    ),
-    "forged": "The connection was not the other side's, so it was ended: somebody on the way meddles.",
-    "lost": "The connection was lost.",
-}
 
 
 class CallInfo(msgspec.Struct, frozen=True):
@@ -273,23 +253,43 @@ class Calls:
             self._heard.append((sender, said))
             self._some_heard.set()
 
+    def look_again(self) -> None:
+        """Contacts have changed: whoever may not call any more is not talked with either."""
+        self._some_heard.set()
+
     async def run(self) -> None:
         """Carry out what calls take, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._hear_all())
-            group.create_task(self._steps.run())
-            group.create_task(self._watch_time())
+            for part in (self._hear_all, self._steps.run, self._watch_time):
+                group.create_task(self._keep(part))
+
+    async def _keep(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                await part()
+            except Exception as error:  # noqa: BLE001 - the outermost edge: a call ends, the engine goes on
+                log.warning("A call went wrong and was ended: %s", type(error).__name__)
+                self._do(self._machine.hang_up())
+                await asyncio.sleep(_AFTER_FAULT)
 
     async def _hear_all(self) -> None:
         while True:
             await self._some_heard.wait()
             self._some_heard.clear()
-            while self._heard:
-                sender, said = self._heard.popleft()
-                with suppress(StoreError):
+            with suppress(StoreError):
+                talk = self._machine.talk
+                if talk is not None and not await self._core.store.run(_may_call, talk.peer):
+                    self._end(talk.key)
+                while self._heard:
+                    sender, said = self._heard.popleft()
                     if await self._core.store.run(_may_call, sender):
                         now_ms = self._core.now_ms()
                         self._do(self._machine.received(sender, said, self._time(), now_ms))
+
+    def _end(self, key: bytes) -> None:
+        talk = self._machine.talk
+        if talk is not None and talk.key == key:  # and not another one, begun meanwhile
+            self._do(self._machine.hang_up())
 
     async def close(self) -> None:
         """End the call, tell the other side if that takes no time, and leave no link."""
@@ -321,7 +321,7 @@ class Calls:
         online = self._reached()
         servers = await self._ice.ask(online, self._time())
         if await self._hidden(peer) and not any(one.url.startswith("turn") for one in servers):
-            raise CallError(_REASONS["no_relay"], "no_relay")
+            raise CallError(REASONS["no_relay"], "no_relay")
 
     def _reached(self) -> Online:
         online = self._online()
@@ -364,7 +364,7 @@ class Calls:
             except (MediaUnavailable, InvalidInput) as error:
                 log.warning("A call has no sound: %s", error)
         code, why = self._why
-        reason = why if why and code == told.code else _REASONS.get(told.code, "")
+        reason = why if why and code == told.code else REASONS.get(told.code, "")
         self._why = ("", "")
         self._tell([CallChanged(told.key.hex(), told.peer.hex(), told.state, told.code, reason)])
 

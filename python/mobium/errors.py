@@ -22,6 +22,7 @@
     │   └── CaptureUnavailable  mss, or a screen that it can capture
     ├── CallError               a call that cannot be made, taken or kept up (.code)
     ├── StoreError              a vault or a database that cannot be read or written
+    │   ├── StoreDamaged        a database that only a copy, or the 24 words, can mend
     │   └── StoreFault          a change was undone for what it held, not for the state of the disk
     └── InvalidInput            an argument that names nothing, or is malformed (also a ValueError)
 
@@ -53,6 +54,7 @@ __all__ = [
     "ServerRefused",
     "SignatureError",
     "StateError",
+    "StoreDamaged",
     "StoreError",
     "StoreFault",
     "TooFar",
@@ -196,6 +198,10 @@ class CallError(MobiumError):
 
 class StoreError(MobiumError):
     """A vault or a database is unreadable, foreign, damaged, or in use by another process."""
+
+
+class StoreDamaged(StoreError):
+    """The disk or the card has damaged a database: trying again cannot help, and more writing harms."""
 
 
 class StoreFault(StoreError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 import signal
 import stat
 import subprocess
@@ -15,9 +17,11 @@ from typing import Any
 
 import pytest
 
+from mobium.client import Engine
 from mobium.signing import SigningKey
 from tests.cli.conftest import Made, log_in
-from tests.support.commands import Desk
+from tests.support.commands import PASSWORD, Desk
+from tests.support.engines import tx
 from tests.support.server import ServerProcess
 
 Talking = tuple[Desk, Desk, ServerProcess]
@@ -221,6 +225,39 @@ def test_no_server_yet(anna: Desk, made: dict[str, Made]) -> None:
     for wrong in ("http://chat.example.org", "not a server", "ftp://x", ""):
         assert anna.run("--server", wrong, "send", made["bob"].key, "hello", code=2).sentence
     assert anna.run("history").out == "", "nothing was queued"
+
+
+@pytest.mark.parametrize(
+    ("table", "arguments"),
+    [
+        ("outbox", ("send", "bob", "hello")),  # met before there is a connection
+        ("sent", ("send", "bob", "hello")),  # met by the engine that is connected
+        ("sent", ("chat", "bob")),
+        ("message", ("listen", "--json", "--count", "2")),
+    ],
+)
+def test_a_damaged_database_is_no_matter_of_the_connection(
+    talking: Talking, table: str, arguments: tuple[str, ...]
+) -> None:
+    anna, bob, _ = talking
+    anna.run("send", "bob", "before")
+    bob.run("send", "anna", "an answer")
+    path = anna.profile("anna") / "mobium.db"
+
+    async def place() -> int:
+        async with Engine.open(path.parent, PASSWORD) as engine:
+            size = await tx(engine, lambda tx: tx.value("PRAGMA page_size"))
+            root = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
+            page = await tx(engine, lambda tx: tx.value(root, table))
+            return (int(page) - 1) * int(size)
+
+    begin = asyncio.run(place())
+    with path.open("r+b") as file:
+        file.seek(begin)
+        file.write(random.Random(begin).randbytes(4_000))
+    done = anna.run(*arguments, given=b"hello\n", code=5)
+    assert "mobium.db is damaged; put a copy in its place, or recover with the 24 words." in done.sentence
+    assert "queued" not in done.err
 
 
 def test_an_unreachable_server_queues_and_the_order_holds(talking: Talking) -> None:

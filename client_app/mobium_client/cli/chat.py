@@ -25,7 +25,7 @@ from mobium.client import (
     MessageReceived,
     MessageStateChanged,
 )
-from mobium.errors import InvalidInput, MobiumError, NotConnected
+from mobium.errors import InvalidInput, MobiumError
 from mobium_client.cli.editor import Closed, Editor, Entered, Redraw
 from mobium_client.cli.failures import sentence
 from mobium_client.cli.keys import key_presses, pipe_lines
@@ -33,7 +33,7 @@ from mobium_client.cli.lines import MARK_CELLS, Marks, key_changed, message_line
 from mobium_client.cli.partners import InChannel, Partner, WithPerson, partner_of, said_by
 from mobium_client.cli.people import OPEN
 from mobium_client.cli.screen import Screen
-from mobium_client.cli.session import Run, name_of, run_async
+from mobium_client.cli.session import Run, ended, name_of, run_async
 from mobium_client.cli.window import Window
 from mobium_client.plain import one_line
 
@@ -289,7 +289,7 @@ class _Pipe:
         if self._failed:
             raise MobiumError(f"{self._failed[0]}{stays}")
         if self._unsent:
-            raise NotConnected(f"{self._said or 'The server did not answer in time.'}{stays}")
+            raise ended(self._engine, f"{self._said or 'The server did not answer in time.'}{stays}")
 
     async def _until_sent(self) -> None:
         offline = self._engine.connection in {"waiting", "offline"}

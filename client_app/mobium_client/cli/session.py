@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 from mobium.client import Channel, Engine, address
 from mobium.client.links import check_server
 from mobium.client.profile import Profile, Profiles
-from mobium.errors import InvalidInput, NotConnected, ServerKeyChanged
+from mobium.errors import InvalidInput, MobiumError, NotConnected, ServerKeyChanged, StoreError
 from mobium_client.cli.screen import Screen
 from mobium_client.cli.secrets import Secrets
 
-__all__ = ["Run", "name_of", "run_async"]
+__all__ = ["Run", "ended", "name_of", "run_async"]
 
 T = TypeVar("T")
 
@@ -74,6 +74,13 @@ class Run:
             await engine.connect(self.server)
         except ServerKeyChanged as error:
             raise NotConnected(f"{error} (mobium trust-server)") from error
+
+
+def ended(engine: Engine, reason: str) -> MobiumError:
+    """What a command ends with whose connection only a person can bring back: the engine's own error where
+    the profile's files are to blame.
+    """
+    return engine.failure if isinstance(engine.failure, StoreError) else NotConnected(reason)
 
 
 async def name_of(engine: Engine, key: str) -> str:

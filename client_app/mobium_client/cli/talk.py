@@ -32,12 +32,12 @@ from mobium.client import (
     VoiceLeft,
 )
 from mobium.client.labels import is_channel
-from mobium.errors import InvalidInput, MobiumError, NotConnected
+from mobium.errors import InvalidInput, MobiumError, NotConnected, StoreError
 from mobium_client.cli.call import call_fields
 from mobium_client.cli.failures import sentence
 from mobium_client.cli.lines import MARK_CELLS, key_changed, message_line, notice_line, unshown
 from mobium_client.cli.partners import InChannel
-from mobium_client.cli.session import Run, name_of, run_async
+from mobium_client.cli.session import Run, ended, name_of, run_async
 
 __all__ = ["Wait", "listen", "retry", "send"]
 
@@ -108,6 +108,8 @@ def retry(run: Run, message_id: str | None) -> None:
                     try:
                         async with asyncio.timeout(_PATIENCE):
                             run.screen.line(f"{one} {await states.reach(one, Wait.SENT)}")
+                    except StoreError:
+                        raise
                     except (MobiumError, TimeoutError) as error:
                         left += 1
                         why = sentence(error) if isinstance(error, MobiumError) else "No answer yet."
@@ -127,9 +129,11 @@ async def _failed(engine: Engine) -> list[str]:
 
 
 async def _connect_or_queue(run: Run, engine: Engine, count: int) -> None:
-    """Log in. Raises NotConnected, which also says that what was queued stays queued."""
+    """Log in. Raises StoreError, and NotConnected, which also says that what was queued stays queued."""
     try:
         await run.connect(engine)
+    except StoreError:  # whether it is queued nobody knows
+        raise
     except MobiumError as error:
         stays = "The message stays" if count == 1 else f"The {count} messages stay"
         raise NotConnected(f"{sentence(error)} {stays} queued, to go out at the next connection.") from error
@@ -138,7 +142,8 @@ async def _connect_or_queue(run: Run, engine: Engine, count: int) -> None:
 class _States:
     """The states of one's own messages, as they change."""
 
-    def __init__(self, events: AsyncIterator[Event], again: str) -> None:
+    def __init__(self, engine: Engine, events: AsyncIterator[Event], again: str) -> None:
+        self._engine = engine
         self._events = events
         self._again = again
         self._last: dict[str, MessageStateChanged] = {}
@@ -146,8 +151,8 @@ class _States:
     async def reach(self, message_id: str, wait: Wait) -> str:
         """Wait for a state, and return the one that is reached.
 
-        Raises MobiumError with the reason if the message cannot go out now or at all, NotConnected if the
-        connection is gone for good.
+        Raises MobiumError with the reason if the message cannot go out now or at all, NotConnected or
+        StoreError if the connection is gone for good.
         """
         while True:
             event = self._last.get(message_id)
@@ -165,14 +170,14 @@ class _States:
         if isinstance(event, MessageStateChanged):
             self._last[event.id] = event
         elif isinstance(event, ConnectionChanged) and event.state == "offline" and event.reason:
-            raise NotConnected(f"{event.reason} What was not sent stays queued.")
+            raise ended(self._engine, f"{event.reason} What was not sent stays queued.")
 
 
 @asynccontextmanager
 async def _following(engine: Engine, again: str) -> AsyncIterator[_States]:
     stream = engine.events()
     try:
-        yield _States(stream, again)
+        yield _States(engine, stream, again)
     finally:
         await stream.aclose()
 
@@ -211,7 +216,7 @@ def listen(run: Run, as_json: bool, count: int | None) -> None:
                 else:
                     said = await _tell(run, engine, channels, event, said)
                 if isinstance(event, ConnectionChanged) and event.state == "offline" and event.reason:
-                    raise NotConnected(event.reason)
+                    raise ended(engine, event.reason)
                 if isinstance(event, MessageReceived) and left is not None:
                     left -= 1
                     if not left:

@@ -239,6 +239,11 @@ class Engine:
         )
 
     @property
+    def failure(self) -> MobiumError | None:
+        """Why the connection has ended, if it was for something that only a person can mend."""
+        return None if self._online is None else self._online.failure
+
+    @property
     def connection(self) -> ConnectionState:
         """The state of the connection."""
         return "offline" if self._online is None else self._online.state

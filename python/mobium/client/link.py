@@ -16,7 +16,14 @@ import msgspec
 from mobium.client.address import Address
 from mobium.client.together import together
 from mobium.client.transport import Connector, Transport, TransportClosed, dial
-from mobium.errors import MobiumError, NotConnected, ProtocolError, ServerKeyChanged, ServerRefused
+from mobium.errors import (
+    MobiumError,
+    NotConnected,
+    ProtocolError,
+    ServerKeyChanged,
+    ServerRefused,
+    StoreDamaged,
+)
 from mobium.protocol import codec
 from mobium.protocol.codes import CloseCode, ErrorCode
 from mobium.protocol.connection import Answer, ClientConnection, Signer, Welcome
@@ -271,4 +278,4 @@ def _explain(error: MobiumError) -> MobiumError:
 def _is_final(error: MobiumError) -> bool:
     if isinstance(error, ServerRefused):
         return error.code in _FINAL_CODES
-    return isinstance(error, ServerKeyChanged | _Replaced)
+    return isinstance(error, ServerKeyChanged | StoreDamaged | _Replaced)

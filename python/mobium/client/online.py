@@ -35,6 +35,7 @@ from mobium.errors import (
     ProtocolError,
     ServerKeyChanged,
     ServerRefused,
+    StoreDamaged,
     StoreError,
 )
 from mobium.protocol.connection import Welcome
@@ -140,6 +141,7 @@ class Online:
         self._noted_drained = False
         self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.offered_key: bytes | None = None
+        self.failure: MobiumError | None = None  # what only a person can mend
         self.state: LinkState = "connecting"
 
     @property
@@ -150,12 +152,15 @@ class Online:
     async def run(self) -> None:
         """Be connected until cancelled; ends by itself, having told why, where trying again cannot help.
 
-        What the store refuses, as on a full disk, passes: it was not acknowledged, so it comes again.
+        What the store refuses, as on a full disk, passes: it was not acknowledged, so it comes again. A
+        database that is damaged does not.
         """
         failure: MobiumError | None = None
         pause, began = _FIRST_PAUSE, self._time()
         try:
             while isinstance(failure := await self._run_parts(), StoreError):
+                if isinstance(failure, StoreDamaged):
+                    break
                 if self._time() - began > _LONGEST_PAUSE:
                     pause = _FIRST_PAUSE  # it went well for a while
                 self._retry_now.clear()
@@ -181,6 +186,7 @@ class Online:
     def end(self, failure: MobiumError | None = None) -> None:
         """Tell that it is over, once."""
         if self.state != "offline":
+            self.failure = failure
             self._change("offline", failure, None)
             self._realtime.over("" if failure is None else str(failure))
 
@@ -197,7 +203,7 @@ class Online:
 
     async def settled(self) -> None:
         """Wait until what was missed has come, and nothing waits that could go out. Raises NotConnected once
-        no connection is to be had.
+        no connection is to be had, StoreDamaged where that is why.
         """
         while not await self._is_settled():
             await self._moved.wait()
@@ -205,6 +211,8 @@ class Online:
     async def _is_settled(self) -> bool:
         self._moved.clear()
         if self.state == "offline":
+            if isinstance(self.failure, StoreError):
+                raise self.failure
             raise NotConnected("There is no connection to the server, and this needs one.")
         if not (self.link.online and self.inbox.drained and self.sync.idle):
             return False
@@ -317,6 +325,8 @@ class Online:
             delay = _UPKEEP_INTERVAL
             try:
                 await self.upkeep.run_once(message_size)
+            except StoreDamaged:
+                raise
             except (NotConnected, ServerRefused, ProtocolError, StoreError):
                 delay = _UPKEEP_RETRY
             # Only now can others write to somebody who has come for the first time.

@@ -25,7 +25,7 @@ from mobium.client.store.cache import SessionCache
 from mobium.client.store.rosters import RosterCache
 from mobium.client.store.schema import APPLICATION_ID, MIGRATIONS
 from mobium.crypto.invite import invite_key
-from mobium.errors import MobiumError, StoreError, StoreFault
+from mobium.errors import MobiumError, StoreDamaged, StoreError, StoreFault
 
 __all__ = ["Row", "Store", "Tx"]
 
@@ -103,6 +103,7 @@ class Store:
         """Whether there was no database here before."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mobium-store")
         self._connection: Any = None
+        self._damage: StoreDamaged | None = None
         self._sessions = SessionCache()
         self._rosters = RosterCache()
         self._loop = asyncio.get_running_loop()
@@ -161,10 +162,15 @@ class Store:
         except (dbapi2.IntegrityError, dbapi2.InterfaceError, dbapi2.ProgrammingError) as error:
             raise self._fault(error) from error
         except dbapi2.Error as error:
-            raise _explain(error, self._path) from error
+            explained = _explain(error, self._path)
+            if isinstance(explained, StoreDamaged):
+                self._damage = explained
+            raise explained from error
         except MobiumError:
             raise
         except (MemoryError, OSError) as error:  # it passes, perhaps
+            if self._damage is not None:  # whatever is asked after a page that does not verify: no memory
+                raise self._damage from error
             raise StoreError(f"{self._path} could not be changed: {type(error).__name__}.") from error
         except Exception as error:
             if isinstance(error, RuntimeError) and self._connection is None:
@@ -323,7 +329,7 @@ def _explain(error: Exception, path: Path) -> StoreError:
             f"The database {path} does not belong to this profile or is damaged; it was left as it is."
         )
     if "malformed" in text:
-        return StoreError(
+        return StoreDamaged(
             f"The database {path} is damaged; put a copy in its place, or recover with the 24 words."
         )
     if "full" in text:

@@ -87,6 +87,7 @@ ERRORS = {
     "ServerRefused": "MobiumError",
     "NotConnected": "MobiumError",
     "StoreError": "MobiumError",
+    "StoreDamaged": "StoreError",
     "StoreFault": "StoreError",
     "InvalidInput": "MobiumError",
     "CallError": "MobiumError",

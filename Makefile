@@ -7,10 +7,11 @@ PYTHON = .venv/bin/python
 # Random schedules that `make test-long` runs of each test that has them; make test runs about 20.
 MOBIUM_SCHEDULES ?= 500
 
-.PHONY: help run demo test test-long lint bench wheels clean
+.PHONY: help run native demo test test-long lint bench wheels clean
 
 help:
 	@echo 'make run        start a server on this machine; it says where clients connect'
+	@echo 'make native     compile the hot kernels for the mobium command here, where Rust is found'
 	@echo 'make demo       a server and two people who talk: what each sees, and what the server sees'
 	@echo 'make test       every test, on both back ends'
 	@echo 'make test-long  the long ones too, with $(MOBIUM_SCHEDULES) random schedules (MOBIUM_SCHEDULES=...)'
@@ -22,6 +23,9 @@ help:
 run:
 	@sh tools/setup.sh run
 	@sh tools/run_server.sh
+
+native:
+	@sh tools/setup.sh native
 
 demo:
 	@sh tools/setup.sh dev

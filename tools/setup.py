@@ -1,4 +1,5 @@
-"""Fills .venv of the checkout: `python tools/setup.py run` to run mobium, `dev` to test and check it as well.
+"""Fills .venv of the checkout: `python tools/setup.py run` to run mobium, `native` to run it with compiled
+kernels, `dev` to test and check it as well.
 
 Installs the three distributions editable and builds the native extension where Rust is found, each only when
 what it is made from has changed: digests of that are kept in .venv. Standard library only. Not its concern:
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STAMPS = Path(sys.prefix) / "mobium-setup.json"
 PACKAGE = ROOT / "python" / "mobium"
 DISTRIBUTIONS = [".", "./server_app", "./client_app"]
+WITHOUT_NATIVE = "The mobium command has pure-Python kernels here. To compile the fast ones: make native"
 
 sys.path.insert(0, str(ROOT / "native"))
 import backend  # noqa: E402
@@ -116,8 +118,8 @@ def build_native(stamps: dict[str, str]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    if arguments not in (["run"], ["dev"]):
-        print("usage: setup.py run|dev", file=sys.stderr)
+    if arguments not in (["run"], ["native"], ["dev"]):
+        print("usage: setup.py run|native|dev", file=sys.stderr)
         return 2
     purpose = arguments[0]
     try:
@@ -125,11 +127,15 @@ def main(arguments: list[str]) -> int:
     except (OSError, ValueError):
         stamps = {}
     try:
-        install(purpose, stamps)
+        install("dev" if purpose == "dev" else "run", stamps)
         # The server never touches a kernel, so running one does not wait for a compiler; but an extension
         # that lies in the tree has to match the sources, or the library refuses it.
-        if purpose == "dev" or extensions():
+        if purpose != "run" or extensions():
             build_native(stamps)
+        elif backend.choose().native:
+            print(WITHOUT_NATIVE, flush=True)
+        if purpose == "native" and not extensions():
+            return 1  # the sentence above says why
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1

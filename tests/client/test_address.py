@@ -38,6 +38,14 @@ def test_parse(typed: str, url: str, host: str) -> None:
     [
         ("https://chat.example/x", "wss://chat.example"),
         ("http://chat.example:80", "ws://chat.example:80"),
+        ("http://chat.example", "ws://chat.example$"),
+        ("http://localhost", "ws://localhost:8443$"),
+        ("http://localhost:/", "ws://localhost:8443$"),
+        ("http://localhost:8000/ws", "ws://localhost:8000$"),
+        ("https://127.0.0.1/", "wss://127.0.0.1:8443$"),
+        ("http://[::1]", r"ws://\[::1\]:8443$"),
+        ("http://", "write it as"),
+        ("http://[::1", "write it as"),
         ("ftp://chat.example", "does not begin with ftp"),
         ("", "empty"),
         ("a b", "blanks"),
@@ -54,3 +62,13 @@ def test_parse(typed: str, url: str, host: str) -> None:
 def test_refused_in_one_sentence(typed: str, says: str) -> None:
     with pytest.raises(InvalidInput, match=says):
         parse(typed)
+
+
+@pytest.mark.parametrize(
+    "typed", ["http://localhost", "https://localhost", "http://127.0.0.1:9000", "http://[::1]/"]
+)
+def test_what_the_sentence_says_to_write_can_be_written(typed: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse(typed)
+    address = parse(str(refused.value).split()[-1])
+    assert address.host == parse(typed.partition("://")[2].rstrip("/")).host

@@ -51,13 +51,23 @@ def parse(text: str) -> Address:
     scheme, separator, rest = text.partition("://")
     scheme = scheme.lower() if separator else ""
     if scheme in {"http", "https"}:
-        instead = "wss" if scheme == "https" else "ws"
-        raise InvalidInput(
-            f"{scheme}:// is a web address; for a mobium server write {instead}://{rest.split('/')[0]}"
-        )
+        raise InvalidInput(f"{scheme}:// is a web address; {_instead(scheme, rest.split('/')[0])}")
     if separator and scheme not in _PORTS:
         raise InvalidInput(f"A server's address does not begin with {scheme}://; {_HOW}")
     return _build(scheme, rest if separator else text)
+
+
+def _instead(scheme: str, rest: str) -> str:
+    """What to write for a web address: a web server's port is not a mobium server's on this machine."""
+    try:
+        parts = urlsplit(f"//{rest}")
+        name, port = parts.hostname, parts.port
+    except ValueError:
+        return _HOW
+    if not name:
+        return _HOW
+    here = f":{_SERVER_DEFAULT_PORT}" if port is None and _is_loopback(name) else ""
+    return f"for a mobium server write {'wss' if scheme == 'https' else 'ws'}://{rest.rstrip(':')}{here}"
 
 
 def _build(scheme: str, rest: str) -> Address:

@@ -211,6 +211,26 @@ def test_recovery_at_a_terminal_corrects_word_by_word(empty: Desk, made: dict[st
     assert empty.run("whoami").out.splitlines()[0] == made["anna"].key
 
 
+@pytest.mark.parametrize("columns", [40, 80])
+def test_the_words_as_they_were_shown_can_be_pasted(empty: Desk, columns: int) -> None:
+    with empty.terminal("profile", "create", columns=columns, rows=60) as terminal:
+        terminal.expect(r"Word \d+:$")
+        shown = [row for row in terminal.screen if re.search(r"\d\. [a-z]", row)]
+    words = dict(re.findall(r"(\d+)\. ([a-z]+)", "\n".join(shown)))
+    assert sorted(map(int, words)) == list(range(1, 25))
+    check_words("\n".join(shown))
+    with empty.terminal("profile", "recover", "again", columns=columns, rows=60) as terminal:
+        terminal.expect("From word 1 on:$")
+        shown[2] = shown[2].replace(words["3"], _garbled(words["3"]))
+        for row in shown:
+            terminal.type(row + "\n")
+        terminal.expect("From word 3 on:$")
+        terminal.type(
+            " ".join(f"{number}. {words[number]}" for number in re.findall(r"\d+", shown[2])) + "\n"
+        )
+        assert terminal.wait() == 0
+
+
 # ---------------------------------------------------------------- passwords
 
 

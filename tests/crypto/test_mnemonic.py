@@ -62,6 +62,30 @@ def test_every_entropy_gives_words_that_check(entropy: bytes) -> None:
     assert check_words(words.upper().replace(" ", " \n ")) == words
 
 
+@pytest.mark.parametrize("form", ["{}. {}", "{}.{}", "{:2}) {}", "{} {}", "({}) {}", "{}:\t{}", "#{} {}"])
+@pytest.mark.parametrize("columns", [1, 4])
+def test_numbers_in_front_of_the_words_may_stay(form: str, columns: int) -> None:
+    listed = [form.format(number, word) for number, word in enumerate(WORDS.split(), 1)]
+    rows = 24 // columns
+    lines = ["   ".join(listed[row::rows]) for row in range(rows)]  # down the columns, as they are shown
+    assert check_words("\n".join(lines)) == WORDS
+
+
+def test_numbers_that_are_not_1_to_24_change_no_order() -> None:
+    words = WORDS.split()
+    assert check_words("1. " + WORDS) == WORDS
+    assert (
+        check_words(
+            " ".join(f"{24 - place}. {word}" for place, word in enumerate(words[:23])) + " " + words[23]
+        )
+        == WORDS
+    )
+    with pytest.raises(RecoveryError, match="here are 23"):
+        check_words(" ".join(f"{place}. {word}" for place, word in enumerate(words[:23], 1)) + " 24.")
+    with pytest.raises(RecoveryError, match="Word 3 is not"):
+        check_words(replaced(3, "123"))
+
+
 @pytest.mark.parametrize("size", [0, 16, 31, 33])
 def test_entropy_of_another_length_is_refused(size: int) -> None:
     with pytest.raises(InvalidInput, match=f"32 bytes of entropy, not {size}"):

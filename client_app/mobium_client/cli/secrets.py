@@ -10,12 +10,20 @@ import getpass
 import os
 import random
 import sys
+from collections.abc import Container
 from dataclasses import dataclass
 
 from rich.table import Table
 from rich.text import Text
 
-from mobium.client.checks import PASSWORD_LENGTH, WORD_COUNT, check_password, check_word, check_words
+from mobium.client.checks import (
+    PASSWORD_LENGTH,
+    WORD_COUNT,
+    check_password,
+    check_word,
+    check_words,
+    numbered,
+)
 from mobium.errors import InvalidInput, RecoveryError
 from mobium_client.cli.keys import has_terminal
 from mobium_client.cli.screen import Screen, interruptible
@@ -28,6 +36,7 @@ _LONGEST = 65_536  # bytes of one line; a password manager's longest is far belo
 _TRIES = 3
 _ASKED_BACK = 3
 _COLUMNS = 4
+_WORD_CELLS = 14  # the number, eight letters and what stands between columns
 _WARNING = (
     "Write these 24 words down on paper, in this order. They are shown this once, and they are the only way "
     "back to your identity if you lose this machine or your password. Whoever has them can write as you: "
@@ -77,11 +86,11 @@ class Secrets:
             raise InvalidInput("There is no terminal to ask for the recovery words; use --words-fd N.")
         self.screen.remark(f"Type your {WORD_COUNT} recovery words, as many in a line as you like.")
         while True:
-            found: list[str] = []
+            found: dict[int, str] = {}
             while len(found) < WORD_COUNT:
-                self._take_words(found, self.screen.ask(f"From word {len(found) + 1} on: "))
+                self._take_words(found, self.screen.ask(f"From word {_missing(found)} on: "))
             try:
-                return check_words(" ".join(found))
+                return check_words(" ".join(word for _, word in sorted(found.items())))
             except RecoveryError as error:
                 self.screen.remark(f"{error} Type them again, or stop with Ctrl-C.")
 
@@ -105,17 +114,22 @@ class Secrets:
         if not self.screen.is_terminal:
             self.screen.write(" ".join(listed) + "\n")
             return
-        rows = -(-len(listed) // _COLUMNS)
+        columns = max(1, min(_COLUMNS, (self.screen.width or 80) // _WORD_CELLS))
+        rows = -(-len(listed) // columns)
         table = Table.grid(padding=(0, 2))
         for row in range(rows):
             places = range(row, len(listed), rows)
             table.add_row(*(Text.assemble((f"{n + 1:2}. ", "dim"), (listed[n], "bold")) for n in places))
         self.screen.show(table, space=True)
 
-    def _take_words(self, found: list[str], line: str) -> None:
-        for word in line.split()[: WORD_COUNT - len(found)]:
+    def _take_words(self, found: dict[int, str], line: str) -> None:
+        """Each word in the place of its number, as in a table that was copied, or in the next free one."""
+        for number, word in numbered(line):
+            if len(found) == WORD_COUNT:
+                return
+            place = number if 0 < number <= WORD_COUNT and number not in found else _missing(found)
             try:
-                found.append(check_word(len(found) + 1, word))
+                found[place] = check_word(place, word)
             except RecoveryError as error:
                 self.screen.remark(f"{error} Go on with this word.")
                 return
@@ -132,6 +146,10 @@ class Secrets:
                 return first
             self.screen.remark("These were not the same.")
         raise InvalidInput("No new password was chosen; nothing was changed.")
+
+
+def _missing(found: Container[int]) -> int:
+    return next(place for place in range(1, WORD_COUNT + 1) if place not in found)
 
 
 def _prompt(prompt: str, variable: str) -> str:

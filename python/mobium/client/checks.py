@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import unicodedata
 
-from mobium.crypto.mnemonic import WORD_COUNT, check_words, nearest
+from mobium.crypto.mnemonic import WORD_COUNT, check_words, nearest, numbered
 from mobium.crypto.vault import PASSWORD_LENGTH, check_password
 from mobium.errors import RecoveryError
 
-__all__ = ["PASSWORD_LENGTH", "WORD_COUNT", "check_password", "check_word", "check_words"]
+__all__ = ["PASSWORD_LENGTH", "WORD_COUNT", "check_password", "check_word", "check_words", "numbered"]
 
 _SUGGESTIONS = 3  # equally near words that are named, until all 24 are there and the checksum can choose
 

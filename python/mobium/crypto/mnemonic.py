@@ -8,6 +8,7 @@ sentence about a word never repeats what was typed, since errors end up in logs.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -17,10 +18,11 @@ from mobium.errors import InvalidInput, RecoveryError
 if TYPE_CHECKING:
     from mnemonic import Mnemonic
 
-__all__ = ["WORD_COUNT", "check_words", "nearest", "seed_from_words", "words_from_entropy"]
+__all__ = ["WORD_COUNT", "check_words", "nearest", "numbered", "seed_from_words", "words_from_entropy"]
 
 WORD_COUNT = 24
 _ENTROPY_SIZE = 32
+_NUMBER = re.compile(r"\W*(\d{1,2})\W*(\D*)")  # no word of the list has a digit
 
 
 @lru_cache(maxsize=1)
@@ -51,13 +53,37 @@ def words_from_entropy(entropy: bytes) -> str:
     return _english().to_mnemonic(bytes(entropy))
 
 
+def numbered(words: str) -> list[tuple[int, str]]:
+    """The words in lower case as they come, each with the number in front of it, as in “1. circle”; with 0
+    if there is none.
+    """
+    found = []
+    number = 0
+    for token in unicodedata.normalize("NFKD", words).lower().split():
+        match = _NUMBER.fullmatch(token)
+        number, word = (int(match[1]), match[2]) if match else (number, token)
+        if word:
+            found.append((number, word))
+            number = 0
+    return found
+
+
+def _in_order(words: str) -> list[str]:
+    """By their numbers, if those are 1 to 24: what was copied from columns comes row by row."""
+    found = numbered(words)
+    if sorted(number for number, _ in found) == list(range(1, WORD_COUNT + 1)):
+        found.sort()
+    return [word for _, word in found]
+
+
 def check_words(words: str) -> str:
-    """The 24 words in lower case with single spaces between them, if they can be right.
+    """The 24 words in lower case with single spaces between them, if they can be right. Numbers in front of
+    them may stay.
 
     Raises RecoveryError, whose sentence says which word is unknown and which one is nearest to it, or that
     the count is wrong, or that words which all exist do not belong together.
     """
-    given = unicodedata.normalize("NFKD", words).lower().split()
+    given = _in_order(words)
     known = _positions()
     unknown = [index for index, word in enumerate(given) if word not in known]
     problems = [

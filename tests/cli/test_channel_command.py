@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -178,7 +180,9 @@ def test_a_channel_from_its_beginning_to_its_end(person: Callable[..., Desk], se
         "members": 2,
         "unread": 0,
         "server": server.url.split("/")[2],
+        "as_of": channel["as_of"],
     }
+    assert 0 <= (datetime.now(UTC) - datetime.fromisoformat(channel["as_of"])).total_seconds() < 300
     assert rows(bob, "channel", "members", "garden") == [
         {
             "key": key_of(anna), "nickname": None, "name": "Anna", "role": "owner", "trust": "unverified",
@@ -436,7 +440,7 @@ def test_refusals_of_a_change(garden: tuple[Desk, Desk, Desk]) -> None:
         return desk.run("channel", *arguments, code=code).sentence
 
     assert "not allow" in refused(bob, "remove", "garden", key_of(carl))
-    assert "hand over" in refused(anna, "leave", "garden")
+    assert refused(anna, "leave", "garden").endswith("first. (mobium channel role '#garden' WHO owner)")
     assert "role already" in refused(anna, "role", "garden", key_of(bob), "member")
     assert "yourself" in refused(anna, "remove", "garden", key_of(anna), code=2)
     assert "not banned" in refused(anna, "unban", "garden", key_of(bob))
@@ -533,9 +537,28 @@ def test_names_cannot_command_a_terminal(
         assert chat.wait() == 0
 
 
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("command", [("list",), ("members", "garden")], ids=["list", "members"])
+def test_what_is_shown_without_a_connection_says_how_old_it_is(
+    garden: tuple[Desk, Desk, Desk], command: tuple[str, ...], columns: int
+) -> None:
+    anna, _, _ = garden
+    with anna.terminal("channel", *command, columns=columns) as terminal:
+        assert terminal.wait() == 0
+        shown = terminal.everything
+    print("\n".join(shown))
+    assert max(map(len, shown)) <= columns
+    assert "…" not in "".join(shown).replace("…", "", command[0] == "members"), "but for the key"
+    said_of_it = " ".join(" ".join(shown).split())
+    assert re.search(r"As of the last connection, \d{4}-\d\d-\d\d \d\d:\d\d; what is new", said_of_it)
+
+
 def test_channels_of_one_name(garden: tuple[Desk, Desk, Desk], server: ServerProcess) -> None:
     anna, bob, _ = garden
-    bob.run("channel", "create", "GARDEN")
+    again = bob.run("channel", "create", "GARDEN")
+    label = again.out.strip()
+    assert "There is another channel of that name, #garden~" in again.err
+    assert f"the new one is {label}." in again.err
     bob.run("channel", "create", "64 digits " + "0" * 54)
     labels = [row["channel"] for row in rows(bob, "channel", "list")]
     assert labels[0].startswith("#garden~")

@@ -26,7 +26,7 @@ from tests.support.channel_world import (
     still,
     texts,
 )
-from tests.support.engines import Ear, online, tx, until
+from tests.support.engines import Ear, inside, online, tx, until
 
 STRANGER = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 
@@ -44,8 +44,10 @@ async def test_a_channel_that_was_made_is_shown_as_it_is(town: ChannelWorld) -> 
     garden = await alice.create_channel("  Ｇarden é ", topic="beans, and peas")
     assert garden == Channel(
         garden.id, "#Ｇarden é", "Ｇarden é", "beans, and peas", True, "member", "", "owner", 1, 0,
-        online(alice).address.host,
+        online(alice).address.host, garden.as_of,
     )  # fmt: skip
+    assert garden.as_of is not None
+    assert abs(garden.as_of.timestamp() - inside(alice).now()) < 60
     assert len(bytes.fromhex(garden.id)) == 32
     assert await alice.channels.list() == [garden]
     assert await alice.channels.get(f"#{garden.id}") == garden

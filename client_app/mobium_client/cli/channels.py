@@ -16,8 +16,9 @@ from rich.text import Text
 
 from mobium.client import Channel, Engine, Member
 from mobium.client.join_links import parse_join
+from mobium.client.labels import name_key
 from mobium.client.links import check_server
-from mobium.errors import InvalidInput
+from mobium.errors import InvalidInput, MobiumError, ServerRefused
 from mobium_client.cli import channel_work as work_on
 from mobium_client.cli.people import OPEN, People, in_channel, names_of
 from mobium_client.cli.session import Run
@@ -42,6 +43,7 @@ __all__ = [
 
 T = TypeVar("T")
 
+_WIDE = 60  # columns of a terminal on which every column of a table fits
 _TRUST = {"verified": "green", "changed": "bold red", "unverified": ""}
 _ROLE_STYLE = {"owner": "bold", "admin": "bold", "member": ""}
 
@@ -60,14 +62,18 @@ class RoleChoice(StrEnum):
 def create(run: Run, name: str, topic_: str, *, is_open: bool) -> None:
     """Make a channel and print what it is called."""
 
-    async def work(engine: Engine) -> tuple[Channel, str]:
+    async def work(engine: Engine) -> tuple[Channel, list[Channel], str]:
         await run.connect(engine)
         made = await engine.create_channel(name.removeprefix("#"), private=not is_open, topic=topic_)
-        return made, await engine.name()
+        alike = [one for one in await engine.channels.list() if name_key(one.name) == name_key(made.name)]
+        return made, [one for one in alike if one.id != made.id], await engine.name()
 
-    channel, own_name = work_on.with_engine(run, work)
+    channel, alike, own_name = work_on.with_engine(run, work)
     label = one_line(channel.label)
     run.screen.line(label)
+    if alike:
+        other = one_line(alike[0].label)
+        run.screen.remark(f"There is another channel of that name, {other}; the new one is {label}.")
     if is_open:
         run.screen.remark(OPEN)
     else:
@@ -119,7 +125,12 @@ def leave(run: Run, channel: str) -> None:
 
     async def work(engine: Engine) -> str:
         found = await work_on.to_change(run, engine, channel)
-        await engine.leave(f"#{found.id}")
+        try:
+            await engine.leave(f"#{found.id}")
+        except ServerRefused as error:
+            if error.code != "forbidden" or found.role != "owner":
+                raise
+            raise MobiumError(f"{error} (mobium channel role '{found.label}' WHO owner)") from error
         return f"You have left {found.label}. Its history stays until: mobium channel forget '{found.label}'"
 
     run.screen.remark(work_on.with_engine(run, work))
@@ -167,19 +178,23 @@ def list_all(run: Run, as_json: bool) -> None:
                 one_line(channel.topic),
             )
         return
-    table = work_on.table("name", "access", "you", "members", "new", "topic")
-    table.columns[3].justify = table.columns[4].justify = "right"
+    width = screen.width or 80
+    titles = ("name", "you", "members", "new", "access", "topic")
+    table = work_on.table(*titles[: len(titles) if width >= _WIDE else -2])
+    table.columns[2].justify = table.columns[3].justify = "right"
     for channel in found:
         standing = Text(_standing(channel), "" if channel.state == "member" else "red")
-        table.add_row(
+        cells = (
             Text(shorten(one_line(channel.label), 32), "bold"),
-            _access(channel),
             standing,
             str(channel.members) if channel.role else "",
             str(channel.unread or ""),
-            Text(shorten(one_line(channel.topic), max(12, (screen.width or 80) - 60))),
+            _access(channel),
+            Text(shorten(one_line(channel.topic), max(12, width - 60))),
         )
+        table.add_row(*cells[: len(table.columns)])
     screen.show(table)
+    _say_how_old(run, [channel for channel in found if channel.state == "member"])
     for channel in found:
         if channel.reason and channel.state in {"member", "broken", "joining"}:
             screen.remark(f"{one_line(channel.label)}: {one_line(channel.reason)}", style="bold red")
@@ -188,11 +203,11 @@ def list_all(run: Run, as_json: bool) -> None:
 def members(run: Run, channel: str, as_json: bool) -> None:
     """Print who is in a channel."""
 
-    async def work(engine: Engine) -> list[Member]:
-        found = await engine.channels.get(channel)
-        return await engine.members(f"#{found.id}")
+    async def work(engine: Engine) -> tuple[Channel, list[Member]]:
+        of = await engine.channels.get(channel)
+        return of, await engine.members(f"#{of.id}")
 
-    found = work_on.with_engine(run, work)
+    of, found = work_on.with_engine(run, work)
     screen = run.screen
     if as_json:
         for member in found:
@@ -223,6 +238,7 @@ def members(run: Run, channel: str, as_json: bool) -> None:
             Text(member.key if (screen.width or 0) >= 110 else f"{member.key[:16]}…"),
         )
     screen.show(table)
+    _say_how_old(run, [of])
     if any(name.startswith("~") for name in names.values()):
         screen.remark("A name with ~ is what somebody calls himself: nobody has checked it.")
 
@@ -356,6 +372,16 @@ def topic(run: Run, channel: str, text: str | None) -> None:
         run.screen.remark("This channel has no topic.")
 
 
+def _say_how_old(run: Run, shown: list[Channel]) -> None:
+    """What is shown was not asked for just now."""
+    moments = [channel.as_of for channel in shown if channel.as_of is not None]
+    if moments:
+        when = min(moments).astimezone().strftime("%Y-%m-%d %H:%M")
+        run.screen.remark(
+            f"As of the last connection, {when}; what is new comes with the next: mobium listen", style="dim"
+        )
+
+
 def _access(channel: Channel) -> str:
     return "private" if channel.private else "open"
 
@@ -384,4 +410,5 @@ def _channel_fields(channel: Channel) -> dict[str, object]:
         "members": channel.members,
         "unread": channel.unread,
         "server": channel.host,
+        "as_of": None if channel.as_of is None else channel.as_of.isoformat(),
     }

@@ -50,7 +50,8 @@ class Channel(msgspec.Struct, frozen=True):
 
     `state` is "member"; "joining" before the server has answered; "left", "removed" or "banned" afterwards;
     or "broken", when what the server shows does not add up. `reason` is a sentence where there is one to say.
-    `role` is one's own, or None for no member.
+    `role` is one's own, or None for no member. `as_of` is when its server last had nothing more to tell:
+    so old is all of it without a connection.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Channel(msgspec.Struct, frozen=True):
     members: int
     unread: int
     host: str
+    as_of: datetime | None = None
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -316,7 +318,15 @@ def _channel(tx: Tx, me: bytes, row: ChannelRow) -> Channel:
         0 if roster is None else roster.size,
         lines.unread(tx, row.id, row.read_to),
         row.host,
+        _as_of(tx, row),
     )
+
+
+def _as_of(tx: Tx, row: ChannelRow) -> datetime | None:
+    server = meta.server(tx, row.host)
+    drained = server.drained_at if server is not None and row.cursor >= row.head else 0
+    moment = max(drained, row.drained_at)
+    return from_ms(moment * 1_000) if moment else None
 
 
 def _standing_reason(tx: Tx, row: ChannelRow) -> str:

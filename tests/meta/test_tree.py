@@ -6,7 +6,7 @@ import pytest
 
 from tests.meta.tree import ROOT, load, tracked
 
-TARGETS = ["help", "run", "demo", "test", "test-long", "lint", "bench", "wheels", "clean"]
+TARGETS = ["help", "run", "native", "demo", "test", "test-long", "lint", "bench", "wheels", "clean"]
 
 
 @pytest.mark.needs("git")

@@ -1,9 +1,9 @@
-"""Fetches what building for a Raspberry Pi takes, into build/pi: Debian's Rust with the library for arm64, and
-the Python of Raspberry Pi OS 12 (bookworm), which qemu runs.
+"""Fetches what building for a Raspberry Pi takes, into build/pi: Debian's Rust with the library for arm64,
+and the Python of Raspberry Pi OS 12 (bookworm), which qemu runs.
 
 Debian's packages are fetched and unpacked there and nowhere else: nothing is registered with dpkg, so nothing
-collides with a Rust that is installed otherwise, and no root is needed. Deleting the folder undoes it. Not its
-concern: the cross compiler and qemu (tools/system_packages.sh), building and running (tools/pi.py).
+collides with a Rust that is installed otherwise, and no root is needed. Deleting the folder undoes it. Not
+its concern: the cross compiler and qemu (tools/system_packages.sh), building and running (tools/pi.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ QEMU = "qemu-aarch64-static"
 ABOUT = 600  # seconds for one step of apt; the whole takes half a minute on a fast line
 
 # What every Debian system has; a second libc6 beside the host's own would stop every program.
-HAS = re.compile(r"(libc6|libgcc-s1|libstdc\+\+6|libcrypt1|gcc-\d+-base|debconf|perl|dpkg|tar|zlib1g)(:\w+)?$")
+HAS = re.compile(
+    r"(libc6|libgcc-s1|libstdc\+\+6|libcrypt1|gcc-\d+-base|debconf|perl|dpkg|tar|zlib1g)(:\w+)?$"
+)
 WRAPPER = """\
 #!/bin/sh
 D=$(dirname "$(readlink -f "$0")")/usr
@@ -72,7 +74,10 @@ class Apt:
 
     def needs(self, name: str) -> set[str]:
         """What a package takes, directly or not, without what every system has."""
-        hide = [f"--no-{kind}" for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")]
+        hide = [
+            f"--no-{kind}"
+            for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
+        ]
         said = self.run("apt-cache", "depends", "--recurse", *hide, name)
         found = set(re.findall(r"^[a-z][\w.+:-]*$", said, re.MULTILINE))
         return {one for one in found if not HAS.match(one)}
@@ -90,7 +95,9 @@ def rust(apt: Apt) -> None:
     own = apt.run("apt-cache", "depends", "libstd-rust-web-dev")
     library = re.search(r"Depends: (libstd-rust-web-\d[\d.]*)$", own, re.MULTILINE)
     if library is None:
-        raise PiError("Debian's package lists have no libstd-rust-web-dev; Debian 12 with its security updates has it.")
+        raise PiError(
+            "Debian's package lists have no libstd-rust-web-dev; Debian 12 with its security updates has it."
+        )
     names = ["rustc-web", "libstd-rust-web-dev", "libstd-rust-web-dev:arm64", *apt.needs(library[1])]
     apt.run("apt-get", "download", "-q", *sorted({*names, library[1]}))
     shutil.rmtree(RUST, ignore_errors=True)
@@ -103,8 +110,9 @@ def rust(apt: Apt) -> None:
 def system(apt: Apt) -> None:
     """The arm64 Python and what it loads, of Debian 12, which Raspberry Pi OS 12 is made of."""
     apt.run(
-        "apt-get", "-q", "-y", "-o", "APT::Architecture=arm64", "-o", "APT::Architectures::=arm64",
-        "--no-install-recommends", "--download-only", "install", "python3", "python3-venv", "ca-certificates", "libgcc-s1",
+        "apt-get", "-q", "-y", "-o", "APT::Architecture=arm64",
+        "--no-install-recommends", "--download-only", "install",
+        "python3", "python3-venv", "ca-certificates", "libgcc-s1",
     )  # fmt: skip
     shutil.rmtree(SYSTEM, ignore_errors=True)
     apt.unpack(SYSTEM)

@@ -60,9 +60,10 @@ def _ratchet() -> Iterator[tuple[str, _Step]]:
 
 
 def _sender_key() -> Iterator[tuple[str, _Step]]:
-    from mobium.crypto import Identity, ReceiverKey, SenderKey
+    from mobium.crypto import ReceiverKey, SenderKey
+    from mobium.signing import SigningKey
 
-    me = Identity.generate()[0].public
+    me = SigningKey.generate().public
     sender = SenderKey.create(os.urandom(32), me)
     reader = ReceiverKey.from_distribution(sender.distribution(), sender=me)
     message, _ = sender.encrypt(_TEXT)
@@ -84,7 +85,7 @@ def _frame() -> Iterator[tuple[str, _Step]]:
 def _session() -> Iterator[tuple[str, _Step]]:
     from mobium.crypto import Identity, Prekeys, Session
 
-    alice, bob = Identity.generate()[0], Identity.generate()[0]
+    alice, bob = (Identity.from_seed(os.urandom(64)) for _ in "ab")  # words take the extra `client`
     prekeys = Prekeys.generate(bob, one_time=0, kem_one_time=0)
     bundle = prekeys.bundle()
 

@@ -13,7 +13,7 @@ from mobium.client.transport import TransportClosed
 from mobium.crypto.media import MediaKind
 from mobium.errors import InvalidInput, NotConnected, ServerRefused, StoreError
 from mobium.protocol.codes import CloseCode
-from mobium.protocol.messages import SendSignal, VoiceState
+from mobium.protocol.messages import History, RosterPage, SendSignal, ServerMessage, VoiceState
 from tests.support.channel_world import ChannelWorld
 from tests.support.engines import PATIENCE, Ear, online, until
 
@@ -128,6 +128,36 @@ async def test_who_is_in_is_told_to_those_outside(town: ChannelWorld) -> None:
     await room.leave()
     await ear.next(VoiceChanged, lambda event: not event.people)
     assert await ben.rooms.people("#garden") == []
+
+
+async def test_who_came_into_the_channel_meanwhile_is_told_once_the_roster_is_there(
+    town: ChannelWorld,
+) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    await ben.disconnect()
+    [cleo] = await town.people("cleo")
+    await cleo.join(await anna.invite("#garden"))
+    room, _ = await enters(cleo)
+    tap, held = town.tap("ben"), []
+
+    def late(message: ServerMessage) -> ServerMessage | None:
+        if not isinstance(message, History | RosterPage):
+            return message
+        held.append(message)
+        return None
+
+    tap.down = late
+    ear = Ear(ben)
+    await ben.connect()
+    await ear.next(VoiceChanged, lambda event: not event.people)
+    tap.honest()
+    for message in held:
+        tap.say(message)
+    event = await ear.next(VoiceChanged)
+    assert event.people == (cleo.me,)
+    assert await ben.rooms.people("#garden") == [cleo.me]
+    await room.leave()
+    assert (await ear.next(VoiceChanged)).people == ()
 
 
 async def test_a_break_is_got_over_under_new_keys(town: ChannelWorld) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import wave
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,12 +36,11 @@ def pcm_of(path: Path) -> bytes:
 def garden(folder: Path, server: ServerProcess, names: list[str]) -> list[Desk]:
     """The machines of some people who are in one channel."""
     desks = [Desk(folder / name, command=FAST) for name in names]
-    for desk, name in zip(desks, names, strict=True):
-        desk.run("profile", "create", name)
-    desks[0].run("--server", server.url, "channel", "create", "garden")
-    link = desks[0].run("channel", "invite", "#garden", "--uses", "0").out.split()[-1]
-    for desk in desks[1:]:
-        desk.run("--server", server.url, "channel", "join", link)
+    with ThreadPoolExecutor(2) as at_once:
+        list(at_once.map(lambda desk: desk.run("profile", "create", desk.home.name), desks))
+        desks[0].run("--server", server.url, "channel", "create", "garden")
+        link = desks[0].run("channel", "invite", "#garden", "--uses", "0").out.split()[-1]
+        list(at_once.map(lambda desk: desk.run("--server", server.url, "channel", "join", link), desks[1:]))
     return desks
 
 

@@ -6,8 +6,6 @@ Not its concern: sound itself, and what a room is (`mobium.client`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,16 +62,19 @@ def voice(
                     await shown.people()
                     if screen is not None:
                         await joined.screens.share(preset(screen))
-                    async with _beside(_show(events, shown)):
-                        await _stay(joined, shown, said, seconds)
+                    await _stay(joined, shown, events, said, seconds)
                 finally:
                     await joined.leave()
 
     run_async(work())
 
 
-async def _stay(joined: Voice, shown: _Shown, said: Path | None, seconds: float | None) -> None:
-    """Until there is no reason to stay. Raises MobiumError if the room was left for a reason."""
+async def _stay(
+    joined: Voice, shown: _Shown, events: EventStream, said: Path | None, seconds: float | None
+) -> None:
+    """Until there is no reason to stay. Raises MobiumError if the room was left for a reason, and whatever
+    kept an event from being shown: without them nobody would ever be found there.
+    """
 
     async def say() -> None:
         await shown.somebody.wait()
@@ -86,7 +87,7 @@ async def _stay(joined: Voice, shown: _Shown, said: Path | None, seconds: float 
         if reason:
             raise MobiumError(reason)
 
-    waits = [asyncio.create_task(over())]
+    waits = [asyncio.create_task(over()), asyncio.create_task(_show(events, shown))]
     beside = [] if said is None else [asyncio.create_task(say())]
     if seconds is not None:
         waits.append(asyncio.create_task(asyncio.sleep(seconds)))
@@ -186,14 +187,3 @@ def preset(name: str) -> ScreenPreset:
 async def _show(events: EventStream, shown: _Shown) -> None:
     async for event in events:
         await shown.event(event)
-
-
-@asynccontextmanager
-async def _beside(work: Any) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

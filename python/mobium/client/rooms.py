@@ -48,6 +48,7 @@ class Rooms:
         self._start = start
         self._states: dict[bytes, VoiceState] = {}
         self._news: dict[bytes, VoiceState] = {}
+        self._partly: dict[bytes, tuple[str, ...]] = {}  # who was told, of rooms with somebody unknown
         self._joining = asyncio.Lock()
         self.present: VoiceRoom | None = None
         """The room in which this profile is."""
@@ -109,6 +110,9 @@ class Rooms:
         """The server says who is in the room of a channel."""
         if self.present is not None and self.present.key == state.channel_id:
             self.present.told(state)
+        self._is_new(state)
+
+    def _is_new(self, state: VoiceState) -> None:
         if len(self._news) < _NEWS or state.channel_id in self._news:
             self._news[state.channel_id] = state
             if len(self._news) == 1:
@@ -118,13 +122,17 @@ class Rooms:
         """Tell what is new of the channels that this profile knows; of one channel the newest."""
         while self._news:
             key, state = next(iter(self._news.items()))
-            known = False
+            before = self._partly.pop(key, None) if self._states.get(key) is state else None
+            shown = None
             with suppress(StoreError):
-                known = await self._core.store.run(_emit, state)
-            if known and state.room:
+                shown = await self._core.store.run(_emit, state, before)
+            if shown is not None and state.room:
                 self._states[key] = state
+                if len(shown) < len(state.members):
+                    self._partly[key] = shown
             else:
                 self._states.pop(key, None)
+                self._partly.pop(key, None)
             if self._news.get(key) is state:
                 del self._news[key]
 
@@ -139,13 +147,18 @@ class Rooms:
             self.present.media(frame)
 
     def look_again(self) -> None:
-        """There is a connection, or a roster or a contact may have changed."""
+        """There is a connection, or a roster or a contact may have changed: whom a roster did not know, as
+        after a login, it may know by now.
+        """
         if self.present is not None:
             self.present.look_again()
+        for key in self._partly:
+            self._is_new(self._states[key])
 
     def offline(self) -> None:
         """The connection is gone."""
         self._states.clear()
+        self._partly.clear()
         if self.present is not None:
             self.present.offline()
 
@@ -171,10 +184,14 @@ def _shown(tx: Tx, row: ChannelRow, state: VoiceState) -> tuple[str, ...]:
     return tuple(each.identity.hex() for each in state.members if roster.role(each.identity) is not None)
 
 
-def _emit(tx: Tx, state: VoiceState) -> bool:
-    """Tell of a channel that this profile knows; returns whether it does."""
+def _emit(tx: Tx, state: VoiceState, before: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Tell of a channel that this profile knows, unless that was told `before`; returns who is shown there, or
+    None for another channel.
+    """
     row = channels.by_key(tx, state.channel_id)
     if row is None:
-        return False
-    tx.emit(VoiceChanged(row.hex, labels.label(tx, row), _shown(tx, row, state)))
-    return True
+        return None
+    shown = _shown(tx, row, state)
+    if shown != before:
+        tx.emit(VoiceChanged(row.hex, labels.label(tx, row), shown))
+    return shown

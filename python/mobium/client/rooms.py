@@ -185,7 +185,7 @@ def _shown(tx: Tx, row: ChannelRow, state: VoiceState) -> tuple[str, ...]:
 
 
 def _emit(tx: Tx, state: VoiceState, before: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """Tell of a channel that this profile knows, unless that was told `before`; returns who is shown there, or
+    """Tell of a channel that this profile knows, unless that was told `before`; returns who is shown.
     None for another channel.
     """
     row = channels.by_key(tx, state.channel_id)

@@ -24,7 +24,7 @@ from mobium.crypto import invite as sealing
 from mobium.errors import InvalidInput, NotConnected
 from mobium.protocol.roster import MAX_MEMBERS, Access
 from mobium_client.cli import invites as command
-from mobium_client.cli.people import change_of, names_of, shown_name
+from mobium_client.people import change_of, names_of, shown_name
 from mobium_client.plain import harmless
 from tests.cli.conftest import log_in
 from tests.cli.test_messages_command import listening

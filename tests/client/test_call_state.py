@@ -20,7 +20,7 @@ from mobium.client.call_state import (
     SILENCE,
     CallMachine,
 )
-from mobium.client.call_values import Apply, Drop, Effect, Phase, Prepare, Say, Tell
+from mobium.client.call_values import Apply, Drop, Effect, Missed, Phase, Prepare, Say, Tell
 from mobium.protocol.content import Call
 from tests.support.server import randomness, schedules
 
@@ -51,6 +51,7 @@ class Side:
     links: dict[tuple[bytes, int], Link] = field(default_factory=dict)
     told: list[Tell] = field(default_factory=list)
     said: list[Say] = field(default_factory=list)
+    missed: list[bytes] = field(default_factory=list)
 
     @property
     def state(self) -> str:
@@ -121,6 +122,8 @@ class World:
                     self._connect(effect.call, effect.attempt)
                 case Drop():
                     side.links.pop((effect.call, effect.attempt), None)
+                case Missed():
+                    side.missed.append(effect.peer)
 
     def _send(self, side: Side, said: Say) -> None:
         if self.dice.random() < self.loss:
@@ -330,6 +333,7 @@ def test_busy(world: World) -> None:
     world.run(1)
     assert world.sides[EVE].codes == ["busy"]
     assert world.states() == ("active", "active")
+    assert world.sides[BEN].missed == [EVE], "told once, however often it was offered"
 
 
 def test_a_second_one_who_calls_while_it_rings_is_told_busy(world: World) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from mobium.client import SCREEN_PRESETS, CallChanged, CallScreenChanged, SoundChanged
+from mobium.client import SCREEN_PRESETS, CallChanged, CallMissed, CallScreenChanged, SoundChanged
 from mobium.client.call_sound import Ringing
 from mobium.errors import (
     AudioUnavailable,
@@ -188,6 +188,7 @@ async def test_somebody_who_talks_is_busy(world: World, network: MemoryNetwork) 
         assert caught.value.code == "busy"
         assert bob.calls.current.state == "active"
         assert "incoming" not in states(bob)[1:]
+        assert (await bob.ear.next(CallMissed)).peer == eve.me
 
 
 async def test_both_call_at_once_and_talk(world: World, network: MemoryNetwork) -> None:

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mobium.client import CallChanged, CallScreenChanged, Engine, EventStream, SoundChanged, sound_devices
+from mobium.client import (
+    CallChanged,
+    CallMissed,
+    CallScreenChanged,
+    Engine,
+    EventStream,
+    SoundChanged,
+    sound_devices,
+)
 from mobium.errors import CallError, InvalidInput, NotConnected
 from mobium_client.cli.session import Run, name_of, run_async
 from mobium_client.cli.voice import preset
@@ -73,11 +81,13 @@ def answer(run: Run, peer: str | None, talk: Talk) -> None:
     run_async(work())
 
 
-async def call_fields(engine: Engine, event: CallChanged | CallScreenChanged) -> dict[str, Any]:
+async def call_fields(engine: Engine, event: CallChanged | CallMissed | CallScreenChanged) -> dict[str, Any]:
     """An event of a call as JSON. Names and values are stable; new fields may come."""
     fields: dict[str, Any] = {"call": event.call, "peer": event.peer}
     with suppress(InvalidInput):
         fields["nickname"] = (await engine.contacts.get(event.peer)).nickname
+    if isinstance(event, CallMissed):
+        return {"event": "call_missed", **fields}
     if isinstance(event, CallScreenChanged):
         screen = {"shown": event.shown, "reason": event.reason or None}
         return {"event": "call_screen", **fields, "peer": event.peer or None, **screen}
@@ -104,7 +114,7 @@ async def _talk(run: Run, engine: Engine, events: EventStream, talk: Talk) -> No
     async with asyncio.TaskGroup() as group:
         ending: list[asyncio.Task[None]] = []
         async for event in events:
-            if isinstance(event, CallChanged | CallScreenChanged):
+            if isinstance(event, CallChanged | CallMissed | CallScreenChanged):
                 await _show(run, engine, talk, event)
             if isinstance(event, CallChanged) and event.state == "active" and not talked:
                 talked = True
@@ -131,12 +141,16 @@ async def _end(engine: Engine, seconds: float) -> None:
         await engine.calls.hang_up()
 
 
-async def _show(run: Run, engine: Engine, talk: Talk, event: CallChanged | CallScreenChanged) -> None:
+async def _show(
+    run: Run, engine: Engine, talk: Talk, event: CallChanged | CallMissed | CallScreenChanged
+) -> None:
     if talk.as_json:
         run.screen.json(await call_fields(engine, event))
         return
     name = await name_of(engine, event.peer)
-    if isinstance(event, CallScreenChanged) and event.reason:
+    if isinstance(event, CallMissed):
+        run.screen.remark(f"{name} called meanwhile")
+    elif isinstance(event, CallScreenChanged) and event.reason:
         run.screen.remark(f"your screen is not shown any more: {event.reason}")
     elif isinstance(event, CallScreenChanged):
         run.screen.remark(f"{name} {'shows a screen' if event.shown else 'shows no screen any more'}")

@@ -2,7 +2,7 @@
 
 What changes a channel needs the server; what is only shown is what this profile knows. Not its concern:
 links into them (`invites`), messages in channels (`talk`, `chat`, `records`), what people are called
-(`people`), options and their help (`mobium_client.cli.app`).
+(`mobium_client.people`), options and their help (`mobium_client.cli.app`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from mobium.client.labels import name_key
 from mobium.client.links import check_server
 from mobium.errors import InvalidInput, MobiumError, ServerRefused
 from mobium_client.cli import channel_work as work_on
-from mobium_client.cli.people import OPEN, People, in_channel, names_of
 from mobium_client.cli.session import Run
+from mobium_client.people import OPEN, People, in_channel, names_of
 from mobium_client.plain import one_line, shorten
 
 __all__ = [

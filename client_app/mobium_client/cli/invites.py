@@ -14,8 +14,8 @@ from mobium.client import Channel, Engine, Invite
 from mobium.client.links import qr_code
 from mobium.errors import InvalidInput, ServerRefused
 from mobium_client.cli import channel_work as work_on
-from mobium_client.cli.people import OPEN, People
 from mobium_client.cli.session import Run
+from mobium_client.people import OPEN, People
 from mobium_client.plain import one_line, shorten
 
 __all__ = ["invite", "invites", "renew", "revoke"]

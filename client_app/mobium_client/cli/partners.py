@@ -12,7 +12,7 @@ from mobium.client.labels import is_channel
 from mobium.client.links import is_nickname, parse_contact
 from mobium.errors import InvalidInput
 from mobium_client.cli.lines import text_of
-from mobium_client.cli.people import People, change_of
+from mobium_client.people import People, change_of
 
 __all__ = ["InChannel", "Partner", "WithPerson", "partner_of", "said_by"]
 

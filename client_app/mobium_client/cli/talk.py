@@ -17,6 +17,7 @@ from rich.text import Text
 
 from mobium.client import (
     CallChanged,
+    CallMissed,
     CallScreenChanged,
     ChannelChanged,
     ConnectionChanged,
@@ -306,6 +307,7 @@ async def _live_fields(
     | ScreenChanged
     | VoiceLeft
     | CallChanged
+    | CallMissed
     | CallScreenChanged
     | SoundChanged,
 ) -> dict[str, Any]:
@@ -334,7 +336,7 @@ async def _live_fields(
             }
         case VoiceLeft():
             return {"event": "voice_left", "channel_id": event.channel, "reason": event.reason or None}
-        case CallChanged() | CallScreenChanged():
+        case CallChanged() | CallMissed() | CallScreenChanged():
             return await call_fields(engine, event)
         case SoundChanged():
             return {
@@ -411,6 +413,8 @@ async def _tell_live(run: Run, engine: Engine, channels: _Channels, event: Event
             screen.remark(f"left the voice room: {reason}")
         case CallChanged(state="incoming"):
             screen.remark(f"{await name_of(engine, event.peer)} calls; to take calls: mobium answer")
+        case CallMissed():
+            screen.remark(f"{await name_of(engine, event.peer)} called during another call")
         case CallChanged(state="ended"):
             ended = event.reason or "it is over."
             screen.remark(f"call with {await name_of(engine, event.peer)}: {ended}")

@@ -10,6 +10,7 @@ from mobium.client.contacts import Contact, Contacts
 from mobium.client.engine import Engine, ServerInfo
 from mobium.client.events import (
     CallChanged,
+    CallMissed,
     CallScreenChanged,
     ChannelChanged,
     ConnectionChanged,
@@ -36,6 +37,7 @@ __all__ = [
     "SCREEN_PRESETS",
     "CallChanged",
     "CallInfo",
+    "CallMissed",
     "CallScreenChanged",
     "Calls",
     "Channel",

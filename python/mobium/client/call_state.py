@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from mobium.client.call_values import Apply, Drop, Effect, Phase, Prepare, Say, Step, Talk, Tell
+from mobium.client.call_values import Apply, Drop, Effect, Missed, Phase, Prepare, Say, Step, Talk, Tell
 from mobium.client.events import CallState
 from mobium.protocol.content import Call
 
@@ -160,6 +160,7 @@ class CallMachine:
                 self._crossed(talk, signal, now)
             else:
                 self._remember(name, "busy")
+                self._out.append(Missed(signal.call_id, peer))
                 self._reply(peer, signal.call_id, "busy")
 
     def _fresh(self, name: tuple[bytes, bytes], sent: int, now: float, now_ms: int) -> bool:

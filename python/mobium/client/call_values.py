@@ -9,7 +9,7 @@ import msgspec
 
 from mobium.client.events import CallState
 
-__all__ = ["REASONS", "Apply", "Drop", "Effect", "Phase", "Prepare", "Say", "Step", "Talk", "Tell"]
+__all__ = ["REASONS", "Apply", "Drop", "Effect", "Missed", "Phase", "Prepare", "Say", "Step", "Talk", "Tell"]
 
 Step = Literal["offer", "ringing", "answer", "decline", "busy", "cancel", "hangup", "again"]
 
@@ -100,7 +100,14 @@ class Tell(msgspec.Struct, frozen=True):
     code: str = ""
 
 
-Effect = Say | Prepare | Apply | Drop | Tell
+class Missed(msgspec.Struct, frozen=True):
+    """`peer` called with the call `call` while there was another one, and was told so."""
+
+    call: bytes
+    peer: bytes
+
+
+Effect = Say | Prepare | Apply | Drop | Tell | Missed
 
 
 # ---------------------------------------------------------------- the call

@@ -27,10 +27,10 @@ from mobium.client.call_screen import CallScreen
 from mobium.client.call_sound import CallVoice, Ringing, SoundChoice
 from mobium.client.call_state import CallMachine
 from mobium.client.call_steps import CallSteps
-from mobium.client.call_values import REASONS, Apply, Drop, Effect, Phase, Prepare, Say, Talk, Tell
+from mobium.client.call_values import REASONS, Apply, Drop, Effect, Missed, Phase, Prepare, Say, Talk, Tell
 from mobium.client.contacts import resolve
 from mobium.client.core import Core
-from mobium.client.events import CallChanged, CallScreenChanged, CallState, Event
+from mobium.client.events import CallChanged, CallMissed, CallScreenChanged, CallState, Event
 from mobium.client.online import Online
 from mobium.client.screens import SCREEN_PRESETS, ScreenPreset
 from mobium.client.sound import sound_changed
@@ -347,6 +347,8 @@ class Calls:
                     self.links.drop(effect)
                 case Tell():
                     self._note(effect)
+                case Missed():
+                    self._tell([CallMissed(effect.call.hex(), effect.peer.hex())])
         self._moved.set()
 
     def _note(self, told: Tell) -> None:

@@ -18,6 +18,7 @@ import msgspec
 
 __all__ = [
     "CallChanged",
+    "CallMissed",
     "CallScreenChanged",
     "CallState",
     "ChannelChanged",
@@ -146,6 +147,15 @@ class CallChanged(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class CallMissed(msgspec.Struct, frozen=True):
+    """`peer` (hex) called during another call, and was told that this side is busy; `call` (hex) names what
+    was missed.
+    """
+
+    call: str
+    peer: str
+
+
 class CallScreenChanged(msgspec.Struct, frozen=True):
     """The other side of a call shows its screen from now on, or does not any more: `peer` is its key in hex.
     Where `peer` is empty one's own screen is not shown any more, which was nobody's wish: `reason` says why.
@@ -198,6 +208,7 @@ Event = (
     | VoiceChanged
     | VoiceLeft
     | CallChanged
+    | CallMissed
     | CallScreenChanged
     | SoundChanged
     | SpeakingChanged

@@ -1,8 +1,7 @@
 """What people in a channel are called on the screen, and the sentence of a change.
 
 One's own nickname for a contact; else ~name, as they call themselves, which nobody checks; else the first 16
-digits of the key. No two members are called the same. Not its concern: where it is shown
-(`mobium_client.cli.lines`).
+digits of the key. No two members are called the same. Not its concern: where it is shown.
 """
 
 from __future__ import annotations

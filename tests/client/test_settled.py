@@ -6,15 +6,19 @@ import asyncio
 import threading
 from typing import Any
 
+import msgspec
 import pytest
 
 from mobium.client import Engine, arrivals
 from mobium.errors import NotConnected
 from mobium.protocol.messages import (
+    ChannelPost,
     Channels,
     ClientMessage,
     Delivery,
     Distribute,
+    Error,
+    RosterPage,
     SendMessage,
     ServerMessage,
 )
@@ -218,3 +222,80 @@ async def test_who_has_left_keeps_his_name(town: ChannelWorld) -> None:
     assert [each.text for each in await lines(anna, f"#{channel.id}") if each.kind == "text"] == ["hello"]
     await anna.channels.forget("#garden")
     assert await tx(anna, lambda tx: tx.value("SELECT count(*) FROM meta WHERE name GLOB 'name in *'")) == 0
+
+
+# ---------------------------------------------------------------- what an earlier connection has shown
+
+
+async def test_somebody_who_has_come_meanwhile_is_written_to(town: ChannelWorld) -> None:
+    anna = await town.engine("anna")
+    ben = await town.engine("ben", connect=False)
+    sent = await anna.send(ben.me, "hello")
+
+    async def told() -> bool:
+        return (await anna.message(sent)).code == "no_prekeys"
+
+    await until(told)
+    await anna.settled(PATIENCE)
+    await anna.disconnect()
+    await ben.connect(town.url)
+    await anna.connect()
+    await anna.settled(PATIENCE)
+    assert (await anna.message(sent)).state in ("sent", "delivered")
+
+
+@pytest.mark.parametrize("what", [SendMessage, ChannelPost])
+async def test_a_mailbox_or_a_channel_that_has_room_again_is_written_to(
+    town: ChannelWorld, what: type[SendMessage] | type[ChannelPost]
+) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    await anna.send(ben.me, "hello")
+    await said(anna, "hello")
+    await anna.settled(PATIENCE)
+    tap = town.tap("anna")
+
+    def full(message: ClientMessage) -> ClientMessage | None:
+        if isinstance(message, what):
+            tap.say(Error("queue_full", "", None, message.id, 60.0))
+            return None
+        return message
+
+    tap.up = full
+    sent = await anna.send(ben.me if what is SendMessage else "#garden", "and more")
+    await anna.settled(PATIENCE)
+    assert ((await anna.message(sent)).state, (await anna.message(sent)).code) == ("queued", "queue_full")
+    await anna.disconnect()
+    tap.honest()
+    await anna.connect()
+    await anna.settled(PATIENCE)
+    assert (await anna.message(sent)).state in ("sent", "delivered")
+
+
+async def test_a_roster_that_is_shown_again_is_waited_for(town: ChannelWorld) -> None:
+    anna, ben = await town.gather("anna", "ben")
+    tap = town.tap("anna")
+
+    def hide(message: ServerMessage) -> ServerMessage | None:
+        if isinstance(message, RosterPage):
+            return msgspec.structs.replace(message, statements=[])
+        return message
+
+    await anna.settled(PATIENCE)
+    tap.down = hide
+    key = (await anna.channels.get("#garden")).id
+    await tx(anna, lambda tx: tx.execute("UPDATE channel SET server_index = server_index + 1"))
+    sent = await anna.send("#garden", "hello")
+
+    async def held() -> bool:
+        return (await anna.message(sent)).code == "roster_behind"
+
+    await until(held)
+    await anna.settled(PATIENCE)
+    assert (await anna.message(sent)).state == "queued"
+    await anna.disconnect()
+    tap.honest()
+    await tx(anna, lambda tx: tx.execute("UPDATE channel SET server_index = server_index - 1"))
+    await anna.connect()
+    await anna.settled(PATIENCE)
+    assert (await anna.message(sent)).state == "sent"
+    await shows(ben, ["hello"], f"#{key}")

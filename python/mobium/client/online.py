@@ -216,8 +216,10 @@ class Online:
             raise NotConnected("There is no connection to the server, and this needs one.")
         if not (self.link.online and self.inbox.drained and self.sync.idle):
             return False
-        held = self.sync.unseen() or frozenset()
-        return not await self._core.store.run(_open_count, self.address.host, self._core.now(), held)
+        held = (self.sync.unseen() or frozenset()) | self.sync.held | self.postbox.full
+        return not await self._core.store.run(
+            _open_count, self.address.host, self._core.now(), held, self.outbox.refused
+        )
 
     async def request(self, message: ClientMessage) -> ServerMessage:
         """Ask the server, at the pace that it allows. Raises ServerRefused, NotConnected."""
@@ -354,9 +356,9 @@ def _note_login(tx: Tx, address: Address, welcome: Welcome) -> None:
     meta.set_server_key(tx, address.host, welcome.server_key, limits.message_size, limits.message_ttl)
 
 
-def _open_count(tx: Tx, host: str, now: int, held: frozenset[int]) -> int:
+def _open_count(tx: Tx, host: str, now: int, held: frozenset[int], refused: frozenset[int]) -> int:
     owed = len(incoming.owed_peers(tx))  # receipts, which wait for a moment so that they go together
-    return owed + outgoing.open_count(tx, host) + posts.open_count(tx, host, held, now)
+    return owed + outgoing.open_count(tx, host, refused) + posts.open_count(tx, host, held, now)
 
 
 def _drained(tx: Tx, host: str, now: int) -> None:

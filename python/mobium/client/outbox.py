@@ -55,6 +55,7 @@ _PASSING: Final = frozenset(
 )
 # Nobody to write to yet: whoever was given a key may be the first of the two to connect.
 _ABSENT: Final = frozenset((ErrorCode.UNKNOWN_RECIPIENT, ErrorCode.NO_PREKEYS))
+_WAITS_FOR_OTHERS: Final = _ABSENT | {ErrorCode.QUEUE_FULL}
 _WHY_ABSENT: Final = (
     "Nobody with this key has connected to this server yet; it goes out when they do. "
     "If they say that they have, compare the key and the server."
@@ -92,6 +93,7 @@ class Outbox:
         self._answers: list[tuple[bytes, Error | None]] = []
         self._beginning: set[int] = set()
         self._absent: set[int] = set()  # peers without a bundle, whose lanes are held
+        self._refused: set[int] = set()  # peers who cannot be written to, as this connection has shown
         self._connection = self._recalls = 0
         self._online = False
         self._message_size = 0
@@ -119,7 +121,15 @@ class Outbox:
         self._online = False
         self._lanes.reset()
         self._absent.clear()
+        self._refused.clear()
         self._answers.clear()
+
+    @property
+    def refused(self) -> frozenset[int]:
+        """The peers to whom nothing goes out before somebody else does something: who have not connected
+        here yet, or whose mailbox is full. What another connection has shown of them says nothing of now.
+        """
+        return frozenset(self._refused)
 
     def answer(self, delivery: bytes, error: Error | None) -> None:
         """The server has answered for a delivery id: taken, or refused."""
@@ -127,15 +137,21 @@ class Outbox:
         if peer is None:
             return
         if error is None:
-            self._lanes.release(peer)
+            self._release(peer)
         elif error.code == ErrorCode.RATE_LIMITED:
             seconds = self._pause(error.retry_after)
             self._lanes.delay(peer, self._time(), seconds)
         elif error.code in _PASSING or error.code in _ABSENT:
             self._lanes.hold(peer, self._time(), error.retry_after)
+            if error.code in _WAITS_FOR_OTHERS:
+                self._refused.add(peer)
         self._answers.append((delivery, error))
         self._answered.set()
         self._wake.set()
+
+    def _release(self, peer: int) -> None:
+        self._lanes.release(peer)
+        self._refused.discard(peer)
 
     def _pause(self, retry_after: float | None) -> float:
         # What is no number is not above 0 either.
@@ -185,7 +201,7 @@ class Outbox:
         if self._absent:  # whoever has written meanwhile is there, and can be written to
             for peer_id in await core.store.run(_met, frozenset(self._absent), core.now()):
                 self._absent.discard(peer_id)
-                self._lanes.release(peer_id)
+                self._release(peer_id)
         self._looked_at = self._time()
         # Nothing behind what may still be refused: the refusal could come, and pass, before this returns.
         busy = self._lanes.busy(self._looked_at) | self._lanes.flying() | self._beginning
@@ -228,6 +244,8 @@ class Outbox:
                 self._lanes.hold(peer.id, self._time(), error.retry_after)
                 self._absent.add(peer.id)
                 await core.store.run(_await_peer, self._host, peer.id, error.code)
+                if connection == self._connection:
+                    self._refused.add(peer.id)
             elif error.code == ErrorCode.RATE_LIMITED:
                 self._lanes.delay(peer.id, self._time(), self._pause(error.retry_after))
             else:

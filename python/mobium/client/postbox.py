@@ -65,6 +65,7 @@ class Postbox:
         self._answered = asyncio.Event()
         self._answers: list[tuple[bytes, Accepted | Error]] = []
         self._beginning: set[int] = set()
+        self._full: set[int] = set()
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._connection = 0
         self._online = False
@@ -91,7 +92,13 @@ class Postbox:
         self._connection += 1
         self._online = False
         self._lanes.reset()
+        self._full.clear()
         self._answers.clear()
+
+    @property
+    def full(self) -> frozenset[int]:
+        """The channels that have no room at the server, as this connection has shown."""
+        return frozenset(self._full)
 
     def answer(self, answer: Accepted | Error) -> None:
         """The server has answered for a delivery id."""
@@ -101,6 +108,7 @@ class Postbox:
             return
         if isinstance(answer, Accepted):
             self._lanes.release(channel)
+            self._full.discard(channel)
         elif answer.code == ErrorCode.RATE_LIMITED:
             seconds = answer.retry_after if answer.retry_after is not None and answer.retry_after > 0 else 1.0
             seconds = min(seconds, _LONGEST_PAUSE)
@@ -108,6 +116,8 @@ class Postbox:
             self._lanes.delay(channel, self._time(), seconds)
         elif answer.code in PASSING and answer.code != ErrorCode.STALE_ROSTER:
             self._lanes.hold(channel, self._time(), answer.retry_after)
+            if answer.code == ErrorCode.QUEUE_FULL:
+                self._full.add(channel)
         self._answers.append((answer.id, answer))
         self._answered.set()
         self._wake.set()

@@ -139,6 +139,11 @@ class Sync:
         """
         return frozenset(self._unseen | self._rosters | self._stuck) if self.listed.is_set() else None
 
+    @property
+    def held(self) -> frozenset[int]:
+        """The channels of which there is word of a newer roster that the server does not show."""
+        return frozenset(self._waiting_for)
+
     def put(self, push: Push) -> None:
         """Take what the server pushes."""
         if len(self._pushes) >= _WAITING:

@@ -113,16 +113,15 @@ def waiting(tx: Tx, host: str, without_peers: Collection[int], limit: int) -> li
     return [Queued(*row) for row in rows]
 
 
-def open_count(tx: Tx, host: str) -> int:
-    """How many rows could go out to a server now: nothing is in their way, or in that of one to the same
-    peer, that is known.
+def open_count(tx: Tx, host: str, refused: Collection[int]) -> int:
+    """How many rows could go out to a server now: nothing is known to be in their way, as it is in that of
+    those to the `refused` peers.
     """
     return int(
         tx.value(
             "SELECT count(*) FROM outbox JOIN peer ON peer.id = outbox.peer"  # noqa: S608
-            f" WHERE NOT blocked AND trust != 'changed' AND {_HERE} AND NOT EXISTS ("
-            "SELECT 1 FROM outbox AS other JOIN message AS held ON held.id = other.message"
-            " WHERE other.peer = outbox.peer AND held.code != '')",
+            f" WHERE NOT blocked AND trust != 'changed' AND {_HERE}"
+            f" AND outbox.peer NOT IN ({','.join(map(str, refused))})",
             host,
         )
     )

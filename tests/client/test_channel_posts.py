@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from mobium.client import ChannelChanged, Engine
+from mobium.client import ChannelChanged, Engine, postbox
 from mobium.client.maintenance import maintain
 from mobium.client.rosters import break_channel
 from mobium.client.store import chains, channels, peers, posts
@@ -45,7 +46,7 @@ from tests.support.channel_world import (
     state,
     texts,
 )
-from tests.support.engines import Ear, inside, online, tx, until
+from tests.support.engines import PATIENCE, Ear, inside, online, tx, until
 
 STRANGER = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 
@@ -191,6 +192,49 @@ async def test_whoever_was_offline_meanwhile_begins_a_new_chain_too(town: Channe
     assert await texts(carol) == ["before"]
 
 
+async def test_a_hold_that_ends_while_the_store_is_asked_is_noticed(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await town.gather("alice", "bob")
+    await said(alice, "one")
+    await alice.settled(PATIENCE)
+    monkeypatch.setattr("mobium.client.lanes._FIRST_HOLD", 1.0)
+    tap, looking, goes_on = town.tap("alice"), asyncio.Event(), threading.Event()
+    loop, lanes = asyncio.get_running_loop(), online(alice).postbox._lanes
+    honest = postbox._prepare
+
+    def slow(*args: Any) -> Any:
+        prepared = honest(*args)
+        loop.call_soon_threadsafe(looking.set)
+        goes_on.wait(PATIENCE)
+        return prepared
+
+    def refuse(message: ClientMessage) -> ClientMessage | None:
+        if isinstance(message, ChannelPost) and not tap.tried:
+            tap.tried = 1
+            tap.say(Error("storage", "", None, message.id))
+            return None
+        return message
+
+    async def refused() -> bool:
+        return bool(lanes._holds) and not lanes.flying()
+
+    async def over() -> bool:
+        return not lanes.busy(loop.time())
+
+    tap.up = refuse
+    sent = await alice.send("#garden", "two")
+    await until(refused)
+    monkeypatch.setattr(postbox, "_prepare", slow)
+    online(alice).postbox.wake()
+    await looking.wait()
+    monkeypatch.setattr(postbox, "_prepare", honest)
+    await until(over)
+    goes_on.set()
+    await alice.wait(sent, "sent", 5)
+    await shows(bob, ["one", "two"])
+
+
 # ---------------------------------------------------------------- who cannot be handed it
 
 
@@ -220,6 +264,53 @@ async def test_a_member_without_keys_is_left_out_and_served_later(town: ChannelW
     assert handed(tap)[:2] == [bob.me, carol.me]
     await shows(carol, ["(closed)", "(closed)", "two"])
     await shows(bob, ["one", "too soon", "two"])
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+async def test_a_member_whose_keys_are_refused_for_now_is_waited_for(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch, breaks: bool
+) -> None:
+    """A disk is full for a moment: whoever were left out then would never read what is said."""
+    monkeypatch.setattr("mobium.client.lanes._FIRST_HOLD", 10_000.0 if breaks else 0.05)
+    alice, bob, carol = await town.gather("alice", "bob", "carol")
+    tap = town.tap("alice")
+
+    def full(message: ClientMessage) -> ClientMessage | None:
+        if isinstance(message, GetPrekeyBundle) and message.pubkey.hex() == carol.me and tap.tried < 3:
+            tap.tried += 1
+            tap.say(Error("storage", "", message.rid, None, 0.01))
+            if breaks:
+                tap.tried = 3
+                asyncio.get_running_loop().call_soon(tap.cut)
+            return None
+        return message
+
+    tap.up = full
+    await said(alice, "one")
+    assert tap.tried == 3
+    await shows(bob, ["one"])
+    await shows(carol, ["one"])
+
+
+async def test_a_member_whose_keys_are_always_refused_holds_up_nobody_for_ever(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mobium.client.lanes._FIRST_HOLD", 0.001)
+    alice, bob, carol = await town.gather("alice", "bob", "carol")
+    tap = town.tap("alice")
+
+    def always(message: ClientMessage) -> ClientMessage | None:
+        if isinstance(message, GetPrekeyBundle) and message.pubkey.hex() == carol.me:
+            tap.tried += 1
+            tap.say(Error("storage", "", message.rid, None, 0.001))
+            return None
+        return message
+
+    tap.up = always
+    await said(alice, "one")
+    await shows(bob, ["one"])
+    assert handed(tap) == [bob.me]
+    assert 1 < tap.tried < 10
 
 
 async def test_a_blocked_member_is_not_served_until_it_is_unblocked(town: ChannelWorld) -> None:

@@ -8,6 +8,7 @@ its concern: what goes out (`mobium.client.posting`), and fetching (`mobium.clie
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -29,6 +30,9 @@ __all__ = ["Postbox"]
 
 _AT_ONCE: Final = 8  # bundles that are asked for at the same time
 _LONGEST_PAUSE: Final = 300.0
+# Refusals in a row that may pass until a member is left out, each waited for longer: five minutes in all. One
+# who is left out never reads what is sent meanwhile.
+_REFUSALS: Final = 6
 
 
 class Postbox:
@@ -66,11 +70,14 @@ class Postbox:
         self._answers: list[tuple[bytes, Accepted | Error]] = []
         self._beginning: set[int] = set()
         self._full: set[int] = set()
+        self._put_off = Lanes()  # members whose bundles were refused for now; nothing but holds
+        self._refusals: Counter[int] = Counter()
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._connection = 0
         self._online = False
         self._message_size = 0
         self._next_handout: float | None = None
+        self._looked_at = 0.0
 
     def wake(self) -> None:
         """There may be something to send."""
@@ -93,6 +100,8 @@ class Postbox:
         self._online = False
         self._lanes.reset()
         self._full.clear()
+        self._put_off.reset()
+        self._refusals.clear()
         self._answers.clear()
 
     @property
@@ -145,7 +154,10 @@ class Postbox:
                     continue
 
     async def _something_to_do(self) -> None:
-        delays = [self._lanes.next_change(self._time()), self._next_handout]
+        now, since = self._time(), self._looked_at
+        delays = [
+            self._lanes.next_change(now, since), self._put_off.next_change(now, since), self._next_handout
+        ]  # fmt: skip
         try:
             async with asyncio.timeout(min((d for d in delays if d is not None), default=None)):
                 await self._wake.wait()
@@ -169,14 +181,16 @@ class Postbox:
         if unseen is None:
             return False
         sender = Sender(core.identity, self._host, self._message_size, core.now_ms(), core.entropy)
-        busy = self._lanes.busy(self._time()) | self._lanes.flying() | unseen
+        self._looked_at = self._time()
+        busy = self._lanes.busy(self._looked_at) | self._lanes.flying() | unseen
         prepared, self._next_handout = await core.store.run(_prepare, sender, busy)
         if connection != self._connection:
             return True
         if prepared.behind:
             self._behind(set(prepared.behind))
+        put_off = self._put_off.busy(self._looked_at)
         for peer in prepared.without_session:
-            if peer.id not in self._beginning:
+            if peer.id not in self._beginning and peer.id not in put_off:
                 self._beginning.add(peer.id)
                 group.create_task(self._begin(peer))
         for row, channel, frame in prepared.ready:
@@ -187,7 +201,7 @@ class Postbox:
 
     async def _begin(self, peer: Peer) -> None:
         """Begin a session with a member, or leave him out for a while."""
-        core = self._core
+        core, connection = self._core, self._connection
         try:
             async with self._places:
                 if not self._online:
@@ -198,6 +212,10 @@ class Postbox:
         except ServerRefused as error:
             if error.code == ErrorCode.RATE_LIMITED:
                 self._pace.pause(min(error.retry_after or 1.0, _LONGEST_PAUSE))
+            elif error.code in PASSING and self._refusals[peer.id] < _REFUSALS:
+                if connection == self._connection:
+                    self._refusals[peer.id] += 1
+                    self._put_off.hold(peer.id, self._time(), error.retry_after)
             else:
                 await core.store.run(_leave_out, self._host, peer.id, core.now())
         except NotConnected:

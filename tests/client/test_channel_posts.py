@@ -327,6 +327,36 @@ async def test_a_blocked_member_is_not_served_until_it_is_unblocked(town: Channe
     await shows(carol, ["(closed)", "two"])
 
 
+async def test_whoever_is_blocked_does_not_get_a_chain_that_was_on_its_way(town: ChannelWorld) -> None:
+    alice, bob, carol = await town.gather("alice", "bob", "carol")
+    await alice.contacts.add(carol.me, "Carol")
+    tap, kept = town.tap("alice"), asyncio.Event()
+
+    def keep(message: ClientMessage) -> ClientMessage | None:
+        """Nothing of it reaches the server."""
+        if isinstance(message, Distribute):
+            kept.set()
+            return None
+        return message
+
+    tap.up = keep
+    sent = await alice.send("#garden", "not for Carol")
+    await kept.wait()
+    await alice.disconnect()
+    await alice.contacts.block("Carol")
+    tap.honest()
+    await alice.connect()
+    await alice.wait(sent, "sent", 10)
+    await shows(bob, ["not for Carol"])
+    await shows(carol, ["(closed)"])
+    await carol.settled(PATIENCE)
+    assert await texts(carol) == ["(closed)"]
+    await alice.contacts.unblock("Carol")
+    await said(alice, "for all")
+    await shows(carol, ["(closed)", "for all"])
+    await shows(bob, ["not for Carol", "for all"])
+
+
 async def test_a_member_whose_key_has_changed_is_not_served_before_it_is_accepted(
     town: ChannelWorld,
 ) -> None:

@@ -12,7 +12,7 @@ from mobium.client import Channel, ChannelChanged, Engine
 from mobium.client.store import channels
 from mobium.client.store.database import Tx
 from mobium.errors import InvalidInput, NotConnected, ServerRefused
-from mobium.protocol.messages import Appended, ClientMessage, GetMembers, RosterAppend
+from mobium.protocol.messages import Appended, Channels, ClientMessage, GetMembers, RosterAppend
 from mobium.protocol.messages import Error as WireError
 from tests.support.channel_world import (
     ChannelWorld,
@@ -26,13 +26,47 @@ from tests.support.channel_world import (
     still,
     texts,
 )
-from tests.support.engines import Ear, inside, online, tx, until
+from tests.support.engines import PATIENCE, Ear, inside, online, tx, until
 
 STRANGER = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 
 
 async def told(ear: Ear, what: str) -> ChannelChanged:
     return await ear.next(ChannelChanged, lambda event: event.what == what)
+
+
+# ---------------------------------------------------------------- how old it is
+
+
+async def test_a_connection_that_told_nothing_of_channels_makes_them_no_younger(town: ChannelWorld) -> None:
+    alice, bob = await town.gather("alice", "bob")
+    await bob.settled(PATIENCE)
+    before = (await bob.channels.get("#garden")).as_of
+    await bob.disconnect()
+    await alice.remove("#garden", bob.me)
+    town.clock.offset = 3 * 86_400
+    tap = town.tap("bob")
+    tap.down = lambda message: None if isinstance(message, Channels) else message
+    await bob.connect()
+    assert online(bob).drained
+    await bob.disconnect()
+    assert (await bob.channels.get("#garden")).as_of == before
+    tap.honest()
+
+
+async def test_a_connection_that_lasts_makes_channels_younger(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mobium.client.online._UPKEEP_INTERVAL", 0.05)
+    _, bob = await town.gather("alice", "bob")
+    await bob.settled(PATIENCE)
+    town.clock.offset = 3 * 86_400
+
+    async def younger() -> bool:
+        as_of = (await bob.channels.get("#garden")).as_of
+        return as_of is not None and abs(as_of.timestamp() - inside(bob).now()) < 60
+
+    await until(younger)
 
 
 # ---------------------------------------------------------------- making one

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from mobium.client import Channel, Engine
 from mobium.errors import InvalidInput
-from mobium.protocol.messages import ClientMessage, JoinChannel
-from tests.support.channel_world import ChannelWorld, enter, said, shows, state
-from tests.support.engines import online
+from mobium.protocol.messages import Appended, ClientMessage, JoinChannel, ServerMessage
+from tests.support.channel_world import ChannelWorld, enter, members_seen, row_of, said, shows, state
+from tests.support.engines import PATIENCE, online, until
 
 
 async def in_once(bob: Engine, link: str, alice: Engine) -> None:
@@ -92,3 +94,51 @@ async def test_many_changes_at_once(town: ChannelWorld) -> None:
     assert sorted(noted[-12:]) == sorted(f"topic {topic}" for topic in topics)
     await bob.settled(10)
     assert (await bob.channels.get("#garden")).topic == (await alice.channels.get("#garden")).topic
+
+
+# ---------------------------------------------------------------- an order whose outcome nobody waited for
+
+
+async def given_up(town: ChannelWorld, name: str, order: Coroutine[Any, Any, object]) -> None:
+    """The server has the order, its answer is lost, and the caller has given up; the connection lasts."""
+    tap, answered = town.tap(name), asyncio.Event()
+
+    def lose(message: ServerMessage) -> ServerMessage | None:
+        if isinstance(message, Appended):
+            answered.set()
+            return None
+        return message
+
+    tap.down = lose
+    ordering = asyncio.create_task(order)
+    await asyncio.wait_for(answered.wait(), PATIENCE)
+    ordering.cancel()
+    with suppress(asyncio.CancelledError):
+        await ordering
+    tap.honest()
+
+
+async def test_a_removal_that_was_given_up_is_seen_on_the_same_connection(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mobium.client.sync._RETRY", 0.1)
+    alice, bob, carol = await town.gather("alice", "bob", "carol")
+    key = (await alice.channels.get("#garden")).id
+    await given_up(town, "alice", alice.remove("#garden", carol.me))
+    await members_seen("#garden", 2, alice, bob)
+
+    async def known() -> bool:
+        return (await row_of(bob, key)).secret == (await row_of(alice, key)).secret
+
+    await until(known)  # nobody but Alice can hand the new secret on
+    await state(carol, "removed")
+
+
+async def test_a_departure_that_was_given_up_is_seen_on_the_same_connection(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mobium.client.sync._RETRY", 0.1)
+    alice, bob = await town.gather("alice", "bob")
+    await given_up(town, "bob", bob.leave("#garden"))
+    await state(bob, "left")
+    await members_seen("#garden", 1, alice)

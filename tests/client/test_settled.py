@@ -246,7 +246,7 @@ async def test_somebody_who_has_come_meanwhile_is_written_to(town: ChannelWorld)
 
 @pytest.mark.parametrize("what", [SendMessage, ChannelPost])
 async def test_a_mailbox_or_a_channel_that_has_room_again_is_written_to(
-    town: ChannelWorld, what: type[SendMessage] | type[ChannelPost]
+    town: ChannelWorld, what: type[SendMessage | ChannelPost]
 ) -> None:
     anna, ben = await town.gather("anna", "ben")
     await anna.send(ben.me, "hello")

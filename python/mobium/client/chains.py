@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from mobium.client.rosters import heard_head, roster_of
-from mobium.client.store import chains, channels, peers
+from mobium.client.store import chains, channels, peers, posts
 from mobium.client.store.channels import ChannelRow
 from mobium.client.store.database import Tx
 from mobium.client.store.peers import Peer
@@ -33,6 +33,7 @@ __all__ = [
     "own_chain",
     "settled_chain",
     "sift_early",
+    "withhold_chains",
 ]
 
 _LONGEST: Final = 1_000  # messages of one chain
@@ -194,3 +195,11 @@ def settled_chain(tx: Tx, row: ChannelRow) -> SenderKey | None:
     held = chains.own(tx, row.id)
     chain = None if held is None else SenderKey.from_bytes(held.state)
     return chain if chain is not None and chain.iteration < _LONGEST else None
+
+
+def withhold_chains(tx: Tx, peer: int) -> None:
+    """One's own chains that were on their way to somebody are not to reach him; should he get any again, it
+    is with the next message.
+    """
+    for channel in posts.drop_handouts_to(tx, peer):
+        chains.take_back(tx, channel, peer)

@@ -318,15 +318,8 @@ def _channel(tx: Tx, me: bytes, row: ChannelRow) -> Channel:
         0 if roster is None else roster.size,
         lines.unread(tx, row.id, row.read_to),
         row.host,
-        _as_of(tx, row),
+        from_ms(row.drained_at * 1_000) if row.drained_at else None,
     )
-
-
-def _as_of(tx: Tx, row: ChannelRow) -> datetime | None:
-    server = meta.server(tx, row.host)
-    drained = server.drained_at if server is not None and row.cursor >= row.head else 0
-    moment = max(drained, row.drained_at)
-    return from_ms(moment * 1_000) if moment else None
 
 
 def _standing_reason(tx: Tx, row: ChannelRow) -> str:

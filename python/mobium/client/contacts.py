@@ -12,6 +12,7 @@ from datetime import datetime
 import msgspec
 
 from mobium.client import names
+from mobium.client.chains import withhold_chains
 from mobium.client.core import Core
 from mobium.client.events import from_ms
 from mobium.client.maintenance import forget_peer
@@ -224,7 +225,10 @@ def _decline(tx: Tx, peer: bytes | str) -> Contact:
 
 
 def _set_blocked(tx: Tx, peer: bytes | str, blocked: bool) -> Contact:
-    return _contact(peers.update(tx, _known(tx, peer), blocked=blocked))
+    found = _known(tx, peer)
+    if blocked:
+        withhold_chains(tx, found.id)
+    return _contact(peers.update(tx, found, blocked=blocked))
 
 
 def _pinned(tx: Tx, peer: bytes | str) -> Peer:

@@ -318,10 +318,15 @@ class Membership:
         Raises InvalidInput, ServerRefused with the code of the rule that it breaks, NotConnected.
         """
         async with self._alone(row.key):
-            if change.kind is Kind.LEAVE:
-                await self._leave(row, change)
-            else:
-                await self._change(row, change)
+            try:
+                if change.kind is Kind.LEAVE:
+                    await self._leave(row, change)
+                else:
+                    await self._change(row, change)
+            except (NotConnected, ProtocolError, asyncio.CancelledError):
+                # It may come into force all the same, of which the server tells everybody but us.
+                self._sync.fetch_later(row.id)
+                raise
             self._sync.fetch(row.id)
 
     async def _leave(self, row: ChannelRow, change: Change) -> None:

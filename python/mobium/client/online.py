@@ -23,7 +23,7 @@ from mobium.client.postbox import Postbox
 from mobium.client.receipts import Receipts
 from mobium.client.repair import Repair
 from mobium.client.signals import Said, Signals
-from mobium.client.store import incoming, meta, outgoing, posts
+from mobium.client.store import channels, incoming, meta, outgoing, posts
 from mobium.client.store.database import Tx
 from mobium.client.sync import Sync
 from mobium.client.together import first_leaf, together
@@ -319,7 +319,8 @@ class Online:
         self._moved.set()
         if self.inbox.drained:
             self._noted_drained = True
-            await self._core.store.run(_drained, self.address.host, self._core.now())
+            seen = self.sync.listed.is_set() and self.sync.caught_up.is_set()
+            await self._core.store.run(_drained, self.address.host, self._core.now(), seen)
 
     async def _keep_prekeys(self, message_size: int) -> None:
         """As long as the connection lasts."""
@@ -361,5 +362,7 @@ def _open_count(tx: Tx, host: str, now: int, held: frozenset[int], refused: froz
     return owed + outgoing.open_count(tx, host, refused) + posts.open_count(tx, host, held, now)
 
 
-def _drained(tx: Tx, host: str, now: int) -> None:
+def _drained(tx: Tx, host: str, now: int, channels_seen: bool) -> None:
     meta.note_drained(tx, host, now)
+    if channels_seen:
+        channels.note_current(tx, host, now)

@@ -161,6 +161,15 @@ class Sync:
         self._behind.add(channel)
         self._wake.set()
 
+    def fetch_later(self, channel: int) -> None:
+        """There may be entries behind the cursor of a channel in a moment."""
+        self._put_behind(channel)
+        self._wake.set()
+
+    def _put_behind(self, channel: int) -> None:
+        self._put_off.add(channel)
+        self._again_at = self._time() + _RETRY
+
     async def reach(self, channel: int) -> None:
         """Fetch what is behind the cursor of a channel now. Raises NotConnected, ServerRefused,
         ProtocolError.
@@ -240,8 +249,7 @@ class Sync:
                 if rounds[channel] <= _ROUNDS:
                     await self._unless_stuck(channel, self._catch_up)
                 else:
-                    self._put_off.add(channel)
-                    self._again_at = self._time() + _RETRY
+                    self._put_behind(channel)
             elif self._rosters:
                 channel = self._rosters.pop()
                 if rounds[channel] <= _ROUNDS:

@@ -40,6 +40,7 @@ __all__ = [
     "member_names",
     "name_member",
     "note_claim",
+    "note_current",
     "note_dispute",
     "note_evidence",
     "note_forgotten",
@@ -166,6 +167,13 @@ def update(tx: Tx, channel: int, **values: object) -> ChannelRow:
     assignments = ", ".join(f"{name} = ?" for name in values)
     tx.execute(f"UPDATE channel SET {assignments} WHERE id = ?", *values.values(), channel)  # noqa: S608
     return by_id(tx, channel)
+
+
+def note_current(tx: Tx, host: str, now: int) -> None:
+    """A server has nothing more to tell of its channels, but of those that are known to have gone on."""
+    tx.execute(
+        "UPDATE channel SET drained_at = ? WHERE host = ? AND state = 'member' AND cursor >= head", now, host
+    )
 
 
 def forget(tx: Tx, channel: int) -> None:

@@ -203,6 +203,13 @@ def drop_handouts_of(tx: Tx, channel: int, peer: int) -> None:
     tx.execute("DELETE FROM handout WHERE channel = ? AND peer = ?", channel, peer)
 
 
+def drop_handouts_to(tx: Tx, peer: int) -> list[int]:
+    """Delete the sender keys for somebody, in every channel; returns those in which there were some."""
+    found = [row[0] for row in tx.all("SELECT DISTINCT channel FROM handout WHERE peer = ?", peer)]
+    tx.execute("DELETE FROM handout WHERE peer = ?", peer)
+    return found
+
+
 def forget_handouts(tx: Tx, before: int) -> None:
     """Delete the sender keys that were queued before that unix second."""
     tx.execute("DELETE FROM handout WHERE queued_at < ?", before)

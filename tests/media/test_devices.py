@@ -360,6 +360,37 @@ class TestReal:
             middle = heard.pcm[len(heard.pcm) // 2 & ~1 :][:FRAME_BYTES]
             assert level(middle) == pytest.approx(-9, abs=0.5)
 
+    def test_portaudio_that_fails_on_the_way_is_no_device_until_it_starts_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ear, mouth = Ear(), Ear()
+        with pulse(tmp_path) as sound, contextlib.ExitStack() as stack:
+            for name, value in sound.environment.items():
+                monkeypatch.setenv(name, value)
+            devices = PortAudioDevices()
+            stack.callback(devices.close)
+            real = devices._sd
+
+            class Failing:
+                """PortAudio when nothing of it works."""
+
+                def __getattr__(self, name: str) -> object:
+                    if name in {"query_hostapis", "query_devices", "_initialize"}:
+                        raise real.PortAudioError("Error")
+                    return getattr(real, name)
+
+            devices.open_speaker(None, mouth.wanted, mouth.events.append)
+            until(mouth.more())
+            devices._sd = Failing()
+            devices.rescan()
+            assert devices.speakers() == devices.microphones() == []
+            with pytest.raises(AudioUnavailable):
+                devices.open_microphone(None, ear.frames.append, ear.events.append)
+            until(mouth.more())
+            devices._sd = real
+            until(lambda: bool(devices.speakers()) and mouth.events[-1].name == "default")
+            until(mouth.more())
+
 
 # ---------------------------------------------------------------- what is not there
 
@@ -400,6 +431,17 @@ def test_what_is_missing_is_said_with_what_installs_it(hidden: str, said: str, t
     command = [sys.executable, "-c", WITHOUT.format(hidden=hidden)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout.strip(), done.stderr) == (said, "")
+
+
+def test_portaudio_that_does_not_start_is_said(tmp_path: Path) -> None:
+    """As with ALSA's settings broken: the binding starts it as it is imported, and raises what is its own."""
+    (tmp_path / "sounddevice.py").write_text(
+        "class PortAudioError(Exception): ...\nraise PortAudioError(-9999)\n"
+    )
+    command = [sys.executable, "-c", WITHOUT.format(hidden="")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == ""
+    assert "does not start" in done.stdout
 
 
 def test_names_have_no_number_that_changes_with_the_order_of_cards() -> None:

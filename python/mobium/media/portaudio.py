@@ -57,6 +57,10 @@ WATCH: Final = 0.25
 RETRY: Final = 2.0
 """Seconds from one look at the streams to the next, and from one try to find any device to the next."""
 
+_NO_START: Final = (
+    "PortAudio, which reaches microphones and speakers, does not start: the settings of this machine's sound "
+    "may be broken."
+)
 _HINTS: Final = {"linux": "sudo apt install libportaudio2", "darwin": "brew install portaudio"}
 _KINDS: Final[dict[Kind, str]] = {"microphone": "max_input_channels", "speaker": "max_output_channels"}
 _DEFAULTS: Final[dict[Kind, str]] = {"microphone": "default_input_device", "speaker": "default_output_device"}
@@ -72,6 +76,8 @@ def _load() -> Any:
     except OSError as error:  # as it is imported it looks for PortAudio
         text = "PortAudio, which reaches microphones and speakers, was not found."
         raise AudioUnavailable(text, _HINTS.get(sys.platform, INSTALL)) from error
+    except Exception as error:  # PortAudio starts as it is imported, and its error has a class in there
+        raise AudioUnavailable(_NO_START) from error
     return sounddevice
 
 
@@ -107,7 +113,7 @@ class PortAudioDevices:
     """The real ones. One of these in a process; `close` ends its thread and its streams."""
 
     def __init__(self) -> None:
-        """Raises AudioUnavailable where PortAudio or its binding is missing,
+        """Raises AudioUnavailable where PortAudio or its binding is missing, or does not start,
         MediaUnavailable without numpy.
         """
         self._sd = _load()
@@ -176,23 +182,27 @@ class PortAudioDevices:
     # ------------------------------------------------------------ devices
 
     def _start_again(self) -> None:
-        """PortAudio looks what is plugged in. No stream may be open."""
-        self._sd._terminate()
-        self._sd._initialize()
+        """PortAudio looks what is plugged in. No stream may be open. Raises AudioUnavailable."""
+        with suppress(self._sd.PortAudioError):  # which did not start the last time
+            self._sd._terminate()
+        try:
+            self._sd._initialize()
+        except self._sd.PortAudioError as error:
+            raise AudioUnavailable(_NO_START) from error
 
     def _indexes(self, kind: Kind) -> dict[str, tuple[int, bool]]:
         """The devices of one kind by their names, of the system's own interface alone: others list them
-        again.
+        again. None where PortAudio does not answer.
         """
-        with self._lock:
+        found: dict[str, tuple[int, bool]] = {}
+        with self._lock, suppress(self._sd.PortAudioError):
             interfaces = self._sd.query_hostapis()
-            found: dict[str, tuple[int, bool]] = {}
             for own in [one for one in interfaces if one["devices"]][:1]:
                 for index in own["devices"]:
                     info = self._sd.query_devices(index)
                     if info[_KINDS[kind]] > 0:
                         found[_name(info["name"], found)] = (index, index == own[_DEFAULTS[kind]])
-            return found
+        return found
 
     def _present(self, kind: Kind) -> list[Device]:
         return [Device(name, default) for name, (_, default) in self._indexes(kind).items()]
@@ -213,7 +223,9 @@ class PortAudioDevices:
 
     def _bind(self, stream: _Stream, name: str) -> None:
         """Opens PortAudio's stream on the device of this name. Raises AudioUnavailable."""
-        index, _ = self._indexes(stream.kind)[name]
+        index, _ = self._indexes(stream.kind).get(name, (None, False))
+        if index is None:
+            raise AudioUnavailable(f"The {stream.kind} {name} is gone.")
         make = self._sd.RawInputStream if stream.kind == "microphone" else self._sd.RawOutputStream
         real = None
         try:
@@ -244,8 +256,9 @@ class PortAudioDevices:
         """All streams anew, on what is there now."""
         for stream in self._streams:
             self._shut(stream)
-        self._start_again()
         self._tried = time.monotonic()
+        with suppress(AudioUnavailable):  # then there is nothing, until the next try
+            self._start_again()
         for stream in self._streams:
             present = self._present(stream.kind)
             names = dict.fromkeys(

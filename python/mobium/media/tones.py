@@ -163,7 +163,8 @@ class TonePlayer:
 
     def _open(self, source: TuneSource) -> None:
         def wanted() -> bytes:
-            frame = source.read()
+            # Whatever becomes of the stream, what was stopped is silent.
+            frame = source.read() if self._source is source else None
             if frame is not None:
                 return frame
             if not ended.is_set():

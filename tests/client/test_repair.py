@@ -11,8 +11,9 @@ from mobium.client import Engine
 from mobium.client.maintenance import maintain
 from mobium.client.store import incoming
 from mobium.client.store.database import Tx
+from mobium.protocol.content import MediaRequest
 from mobium.protocol.messages import Error, SendMessage
-from tests.support.engines import PASSWORD, PATIENCE, Ear, World, inside, settle, tx, until
+from tests.support.engines import PASSWORD, PATIENCE, Ear, World, inside, online, settle, tx, until
 from tests.support.hostile import HostileServer
 
 
@@ -229,3 +230,38 @@ async def test_nobody_but_contacts_is_asked(world: World, server: HostileServer)
     await bob.wait(await bob.send("Alice", "hello"), "delivered", 5)
     assert [each.recipient for each in server.sent_by(keys[0])] == [keys[1]]
     assert await alice.contacts.requests() == []
+
+
+@pytest.mark.parametrize("smaller_calls", [True, False])
+async def test_a_session_that_only_signals_went_in_is_given_up_as_well(
+    world: World, smaller_calls: bool
+) -> None:
+    """Whoever was called lost its database before it had ever answered: nobody keeps what a signal said, so
+    a retry cannot name the session in which it went.
+    """
+    caller_name, called_name = await in_order(world, smaller_calls)
+    caller = await world.engine(caller_name)
+    async with world.opened(called_name) as called:
+        key = bytes.fromhex(called.me)
+        await settle(called, caller)
+        await caller.contacts.add(called.me)
+        # To the other one the caller is no contact yet, so it is not opened, nor answered.
+        assert await online(caller).signals.send(key, signal())
+    for file in world.path(called_name).glob("mobium.db*"):
+        file.unlink()
+    called = await world.engine(called_name)
+    await settle(called)
+    await called.contacts.add(caller.me)
+    heard: list[bytes] = []
+    online(called).signals._heard = lambda sender, _said: heard.append(sender)
+
+    async def rings() -> bool:
+        await online(caller).signals.send(key, signal())
+        return bool(heard)
+
+    await until(rings)
+    assert heard[0].hex() == caller.me
+
+
+def signal() -> MediaRequest:
+    return MediaRequest(os.urandom(16), 1, bytes(32), 1, 1, "key")

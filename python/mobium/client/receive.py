@@ -224,6 +224,10 @@ def _send_again(tx: Tx, peer: Peer, retry: Retry, opened: Opened, now: int) -> N
         else:
             outgoing.add(tx, peer.id, plaintext, sent.message, now, channel=sent.channel)
     named = {sent.session for sent in asked}
+    if len(asked) < len(found):
+        # Of signals nobody knows any more in which session they went: no session counts that was never
+        # answered.
+        named |= {held.id for held in tx.sessions.of(tx, peer.id).values() if held.session.unanswered}
     if named:
         direct.retire(tx, peer, named, opened.held)
 

@@ -8,12 +8,13 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
-from mobium.client import Engine, SoundChanged, SpeakingChanged, Voice
+from mobium.client import Engine, SoundChanged, SpeakingChanged, Voice, VoiceRoom
 from mobium.crypto.media import MediaKind
-from mobium.errors import AudioUnavailable, InvalidInput
+from mobium.errors import AudioUnavailable, InvalidInput, NotConnected
 from mobium.media.devices import VirtualDevices
 from mobium.media.levels import level
 from mobium.media.sources import MemorySink, PcmSource, Tone
@@ -238,3 +239,44 @@ async def test_an_engine_that_is_locked_lets_the_devices_go(town: ChannelWorld) 
             await anna.lock()
             assert await voice.over() == ""
     assert desk.devices._streams == []
+
+
+async def test_after_the_end_no_microphone_is_opened_any_more(town: ChannelWorld) -> None:
+    [anna] = await town.gather("anna")
+    desk = Desk()
+    with time_for(desk):
+        voice = await desk.join(anna)
+        assert desk.devices.streams == 2
+        await voice.leave()
+        for choose in (voice.choose_microphone, voice.choose_speaker):
+            with pytest.raises(NotConnected, match="left"):
+                choose(None)
+        voice = await desk.join(anna)
+        anna.rooms.close("The end.")
+        await voice.over()
+        with pytest.raises(NotConnected):
+            voice.choose_microphone(None)
+    assert desk.devices.streams == 0
+
+
+async def test_a_room_that_ends_while_it_is_entered_says_so_and_lets_the_devices_go(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [anna] = await town.gather("anna")
+    desk = Desk()
+    join = anna.rooms.join
+
+    async def ends(*arguments: Any) -> VoiceRoom:
+        room = await join(*arguments)
+        anna.rooms.close("The end.")
+
+        async def over() -> bool:
+            return anna.rooms.present is None
+
+        await until(over)
+        return room
+
+    monkeypatch.setattr(anna.rooms, "join", ends)
+    with pytest.raises(NotConnected, match=r"The end\."):
+        await desk.join(anna)
+    assert desk.devices.streams == 0

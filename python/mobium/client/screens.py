@@ -70,12 +70,13 @@ class Screens:
         for a monitor that there is not; MediaUnavailable for want of a library; NotConnected after the room
         was left.
         """
-        if self._room is None or self._room.state == "left":
-            raise NotConnected("This voice room was left.")
         async with self._turn:
             await self._stop()
+            room = self._room
+            if room is None or room.state == "left":
+                raise NotConnected("This voice room was left.")
             started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._sharing = self._room.start(self._run(self._room, preset, monitor, capture, started))
+            self._sharing = room.start(self._run(room, preset, monitor, capture, started))
             self._sharing.add_done_callback(lambda _: started.cancel())
             try:
                 await started
@@ -144,7 +145,9 @@ class Screens:
         return self._views.get(speaker)
 
     def entered(self, room: VoiceRoom) -> None:
-        """The room in which screens are shown."""
+        """The room in which screens are shown. Raises NotConnected if it was left by now."""
+        if room.state == "left":
+            raise NotConnected(room.reason or "This voice room was left.")
         self._room = room
         room.start(self._look())
 

@@ -19,6 +19,7 @@ from mobium.client.screens import Screens
 from mobium.client.sound import sound_changed
 from mobium.client.voice_room import Listener, RoomState, VoiceRoom
 from mobium.crypto.media import FIRST_COUNTER
+from mobium.errors import NotConnected
 from mobium.media.devices import AudioDevices, AudioStream, DeviceEvent
 from mobium.media.pipeline import Incoming, Outgoing, SpeakerReport
 
@@ -54,6 +55,7 @@ class Voice:
         self._speaker: AudioStream | None = None
         self._speaking: set[str] = set()
         self._over = asyncio.Event()
+        self._silenced = False
         self._reason = ""
 
     @classmethod
@@ -126,8 +128,9 @@ class Voice:
 
     def choose_microphone(self, name: str | None) -> None:
         """Speak into this microphone from now on, or the default one. Raises AudioUnavailable, InvalidInput;
-        then the one before stays.
+        then the one before stays. Raises NotConnected once the room was left.
         """
+        self._check_not_over()
         stream = self._devices.open_microphone(name, self._outgoing.feed, self._device_told)
         if self._microphone is not None:
             self._microphone.close()
@@ -135,10 +138,16 @@ class Voice:
 
     def choose_speaker(self, name: str | None) -> None:
         """Listen at this speaker from now on, or the default one. Raises what `choose_microphone` does."""
+        self._check_not_over()
         stream = self._devices.open_speaker(name, self._wanted, self._device_told)
         if self._speaker is not None:
             self._speaker.close()
         self._speaker = stream
+
+    def _check_not_over(self) -> None:
+        """Nobody would close what is opened after the end. Raises NotConnected."""
+        if self._silenced:
+            raise NotConnected("This voice room was left.")
 
     # ------------------------------------------------------------ how it is
 
@@ -209,6 +218,7 @@ class Voice:
         self._over.set()
 
     def _silence(self) -> None:
+        self._silenced = True
         for stream in (self._microphone, self._speaker):
             if stream is not None:
                 stream.close()

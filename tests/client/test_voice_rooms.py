@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +13,9 @@ from mobium.client import Engine, VoiceChanged, VoiceLeft, VoiceListener, VoiceR
 from mobium.client.transport import TransportClosed
 from mobium.crypto.media import MediaKind
 from mobium.errors import InvalidInput, NotConnected, ServerRefused, StoreError
+from mobium.protocol import content
 from mobium.protocol.codes import CloseCode
-from mobium.protocol.messages import History, RosterPage, SendSignal, ServerMessage, VoiceState
+from mobium.protocol.messages import History, RosterPage, SendSignal, ServerMessage, Speaker, VoiceState
 from tests.support.channel_world import ChannelWorld
 from tests.support.engines import PATIENCE, Ear, online, until
 
@@ -460,3 +462,61 @@ async def test_after_the_end_no_key_is_kept(town: ChannelWorld) -> None:
     await until(over)
     assert theirs._own == {}
     assert theirs._theirs._sources == {}
+
+
+async def test_whoever_is_back_before_anybody_has_looked_is_handed_the_key(town: ChannelWorld) -> None:
+    """Else a break that is over at once would cost the others' first half second, and a request of each."""
+    anna, ben = await town.gather("anna", "ben")
+    (ours, _), (theirs, _) = await all_in(anna, ben)
+    [me] = [one for one in _shown(theirs) if one.identity.hex() == anna.me]
+    other = Speaker(bytes.fromhex(ben.me), max(ours._speakers) + 1_000)
+    town.tap("anna").sent.clear()
+    ours.told(VoiceState(ours.key, ours._number, [me]))
+    ours.told(VoiceState(ours.key, ours._number, [me, other]))
+
+    async def handed() -> bool:
+        return bool(town.tap("anna").all(SendSignal))
+
+    await until(handed)
+    assert ours.people == [ben.me]
+
+
+def _shown(room: VoiceRoom) -> list[Speaker]:
+    return [Speaker(key, number) for number, key in room._speakers.items()]
+
+
+async def test_whoever_is_gone_is_handed_nothing_though_the_store_refuses(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna, ben, cleo = await town.gather("anna", "ben", "cleo")
+    (ours, ear_a), (theirs, _), _ = await all_in(anna, ben, cleo)
+
+    def refuses(*_: Any) -> Any:
+        raise StoreError("The disk is full.")
+
+    monkeypatch.setattr(audience, "allowed", refuses)
+    before = ours._own[MediaKind.VOICE].kid >> 8
+    await theirs.leave()
+
+    async def renewed() -> bool:
+        return ours.people == [cleo.me] and ours._own[MediaKind.VOICE].kid >> 8 != before
+
+    await until(renewed)
+    assert ear_a.there == [cleo.me]
+
+
+async def test_whoever_hands_over_keys_without_end_pushes_out_nobody_elses(town: ChannelWorld) -> None:
+    """Keys of those who are not shown in the room yet are kept for a while: so many of each."""
+    [anna] = await town.gather("anna")
+    ours, _ = await enters(anna)
+
+    def handed(number: int) -> content.MediaKey:
+        kid = 0x80000000 + (number << 8)
+        return content.MediaKey(os.urandom(16), 1, ours.key, ours._number, 1, kid, bytes(32))
+
+    once = handed(0)
+    ours.heard(b"b" * 32, once)
+    for number in range(1_000):
+        ours.heard(b"e" * 32, handed(number))
+    assert [said for _, sender, said in ours._early if sender == b"b" * 32] == [once]
+    assert len(ours._early) < 20

@@ -46,7 +46,8 @@ RoomState = Literal["entering", "in", "left"]
 _PACKETS: Final = 10  # of voice that wait for the socket: 0.2 s, beyond which the oldest are dropped
 _FRAGMENTS: Final = 4  # of pictures
 _EARLY: Final = 10.0  # seconds for which a key is kept of somebody who is not shown in the room yet
-_MAX_EARLY: Final = 160
+_MAX_EARLY: Final = 320
+_EARLY_OF_EACH: Final = 8  # of 40 people
 _RETRY: Final = 2.0  # seconds until the next try to enter
 _ANSWER: Final = 5.0  # seconds for the server's answer to a handing
 _ANSWER_PAUSE: Final = 1.0  # seconds in which one key is handed again to one peer who asks
@@ -203,6 +204,9 @@ class VoiceRoom:
         """A signal has come."""
         if isinstance(said, content.MediaKey) and said.channel_id == self.key:
             if not self._take_key(sender, said):
+                of_sender = [early for early in self._early if early[1] == sender]
+                if len(of_sender) >= _EARLY_OF_EACH:  # whoever hands over many pushes out no one else's
+                    self._early.remove(of_sender[0])
                 self._early.append((self._time(), sender, said))
                 self._changed = True
                 self._wake.set()
@@ -367,10 +371,12 @@ class VoiceRoom:
         known = set(before.values())
         # Whoever comes under another number has entered anew, and has none of the keys.
         again = {key for number, key in self._speakers.items() if key in known and before.get(number) != key}
-        if again:
-            for sender in again:
-                self._theirs.came_again(sender)
-            self._set_audience(self._audience - again, self._audience & again)
+        for sender in again:
+            self._theirs.came_again(sender)
+        # Whoever is gone is so at once: he may be back before anybody has looked, and then has none either.
+        self._set_audience(
+            self._audience.intersection(self._speakers.values()) - again, self._audience & again
+        )
         self._changed = True
         self._wake.set()
 

@@ -7,16 +7,23 @@ import json
 import signal
 import subprocess
 import wave
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mobium.client import Engine
+from mobium.client import CallChanged, Engine
+from mobium.client.transport import dial
+from mobium.media.link import MemoryNetwork
 from mobium.media.sources import FileSource
+from mobium_client.cli import call as command
+from tests.support.calls import phones
 from tests.support.commands import PASSWORD, Desk
-from tests.support.engines import settle
+from tests.support.engines import World, fast_vault, settle
 from tests.support.hearing import coded, understood
-from tests.support.server import ServerProcess
+from tests.support.server import ServerProcess, server
 from tests.support.sound import speech
 
 pytestmark = [pytest.mark.serial, pytest.mark.needs("libopus", "espeak-ng")]
@@ -138,6 +145,52 @@ def test_whoever_was_not_named_is_declined(friends: Pair, tmp_path: Path) -> Non
         assert ended(waiting)[0] == 130
     finally:
         waiting.kill()
+
+
+async def test_a_call_that_is_over_before_it_is_looked_at_ends_no_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is somebody else's taken in its place: whoever calls and gives up at once must not keep a program
+    from the next call.
+    """
+    works: list[Any] = []
+    shown: list[str] = []
+    monkeypatch.setattr(command, "run_async", works.append)
+    fast_vault(monkeypatch)
+    async with (
+        server(tmp_path / "server") as one,
+        World(tmp_path, dial, one.url) as world,
+        phones(world, MemoryNetwork().maker, "anna", "bob", "eve") as (anna, bob, eve),
+    ):
+
+        @asynccontextmanager
+        async def telephone(*_: object) -> AsyncIterator[object]:
+            yield bob.engine, bob.engine.events()
+
+        async def show(_run: object, _engine: object, _talk: object, event: Any) -> None:
+            if not isinstance(event, CallChanged):
+                return
+            shown.append(f"{event.state} {event.peer}")
+            if event.state == "incoming" and event.peer == eve.me:  # while it is shown the call is given up
+                ending = bob.calls.current.call
+                await eve.calls.hang_up()
+                await bob.ear.next(CallChanged, lambda told: (told.call, told.state) == (ending, "ended"))
+                await anna.call(bob)
+                await anna.state("ringing")
+
+        monkeypatch.setattr(command, "_telephone", telephone)
+        monkeypatch.setattr(command, "_show", show)
+        talk = command.Talk(None, None, None, None, None, None, as_json=True)
+        for peer in (anna.me, None):  # one whose call is to be declined, and one whose call is to be taken
+            command.answer(None, peer, talk)  # type: ignore[arg-type]
+            waiting = asyncio.create_task(works.pop())
+            await eve.call(bob)
+            await anna.state("active")
+            await anna.calls.hang_up()
+            await waiting
+            taken = [f"{state} {anna.me}" for state in ("incoming", "connecting", "active", "ended")]
+            assert shown == [f"incoming {eve.me}", *taken]
+            shown.clear()
 
 
 def test_without_a_relay_an_unverified_contact_is_not_called(talking: Pair, tmp_path: Path) -> None:

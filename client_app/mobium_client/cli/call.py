@@ -72,10 +72,14 @@ def answer(run: Run, peer: str | None, talk: Talk) -> None:
             async for event in events:
                 if isinstance(event, CallChanged) and event.state == "incoming":
                     await _show(run, engine, talk, event)
-                    if wanted in {None, event.peer}:
-                        await engine.calls.accept()
-                        break
-                    await engine.calls.decline()
+                    try:
+                        if wanted in {None, event.peer}:
+                            await engine.calls.accept(event.call)
+                            break
+                        await engine.calls.decline(event.call)
+                    except CallError as error:
+                        if error.code != "no_call":  # which was over before this program looked at it
+                            raise
             await _talk(run, engine, events, talk)
 
     run_async(work())
@@ -119,7 +123,8 @@ async def _talk(run: Run, engine: Engine, events: EventStream, talk: Talk) -> No
             if isinstance(event, CallChanged) and event.state == "active" and not talked:
                 talked = True
                 if talk.screen is not None:
-                    await engine.calls.share(preset(talk.screen))
+                    with suppress(CallError):  # over meanwhile, as the next event says
+                        await engine.calls.share(preset(talk.screen))
                 if talk.seconds is not None:
                     ending.append(group.create_task(_end(engine, talk.seconds)))
             elif isinstance(event, SoundChanged):

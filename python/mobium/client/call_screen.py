@@ -5,10 +5,11 @@ Not its concern: capturing (`mobium.media.share`), and the links over which pict
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
-from mobium.errors import MobiumError
+from mobium.errors import CallError, MobiumError
 from mobium.media.capture import Capture
 from mobium.media.link import Pictures
 from mobium.media.screen import Preset
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from av import VideoFrame
 
 __all__ = ["FADED", "CallScreen"]
+
+log = logging.getLogger(__name__)
 
 FADED: Final = 3.0
 """Seconds without a picture, after which a screen counts as taken away: fifteen come in one."""
@@ -42,6 +45,7 @@ class CallScreen:
         self._start = start
         self._shared: _Shared | None = None
         self._seen: float | None = None
+        self._calls = 0  # that are over
 
     @property
     def sharing(self) -> bool:
@@ -49,9 +53,15 @@ class CallScreen:
         return self._shared is not None
 
     async def share(self, open_capture: Callable[[], Capture], preset: Preset, monitor: str | None) -> None:
-        """Show a screen in place of what was shown. Raises CaptureUnavailable, InvalidInput."""
+        """Show a screen in place of what was shown. Raises CaptureUnavailable, InvalidInput, and CallError
+        if the call has ended meanwhile: what was meant for one is not shown to the next one.
+        """
+        calls = self._calls
         shared = _Shared(self, ScreenSource(open_capture, preset, monitor=monitor))
         await shared.source.__aenter__()
+        if self._calls != calls:
+            self._start(shared.close())
+            raise CallError("The call has ended.", "no_call")
         self.stop()
         self._shared = shared
         self._show(shared)
@@ -77,7 +87,10 @@ class CallScreen:
         if before is None:
             self._told(False, True, "")
         if self.watcher is not None:
-            self.watcher(picture)
+            try:
+                self.watcher(picture)
+            except Exception as error:  # noqa: BLE001 - whatever a program does: pictures are taken on
+                log.warning("Whoever watches the screen of a call failed: %s.", type(error).__name__)
 
     def next_at(self) -> float | None:
         """When `tick` has something to do."""
@@ -91,6 +104,7 @@ class CallScreen:
 
     def end(self) -> None:
         """The call is over."""
+        self._calls += 1
         self.stop()
         self._seen = None
 

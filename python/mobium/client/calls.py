@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from mobium.client.call_heard import HeardSteps
 from mobium.client.call_ice import IceServers
 from mobium.client.call_links import CallLinks, LinkName, real_links
 from mobium.client.call_screen import CallScreen
@@ -59,7 +59,6 @@ __all__ = ["CallInfo", "Calls"]
 log = logging.getLogger(__name__)
 
 _HIDE: Final = "hide_address"
-_HEARD: Final = 64  # steps that wait to be looked at
 _AFTER_FAULT: Final = 1.0  # seconds before a part that failed is begun again
 _LAST_WORD: Final = 2.0  # seconds for the end of a call when the profile is locked
 
@@ -100,7 +99,7 @@ class Calls:
         self._sound = SoundChoice()
         self._voice: CallVoice | None = None
         self._ringing = Ringing(self._sound)
-        self._heard: deque[tuple[bytes, Call]] = deque(maxlen=_HEARD)
+        self._heard = HeardSteps()
         self._screen = CallScreen(self.links.show, self._screen_told, start)
         self._why = ("", "")
         self._offered = b""
@@ -149,20 +148,21 @@ class Calls:
         self._do(self._machine.dial(key, found.ed, self._time()))
         return key.hex()
 
-    async def accept(self) -> str:
-        """Take the call that rings, and return its name. Raises what `call` does; then it rings on."""
-        talk = self._incoming()
+    async def accept(self, call: str | None = None) -> str:
+        """Take the call that rings, and return its name; with `call`, as `CallChanged` names it, that one
+        and no other. Raises what `call` does; then it rings on.
+        """
+        talk = self._incoming(call)
         peer = await self._core.store.run(_callable, self._core.identity.public, talk.peer)
         await self._prepare(peer)
-        if self._incoming().call != talk.call:
-            raise CallError("Another call rings by now.", "no_call")
+        self._incoming(talk.key.hex())
         self._open_voice()
         self._do(self._machine.accept(self._time()))
         return talk.key.hex()
 
-    async def decline(self) -> None:
-        """Refuse the call that rings. Raises CallError if none does."""
-        self._incoming()
+    async def decline(self, call: str | None = None) -> None:
+        """Refuse the call that rings; with `call`, that one and no other. Raises CallError if none does."""
+        self._incoming(call)
         self._do(self._machine.hang_up())
 
     async def hang_up(self) -> None:
@@ -214,15 +214,13 @@ class Calls:
     ) -> None:
         """Show a monitor, by name or the default one, to the other side, in place of what was shown.
 
-        Raises CallError if there is no call; CaptureUnavailable where nothing can be captured, with a
-        sentence that says why; InvalidInput for a monitor that there is not; MediaUnavailable for want of a
-        library.
+        Raises CallError if there is no call, or none any more once the screen is there; CaptureUnavailable
+        where nothing can be captured, with a sentence that says why; InvalidInput for a monitor that there is
+        not; MediaUnavailable for want of a library.
         """
         if self._machine.talk is None:
             raise CallError("There is no call.", "no_call")
         await self._screen.share(capture, preset, monitor)
-        if self.current is None:  # it has ended meanwhile
-            self._screen.stop()
 
     def stop_sharing(self) -> None:
         """Show one's own screen no more."""
@@ -250,7 +248,7 @@ class Calls:
     def heard(self, sender: bytes, said: Call) -> None:
         """A step of a call has come."""
         if not self._proxied:  # where no call is possible it is as if nobody were there
-            self._heard.append((sender, said))
+            self._heard.put(sender, said)
             self._some_heard.set()
 
     def look_again(self) -> None:
@@ -280,8 +278,8 @@ class Calls:
                 talk = self._machine.talk
                 if talk is not None and not await self._core.store.run(_may_call, talk.peer):
                     self._end(talk.key)
-                while self._heard:
-                    sender, said = self._heard.popleft()
+                while heard := self._heard.take():
+                    sender, said = heard
                     if await self._core.store.run(_may_call, sender):
                         now_ms = self._core.now_ms()
                         self._do(self._machine.received(sender, said, self._time(), now_ms))
@@ -303,10 +301,12 @@ class Calls:
         await self.links.closed()
         self._sound.close()
 
-    def _incoming(self) -> Talk:
+    def _incoming(self, call: str | None = None) -> Talk:
         talk = self._machine.talk
         if talk is None or talk.phase is not Phase.INCOMING:
             raise CallError("No call rings.", "no_call")
+        if call not in {None, talk.key.hex()}:
+            raise CallError("Another call rings by now.", "no_call")
         return talk
 
     async def _prepare(self, peer: Peer) -> None:
@@ -354,17 +354,14 @@ class Calls:
     def _note(self, told: Tell) -> None:
         """The call is in another state: devices follow, and the program learns it."""
         self._state = told.state
-        if told.state == "ended":
-            self._end_voice()
-        self._ringing.note(told.state, told.code)
-        if self._voice is not None:
+        parts = (self._ringing.note, self._follow)  # one after the other: a device may bear one stream alone
+        for part in parts[::-1] if told.state == "ended" else parts:
             try:
-                if told.state == "connecting":
-                    self._voice.listen()
-                elif told.state == "active":
-                    self._voice.speak()
+                part(told.state, told.code)
             except (MediaUnavailable, InvalidInput) as error:
                 log.warning("A call has no sound: %s", error)
+            except Exception as error:  # noqa: BLE001 - of devices; the call goes on, and ends as it would
+                log.warning("A call has no sound: %s", type(error).__name__)
         code, why = self._why
         reason = why if why and code == told.code else REASONS.get(told.code, "")
         self._why = ("", "")
@@ -453,6 +450,15 @@ class Calls:
         self._voice = self._voice or CallVoice(
             self._sound, self._send, lambda event: self._tell([sound_changed(event)])
         )
+
+    def _follow(self, state: CallState, _code: str) -> None:
+        """Microphone and speaker follow the call."""
+        if state == "ended":
+            self._end_voice()
+        elif self._voice is not None and state == "connecting":
+            self._voice.listen()
+        elif self._voice is not None and state == "active":
+            self._voice.speak()
 
     def _end_voice(self) -> None:
         voice, self._voice = self._voice, None

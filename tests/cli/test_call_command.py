@@ -26,7 +26,7 @@ from tests.support.hearing import coded, understood
 from tests.support.server import ServerProcess, server
 from tests.support.sound import speech
 
-pytestmark = [pytest.mark.serial, pytest.mark.needs("libopus", "espeak-ng")]
+pytestmark = pytest.mark.needs("libopus", "espeak-ng")
 pytest.importorskip("aiortc")
 
 ANNA = "The quick brown fox jumps over the lazy dog."
@@ -86,6 +86,7 @@ def ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
     return process.returncode, out.decode(), err.decode()
 
 
+@pytest.mark.serial
 def test_two_commands_talk_with_each_other(friends: Pair, tmp_path: Path) -> None:
     anna, bob, _ = friends
     said = {name: written(tmp_path, name, text) for name, text in (("anna", ANNA), ("bob", BOB))}

@@ -174,7 +174,7 @@ async def profiles(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder / "profiles"
 
 
-@pytest.mark.serial
+@pytest.mark.once
 async def test_death_at_some_steps(
     profiles: Path, folder: Path, seed: int, pytestconfig: pytest.Config
 ) -> None:

@@ -8,6 +8,7 @@ different payloads, so no key and nonce were either.
 from __future__ import annotations
 
 import asyncio
+import random
 import shutil
 import signal
 from collections import Counter
@@ -24,7 +25,7 @@ from tests.support.nursery import Nursery
 
 HERE = [f"a{number}" for number in range(5)]
 NEVER = 1 << 30
-PARTS = 4  # tests for all steps together, so that none takes minutes on a slow machine
+SOME = 60  # of the steps at which a client dies in an ordinary run; --long dies at all
 CHILDREN = "tests.support.crash"
 THERE = [f"b{number}" for number in range(5)]
 
@@ -123,14 +124,15 @@ async def profiles(folder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-@pytest.mark.serial
-@pytest.mark.parametrize("part", range(PARTS))
-async def test_death_at_every_step(profiles: World, part: int) -> None:
+@pytest.mark.once
+async def test_death_at_every_step(profiles: World, seed: int, pytestconfig: pytest.Config) -> None:
     async with Nursery(CHILDREN) as nursery:
         code, steps = await live_and_die(profiles, nursery, 0)
     assert code == 0
     assert steps > 60, f"the script has {steps} steps, too few to mean anything"
-    left = iter(range(1 + part, steps + 1, PARTS))
+    every = range(1, steps + 1)
+    long = pytestconfig.getoption("--long")
+    left = iter(every if long else sorted(random.Random(f"{seed}").sample(every, SOME)))
     deaths = []
 
     async def some() -> None:
@@ -140,7 +142,7 @@ async def test_death_at_every_step(profiles: World, part: int) -> None:
                     async with asyncio.timeout(4 * PATIENCE):
                         code, _ = await live_and_die(profiles, nursery, step)
                 except AssertionError as error:
-                    error.add_note(f"the client died at step {step} of about {steps}")
+                    error.add_note(f"the client died at step {step} of about {steps}, seed {seed}")
                     raise
                 # Batches differ from life to life, so the last steps may not be reached.
                 assert code == -signal.SIGKILL or step > 0.7 * steps, f"step {step}: ended with {code}"
@@ -149,10 +151,10 @@ async def test_death_at_every_step(profiles: World, part: int) -> None:
     async with asyncio.TaskGroup() as group:
         for _ in range(3):
             group.create_task(some())
-    print(f"\n{sum(deaths)} deaths at {steps} steps, of which this was part {part + 1} of {PARTS}")
+    print(f"\n{sum(deaths)} deaths at {steps} steps")
 
 
-@pytest.mark.serial
+@pytest.mark.once
 @pytest.mark.parametrize("fault", ["acknowledge first", "commit late"])
 async def test_without_the_order_of_commits_death_is_noticed(
     profiles: World, fault: str, monkeypatch: pytest.MonkeyPatch

@@ -19,7 +19,7 @@ from tests.support.engines import Ear, World, fast_folder, fast_vault, settle
 from tests.support.hearing import coded, lag, understood
 from tests.support.links import ice_on_loopback
 from tests.support.server import server
-from tests.support.sound import SOUND, pulse, speech
+from tests.support.sound import SHORT, SOUND, pulse, speech
 
 pytestmark = SOUND
 pytest.importorskip("aiortc")
@@ -70,11 +70,11 @@ async def test_speech_goes_from_a_microphone_to_the_other_s_speaker(
             await ear.state("active")
         with sound.recording("bob") as heard, sound.recording("mouth") as mouth:
             await asyncio.sleep(0.3)
-            feeding = sound.feed(speech(), "mouth")
-            await asyncio.sleep(len(speech()) / FRAME_BYTES * FRAME_SECONDS + 1.5)
+            feeding = sound.feed(speech(SHORT), "mouth")
+            await asyncio.sleep(len(speech(SHORT)) / FRAME_BYTES * FRAME_SECONDS + 1.5)
             feeding.wait(20)
-        score = understood(coded(speech()), heard.pcm)
-        delay = heard.began + lag(speech(), heard.pcm) - mouth.began - lag(speech(), mouth.pcm)
+        score = understood(coded(speech(SHORT)), heard.pcm)
+        delay = heard.began + lag(speech(SHORT), heard.pcm) - mouth.began - lag(speech(SHORT), mouth.pcm)
         print(f"STOI {score:.3f}, from microphone to speaker {delay * 1_000:.0f} ms; {bob.calls.report()}")
         assert score > 0.7  # 0.97 on a machine that does nothing else
         await bob.calls.hang_up()

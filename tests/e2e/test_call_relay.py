@@ -25,10 +25,10 @@ from tests.support.hearing import coded, understood
 from tests.support.links import Hearer, nothing_left, terms
 from tests.support.programs import Program
 from tests.support.server import server
-from tests.support.sound import speech
+from tests.support.sound import SHORT, speech
 from tests.support.turn import turn_server
 
-pytestmark = [pytest.mark.serial, pytest.mark.needs("turnserver", "libopus", "espeak-ng")]
+pytestmark = [pytest.mark.once, pytest.mark.needs("turnserver", "libopus", "espeak-ng")]
 pytest.importorskip("aiortc")
 
 from mobium.media.peer import RtcLink  # noqa: E402
@@ -91,6 +91,7 @@ def sockets() -> list[Any]:
     return list(psutil.Process().net_connections("udp"))
 
 
+@pytest.mark.serial
 async def test_nobody_s_address_is_in_what_is_sent(folder: Path, tmp_path: Path) -> None:
     maker = recorded()
     before = sockets()
@@ -98,7 +99,7 @@ async def test_nobody_s_address_is_in_what_is_sent(folder: Path, tmp_path: Path)
         async with (
             office(folder, turn.port) as one,
             World(folder, dial, one.url) as world,
-            phones(world, maker, "alice", "bob", verified=False, alice=Mouth(speech())) as (alice, bob),
+            phones(world, maker, "alice", "bob", verified=False, alice=Mouth(speech(SHORT))) as (alice, bob),
         ):
             await talking(alice, bob)
             assert [made.relay_only for made in maker.made] == [True, True]
@@ -110,8 +111,8 @@ async def test_nobody_s_address_is_in_what_is_sent(folder: Path, tmp_path: Path)
                 assert each.raddr == ("127.0.0.1", turn.port)
             assert isinstance(alice.mouth, Mouth)
             alice.mouth.speaks = True
-            await asyncio.sleep(len(speech()) / 96_000 + 0.7)
-            score = understood(coded(speech()), bob.heard.pcm)
+            await asyncio.sleep(len(speech(SHORT)) / 96_000 + 0.7)
+            score = understood(coded(speech(SHORT)), bob.heard.pcm)
             print(f"through a relay: STOI {score:.3f}")
             assert score > 0.8
             await bob.calls.hang_up()

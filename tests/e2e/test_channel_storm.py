@@ -45,7 +45,7 @@ async def _small_storms(seed: int, count: int, patch: pytest.MonkeyPatch) -> Non
                 print(f"\nstorms {numbers.start} to {numbers.stop - 1}, seed {seed}: {world}")
 
 
-@pytest.mark.serial
+@pytest.mark.once
 async def test_everybody_shows_what_was_written_while_he_was_in(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,7 +68,7 @@ async def test_forty_engines_in_a_storm(seed: int, number: int, monkeypatch: pyt
             print(f"\nstorm {number}, seed {seed}: {world}")
 
 
-@pytest.mark.serial
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("fault", "says"),
     [("loses_posts", "acknowledged, which has no number"), ("skips_history", "does not show number")],

@@ -19,7 +19,7 @@ DEMO = Path(demo.__file__)
 PATIENCE = 240
 
 
-@pytest.mark.serial
+@pytest.mark.once
 def test_the_demo_shows_that_everything_arrives() -> None:
     done = subprocess.run(
         [sys.executable, str(DEMO)],
@@ -45,7 +45,7 @@ def test_the_demo_shows_that_everything_arrives() -> None:
     assert "wants to answer: You were removed from this channel." in channel
 
 
-@pytest.mark.serial
+@pytest.mark.once
 def test_the_demo_keeps_to_the_screen() -> None:
     with Terminal([sys.executable, str(DEMO)], dict(os.environ), columns=80, rows=200) as terminal:
         assert terminal.wait(PATIENCE) == 0

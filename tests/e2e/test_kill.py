@@ -191,7 +191,7 @@ async def table(folder: Path, patch: pytest.MonkeyPatch, fault: str | None = Non
         yield Table(folder, server, nursery, here, there.me, out, stack)
 
 
-@pytest.mark.serial
+@pytest.mark.once
 async def test_nothing_that_was_acknowledged_is_lost(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted, counted, number = schedules(), 0, 0
     with fast_folder() as folder:
@@ -213,7 +213,7 @@ async def test_nothing_that_was_acknowledged_is_lost(seed: int, monkeypatch: pyt
     )
 
 
-@pytest.mark.serial
+@pytest.mark.once
 async def test_a_server_that_acknowledges_before_its_commit_is_caught(
     seed: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -12,11 +12,10 @@ import pytest
 from tests.support.commands import FAST, Desk
 from tests.support.hearing import coded, lag, understood
 from tests.support.server import ServerProcess
-from tests.support.sound import speech
+from tests.support.sound import SHORT, speech
 
-pytestmark = [pytest.mark.serial, pytest.mark.needs("libopus", "espeak-ng")]
+pytestmark = [pytest.mark.once, pytest.mark.needs("libopus", "espeak-ng")]
 
-TEXT = "The quick brown fox jumps over the lazy dog, and then it goes home and has a cup of tea."
 RATE = 48_000
 
 
@@ -44,8 +43,9 @@ def garden(folder: Path, server: ServerProcess, names: list[str]) -> list[Desk]:
     return desks
 
 
+@pytest.mark.serial
 def test_speech_comes_out_of_every_other_one(tmp_path: Path) -> None:
-    said = speech(TEXT)
+    said = speech(SHORT)
     clean = understood(said, coded(said))
     file = wav(tmp_path / "said.wav", said)
     with ServerProcess(tmp_path / "server") as server:

@@ -91,7 +91,6 @@ def starved(tmp_path: Path) -> ServerProcess:
     return ServerProcess(tmp_path, {"SC_AUTH_TIMEOUT": "60"})
 
 
-@pytest.mark.serial
 @pytest.mark.skipif(sys.platform != "linux", reason="only there a limit is set for another process")
 async def test_descriptors_used_up_are_said_once_and_passed(starved: ServerProcess) -> None:
     import resource

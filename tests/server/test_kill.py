@@ -158,7 +158,7 @@ async def run(folder: Path, seed: int, number: int, patch: str | None = None) ->
     return book
 
 
-@pytest.mark.serial
+@pytest.mark.once
 async def test_nothing_acknowledged_is_lost_at_a_kill(
     tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -168,7 +168,7 @@ async def test_nothing_acknowledged_is_lost_at_a_kill(
     assert book.in_flight > 0
 
 
-@pytest.mark.serial
+@pytest.mark.once
 async def test_a_server_that_acknowledges_before_its_commit_is_caught(tmp_path: Path, seed: int) -> None:
     with pytest.raises(Lost, match="acknowledged messages are lost"):
         await run(tmp_path, seed, 30, "acknowledge_before_commit")

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mobium_server import app
-from tests.support.browser import Page, browser
+from tests.support.browser import Browser, Page, browser
 from tests.support.raw import request
 from tests.support.server import ServerProcess, client, server
 from tests.support.voice import gathered, people, say
@@ -21,8 +21,10 @@ from tests.support.voice import gathered, people, say
 TOKEN = "t" * 24
 PARTS = ("/admin", "/admin/status.css", "/admin/status.js", "/admin/icon.svg")
 
-serial = pytest.mark.serial
-needs_browser = pytest.mark.needs("chromium")
+
+def needs_browser(test: Any) -> Any:
+    """The marks of a test that looks at the page: all of them share a browser, so one worker runs them."""
+    return pytest.mark.needs("chromium")(pytest.mark.xdist_group("browser")(test))
 
 
 # ---------------------------------------------------------------- what is answered
@@ -67,10 +69,17 @@ async def test_nothing_is_inline_and_nothing_comes_from_elsewhere(tmp_path: Path
 # ---------------------------------------------------------------- what is seen
 
 
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser for all tests here: what a tab keeps goes with it, and each server has a port of its own."""
+    with browser(tmp_path_factory.mktemp("browser")) as one:
+        yield one
+
+
 @pytest.fixture
-async def page(tmp_path: Path) -> AsyncIterator[Page]:
-    """A tab of a browser."""
-    async with browser(tmp_path) as one, one.page() as page:
+async def page(chromium: Browser) -> AsyncIterator[Page]:
+    """A tab of the browser."""
+    async with chromium.page() as page:
         await page.look(1280, 900)
         yield page
 
@@ -110,7 +119,6 @@ async def notice(page: Page) -> str:
 SHOWN = "!document.querySelector('#figures').hidden"
 
 
-@serial
 @needs_browser
 async def test_the_figures_agree_with_what_happened(tmp_path: Path, page: Page) -> None:
     async with server(tmp_path / "server", admin_token=TOKEN) as one:
@@ -157,7 +165,6 @@ async def test_the_figures_agree_with_what_happened(tmp_path: Path, page: Page) 
         assert page.complaints == []
 
 
-@serial
 @needs_browser
 async def test_it_says_how_many_are_in_voice_rooms(tmp_path: Path, page: Page) -> None:
     async with server(tmp_path / "server", admin_token=TOKEN) as one, people(one.url, 3) as everybody:
@@ -181,7 +188,6 @@ async def test_it_says_how_many_are_in_voice_rooms(tmp_path: Path, page: Page) -
         assert page.complaints == []
 
 
-@serial
 @needs_browser
 async def test_a_token_is_asked_for_checked_kept_and_forgotten(tmp_path: Path, page: Page) -> None:
     async with server(tmp_path / "server", admin_token=TOKEN) as one:
@@ -210,7 +216,6 @@ async def test_a_token_is_asked_for_checked_kept_and_forgotten(tmp_path: Path, p
         assert page.complaints == []
 
 
-@serial
 @needs_browser
 async def test_a_server_that_is_down_is_said_and_found_again(tmp_path: Path, page: Page) -> None:
     with ServerProcess(tmp_path / "server", {"SC_ADMIN_TOKEN": TOKEN}) as process:
@@ -227,7 +232,6 @@ async def test_a_server_that_is_down_is_said_and_found_again(tmp_path: Path, pag
         assert "running for" in await page.text()
 
 
-@serial
 @needs_browser
 async def test_it_fits_every_screen(tmp_path: Path, page: Page) -> None:
     async with server(tmp_path / "server", admin_token=TOKEN) as one:

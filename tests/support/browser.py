@@ -12,7 +12,9 @@ import contextlib
 import itertools
 import json
 import os
-from collections.abc import AsyncIterator
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -141,45 +143,47 @@ class Browser:
                 await page.close()
 
 
-@contextlib.asynccontextmanager
-async def browser(folder: Path) -> AsyncIterator[Browser]:
+@contextlib.contextmanager
+def browser(folder: Path) -> Iterator[Browser]:
     """A browser with a new profile in `folder`."""
     profile = folder / "chromium"
-    process = await asyncio.create_subprocess_exec(
-        COMMAND,
-        "--headless=new",
-        "--remote-debugging-port=0",
-        f"--user-data-dir={profile}",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-dev-shm-usage",
-        "--disable-gpu",
-        "--no-proxy-server",
-        *(["--no-sandbox"] if os.geteuid() == 0 else []),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
+    process = subprocess.Popen(
+        [
+            COMMAND,
+            "--headless=new",
+            "--remote-debugging-port=0",
+            f"--user-data-dir={profile}",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-dev-shm-usage",
+            "--disable-gpu",
+            "--no-proxy-server",
+            *(["--no-sandbox"] if os.geteuid() == 0 else []),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
-        yield Browser(await _port(process, profile / "DevToolsActivePort"))
+        yield Browser(_port(process, profile / "DevToolsActivePort"))
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+        process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), 10)
-        except TimeoutError:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
             process.kill()
-            await process.wait()
+            process.wait()
 
 
-async def _port(process: asyncio.subprocess.Process, file: Path) -> int:
+def _port(process: subprocess.Popen[bytes], file: Path) -> int:
     """Where it listens, once it says so."""
-    async with asyncio.timeout(WAIT):
-        while True:
-            if process.returncode is not None:
-                raise RuntimeError(f"{COMMAND} ended with code {process.returncode}.")
-            with contextlib.suppress(FileNotFoundError, IndexError):
-                return int((await asyncio.to_thread(file.read_text)).splitlines()[0])
-            await asyncio.sleep(0.02)
+    end = time.monotonic() + WAIT
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"{COMMAND} ended with code {process.returncode}.")
+        with contextlib.suppress(FileNotFoundError, IndexError):
+            return int(file.read_text().splitlines()[0])
+        time.sleep(0.02)
+    raise RuntimeError(f"{COMMAND} did not begin to listen within {WAIT:.0f} s.")

@@ -26,7 +26,7 @@ import pytest
 from mobium.media.sources import FileSource
 from tests.support.programs import where
 
-__all__ = ["SOUND", "Pulse", "Recording", "pulse", "speech"]
+__all__ = ["SHORT", "SOUND", "Pulse", "Recording", "pulse", "speech"]
 
 SOUND = [
     pytest.mark.serial,
@@ -219,6 +219,10 @@ TEXT = (
     "The quick brown fox jumps over the lazy dog. She had your dark suit in greasy wash water all year. "
     "We were away a year ago, and nobody knew where the garden ended."
 )
+
+
+SHORT = "We were away a year ago, and nobody knew where the garden ended."
+"""Enough to tell whether speech is understood, where nothing is lost."""
 
 
 @functools.cache

@@ -69,7 +69,9 @@ from mobium.protocol.roster import (
 
 __all__ = ["Change", "Membership"]
 
-_TRIES: Final = 5
+_TRIES: Final = 8
+_PAUSE: Final = 0.05  # seconds before the next try at most, doubled each time up to
+_LONGEST: Final = 1.5  # so that of many who come or go at once all do
 _NONCE: Final = 12
 _INSIDE: Final = "You are in this channel already."
 
@@ -202,6 +204,7 @@ class Membership:
                 attempt += 1
                 if error.code != ErrorCode.STALE_ROSTER or attempt == _TRIES:
                     raise
+                await self._pause(attempt)
             raws, roster = await self._statements(link, raws, roster)
             check_link(link, roster)
 
@@ -360,10 +363,15 @@ class Membership:
                     self._sync.fetch(row.id)  # the history says why
                 if error.code != ErrorCode.STALE_ROSTER or attempt == _TRIES - 1:
                     raise
+                await self._pause(attempt + 1)
                 await self._catch_up(row)
                 continue
             await core.store.run(_appended, self._setting(), row.id, raw, appended)
             return
+
+    async def _pause(self, attempt: int) -> None:
+        """Somebody else was faster, so many times now: wait a little, each for another time."""
+        await asyncio.sleep(self._core.uniform(0.0, min(_LONGEST, _PAUSE * 2**attempt)))
 
     def _sign(self, tx: Tx, channel: int, change: Change) -> tuple[bytes, int]:
         """The statement, and its index."""

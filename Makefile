@@ -7,11 +7,12 @@ PYTHON = .venv/bin/python
 # Random schedules that `make test-long` runs of each test that has them; make test runs about 20.
 MOBIUM_SCHEDULES ?= 500
 
-.PHONY: help run native demo test test-long lint bench wheels clean
+.PHONY: help run native desktop demo test test-long lint bench wheels clean
 
 help:
 	@echo 'make run        start a server on this machine; it says where clients connect'
 	@echo 'make native     compile the hot kernels for the mobium command here, where Rust is found'
+	@echo 'make desktop    the client in a window'
 	@echo 'make demo       a server and two people who talk: what each sees, and what the server sees'
 	@echo 'make test       every test, on both back ends'
 	@echo 'make test-long  the long ones too, with $(MOBIUM_SCHEDULES) random schedules (MOBIUM_SCHEDULES=...)'
@@ -26,6 +27,11 @@ run:
 
 native:
 	@sh tools/setup.sh native
+
+desktop:
+	@sh tools/setup.sh desktop
+	@sh tools/system_packages.sh tk libopus libportaudio || true
+	@$(PYTHON) -m mobium_client
 
 demo:
 	@sh tools/setup.sh dev

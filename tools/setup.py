@@ -1,5 +1,5 @@
 """Fills .venv of the checkout: `python tools/setup.py run` to run mobium, `native` to run it with compiled
-kernels, `dev` to test and check it as well.
+kernels, `desktop` with its window as well, `dev` to test and check it.
 
 Installs the three distributions editable and builds the native extension where Rust is found, each only when
 what it is made from has changed: digests of that are kept in .venv. Standard library only. Not its concern:
@@ -75,13 +75,15 @@ def pip_install(*arguments: str) -> list[str]:
 
 
 def install(purpose: str, stamps: dict[str, str]) -> None:
-    """Installs the three distributions editable, with the extras dev and media for `dev`."""
+    """Installs the three distributions editable, with the extras that a purpose takes."""
     current = digest(metadata_files())
     if stamps.get("dev") == current or stamps.get(purpose) == current:
         return
     targets = [*DISTRIBUTIONS]
     if purpose == "dev":
         targets[0] += "[dev,media]"
+    if purpose in {"desktop", "dev"}:
+        targets[2] += "[desktop]"  # media comes with it
     editable = [argument for target in targets for argument in ("-e", target)]
     # pure, since the extension is then built in place, and once
     run(
@@ -118,8 +120,8 @@ def build_native(stamps: dict[str, str]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    if arguments not in (["run"], ["native"], ["dev"]):
-        print("usage: setup.py run|native|dev", file=sys.stderr)
+    if arguments not in (["run"], ["native"], ["desktop"], ["dev"]):
+        print("usage: setup.py run|native|desktop|dev", file=sys.stderr)
         return 2
     purpose = arguments[0]
     try:
@@ -127,7 +129,7 @@ def main(arguments: list[str]) -> int:
     except (OSError, ValueError):
         stamps = {}
     try:
-        install("dev" if purpose == "dev" else "run", stamps)
+        install("run" if purpose == "native" else purpose, stamps)
         # The server never touches a kernel, so running one does not wait for a compiler; but an extension
         # that lies in the tree has to match the sources, or the library refuses it.
         if purpose != "run" or extensions():

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv of the checkout and fills it: sh tools/setup.sh run|native|dev
+# Makes .venv of the checkout and fills it: sh tools/setup.sh run|native|desktop|dev
 # An environment that runs is kept; what is up to date is not done again (tools/setup.py knows).
 set -u
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The one place that installs packages of the operating system.
 #
-#   sh tools/system_packages.sh WANT...     python | compiler | git | tests (everything that tests need)
+#   sh tools/system_packages.sh WANT...     python | compiler | tk | git | tests (everything that tests need)
 #
 # What is there already is left alone. At a terminal it asks first; without one it installs without asking. No
 # service is started by what it installs. Exit 0 when everything wanted is there, 1 when something is missing still.
@@ -30,6 +30,7 @@ there() {
     case $1 in
         python) sh tools/find_python.sh >/dev/null ;;
         compiler) has cc ;;
+        tk) .venv/bin/python -c 'import _tkinter' 2>/dev/null ;;
         systemd-analyze) has "$1" || [ "$(uname)" != Linux ] ;; # nobody else has it, and its tests are skipped
         libasound_module_pcm_pulse) library "$1" || [ "$(uname)" != Linux ] ;; # likewise
         libxcb*) library "$1" || [ "$(uname)" != Linux ] ;; # X11 is on other systems an extra that nobody has
@@ -62,6 +63,9 @@ packages() {
             printf '%s\n' python3-venv
             ;;
         apt-get:compiler) printf '%s\n' gcc libc6-dev ;;
+        apt-get:tk) printf '%s\n' python3-tk ;;
+        dnf:tk) printf '%s\n' python3-tkinter ;;
+        brew:tk) printf '%s\n' python-tk ;;
         dnf:python) printf '%s\n' python3 ;;
         dnf:compiler) printf '%s\n' gcc ;;
         pacman:python) printf '%s\n' python ;;

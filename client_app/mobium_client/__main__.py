@@ -1,30 +1,11 @@
-"""The command `mobium`, and `python -m mobium_client`.
+"""`python -m mobium_client`: the desktop, as `mobium-desktop`.
 
-Not its concern: the commands (`mobium_client.cli.app`) and how failures are told
-(`mobium_client.cli.failures`).
+The command line is `python -m mobium_client.cli`.
 """
 
 from __future__ import annotations
 
-import sys
-
-__all__ = ["main"]
-
-
-def main() -> None:
-    """Run the command line of this process and end it with the exit code that its help lists."""
-    from mobium_client.cli.failures import guarded, keep_log
-
-    def command() -> object:
-        # imported inside: what an import refuses is told in a sentence too
-        from mobium_client.cli.app import run
-
-        return run(sys.argv[1:])
-
-    with keep_log():
-        code = guarded(command)
-    sys.exit(code)
-
+from mobium_client.gui.start import main
 
 if __name__ == "__main__":
     main()

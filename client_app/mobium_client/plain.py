@@ -13,7 +13,7 @@ from itertools import islice
 
 from rich.cells import cell_len
 
-__all__ = ["cells", "chop", "harmless", "layout", "one_line", "shorten"]
+__all__ = ["cells", "chop", "harmless", "layout", "one_line", "sentence", "shorten"]
 
 _TAB = "    "
 # In running text these have honest uses: joiners in Persian, Hindi and emoji, the marks of mixed right-to-
@@ -61,6 +61,11 @@ def _kept(c: str) -> bool:
 def one_line(text: str) -> str:
     """A name, or anything that belongs in one line: harmless, and line breaks shown as a sign."""
     return harmless(text, name=True).replace("\n", "␊").strip()
+
+
+def sentence(error: BaseException) -> str:
+    """What is shown of `error`: its message, harmless, in one line."""
+    return " ".join(harmless(str(error)).split()) or "It failed, and nobody said why."
 
 
 def cells(text: str) -> int:

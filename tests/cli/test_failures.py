@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from mobium import __version__, _backend, errors
-from mobium_client.cli.failures import ExitCode, exit_code, guarded, keep_log
+from mobium_client.cli.failures import ExitCode, exit_code, guarded
+from mobium_client.log import keep_log
 
 SECRET = "the words that nobody may read"
 

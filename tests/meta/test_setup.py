@@ -53,7 +53,11 @@ def test_the_kernels_are_compiled_when_asked_for_and_kept_up_to_date_from_then_o
     assert setup.main(["native"]) == 0
     assert setup.main(["run"]) == 0
     assert setup.main(["dev"]) == 0
-    assert setup.steps == ["install run", "build", "install run", "build", "install dev", "build"]
+    assert setup.main(["desktop"]) == 0
+    assert setup.steps == [
+        *("install run", "build", "install run", "build"),
+        *("install dev", "build", "install desktop", "build"),
+    ]
     assert "make native" not in capsys.readouterr().out
 
 

@@ -34,7 +34,7 @@ ANY_FENCE = re.compile(r"^[ \t>]*(?:```|~~~)[ \t]*(?:sh|bash|shell|zsh|console)\
 NOT_RUN = "not run: "
 STOPPED = "run while the server is stopped"
 SERVICE = "run as a service"
-COMMANDS = {"mobium-server": "mobium_server", "mobium": "mobium_client"}
+COMMANDS = {"mobium-server": "mobium_server", "mobium": "mobium_client.cli"}
 
 
 class Block(NamedTuple):

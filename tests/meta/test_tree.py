@@ -6,7 +6,19 @@ import pytest
 
 from tests.meta.tree import ROOT, load, tracked
 
-TARGETS = ["help", "run", "native", "demo", "test", "test-long", "lint", "bench", "wheels", "clean"]
+TARGETS = [
+    "help",
+    "run",
+    "native",
+    "desktop",
+    "demo",
+    "test",
+    "test-long",
+    "lint",
+    "bench",
+    "wheels",
+    "clean",
+]
 
 
 @pytest.mark.needs("git")

@@ -17,7 +17,7 @@ from tests.support.terminal import Terminal
 
 __all__ = ["COMMAND", "FAST", "PASSWORD", "Desk", "Result"]
 
-COMMAND = (sys.executable, "-m", "mobium_client")
+COMMAND = (sys.executable, "-m", "mobium_client.cli")
 FAST = (sys.executable, "-m", "tests.support.fast_command")
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery"  # of nobody

@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 
 from mobium.crypto import vault
-from mobium_client.__main__ import main
+from mobium_client.cli.__main__ import main
 from tests.support.quick import derive
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ from mobium.client import (
 )
 from mobium.errors import InvalidInput, MobiumError
 from mobium_client.cli.editor import Closed, Editor, Entered, Redraw
-from mobium_client.cli.failures import sentence
 from mobium_client.cli.keys import key_presses, pipe_lines
 from mobium_client.cli.lines import MARK_CELLS, Marks, key_changed, message_line, notice_line, unshown
 from mobium_client.cli.partners import InChannel, Partner, WithPerson, partner_of, said_by
@@ -35,7 +34,7 @@ from mobium_client.cli.screen import Screen
 from mobium_client.cli.session import Run, ended, name_of, run_async
 from mobium_client.cli.window import Window
 from mobium_client.people import OPEN
-from mobium_client.plain import one_line
+from mobium_client.plain import one_line, sentence
 
 __all__ = ["chat"]
 

@@ -35,10 +35,10 @@ from mobium.client import (
 from mobium.client.labels import is_channel
 from mobium.errors import InvalidInput, MobiumError, NotConnected, StoreError
 from mobium_client.cli.call import call_fields
-from mobium_client.cli.failures import sentence
 from mobium_client.cli.lines import MARK_CELLS, key_changed, message_line, notice_line, unshown
 from mobium_client.cli.partners import InChannel
 from mobium_client.cli.session import Run, ended, name_of, run_async
+from mobium_client.plain import sentence
 
 __all__ = ["Wait", "listen", "retry", "send"]
 

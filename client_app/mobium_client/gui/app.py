@@ -1,0 +1,177 @@
+"""The window: shows the screen of the router and what lies over it, and turns the queue of the bridge.
+
+Not its concern: which screen follows on which (`mobium_client.gui.models.desktop`).
+"""
+
+from __future__ import annotations
+
+import webbrowser
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import customtkinter as ctk
+import darkdetect
+
+from mobium.client.profile import Profiles
+from mobium_client.gui.avatars import Avatars
+from mobium_client.gui.bridge import POLL, Bridge
+from mobium_client.gui.icons import Icons
+from mobium_client.gui.models.desktop import Desktop
+from mobium_client.gui.models.dispatch import Dispatcher
+from mobium_client.gui.models.preferences import Preferences
+from mobium_client.gui.models.presenter import Cancel, Presenter
+from mobium_client.gui.models.session import Session
+from mobium_client.gui.overlay_host import OverlayHost
+from mobium_client.gui.registry import view_of
+from mobium_client.gui.settings import Settings, load, settings_file
+from mobium_client.gui.theme import Theme
+from mobium_client.gui.view import Kit
+
+__all__ = ["App"]
+
+SMALLEST = (800, 560)
+
+
+class App(ctk.CTk):
+    """The desktop in a window."""
+
+    def __init__(
+        self,
+        profile: str | None = None,
+        *,
+        profiles: Profiles | None = None,
+        settings: Settings | None = None,
+        open_engine: Any = None,
+        open_link: Callable[[str], object] = webbrowser.open,
+    ) -> None:
+        """`profile` is the one that somebody asked for. The rest stands in for what is on the machine."""
+        file = settings_file()
+        chosen = load(file) if settings is None else settings
+        system = "light" if (darkdetect.theme() or "").lower() == "light" else "dark"
+        ctk.set_appearance_mode("light" if _look(chosen, system) == "light" else "dark")
+        super().__init__(className="Mobium")
+        self.title("mobium")
+        self.minsize(*SMALLEST)
+        self.geometry(f"{max(SMALLEST[0], chosen.width)}x{max(SMALLEST[1], chosen.height)}")
+        self._system = system
+        self._open_link = open_link
+        self._screen: tuple[Presenter[Any] | None, Any] = (None, None)
+        self._closing = False
+        events = Dispatcher()
+        self.bridge = Bridge(events)
+        self.preferences = Preferences(self.bridge, file, chosen)
+        session = Session(self.bridge) if open_engine is None else Session(self.bridge, open_engine)
+        self.desktop = Desktop(
+            self.bridge, events, self.call_later, lambda: datetime.now().astimezone(), self.preferences,
+            profiles or Profiles(), session,
+        )  # fmt: skip
+        self._make_kit()
+        self._overlays = OverlayHost(self, self.kit, self.desktop.context.overlays)
+        self._connect_keys()
+        self.desktop.context.router.watch(self._show_screen)
+        self._poll = self.after(1, self._turn)
+        self.desktop.start(profile)
+
+    # ------------------------------------------------------------ look
+
+    def _make_kit(self) -> None:
+        settings = self.preferences.state
+        density = float(ctk.ScalingTracker.get_window_dpi_scaling(self))
+        self.theme = Theme(settings, self._system, density)
+        self.kit = Kit(self.theme, Icons(density), Avatars(density), self._make_view, self._open_link)
+        self.configure(fg_color=self.theme.colors.base)
+
+    def restyle(self) -> None:
+        """Draw everything anew, after the appearance or the size of text was changed."""
+        ctk.set_appearance_mode("light" if _look(self.preferences.state, self._system) == "light" else "dark")
+        self._make_kit()
+        presenter, view = self._screen
+        if view is not None:
+            view.destroy()
+        self._screen = (None, None)
+        if presenter is not None:
+            self._show_screen()
+        self._overlays.restyle(self.kit)
+
+    def _make_view(self, parent: Any, presenter: Presenter[Any]) -> Any:
+        return view_of(presenter)(parent, self.kit, presenter)
+
+    def _show_screen(self) -> None:
+        presenter = self.desktop.context.router.state
+        before, view = self._screen
+        if presenter is before or presenter is None:
+            return
+        if view is not None:
+            view.destroy()
+        made = self._make_view(self, presenter)
+        made.place(relx=0, rely=0, relwidth=1, relheight=1)
+        self._screen = (presenter, made)
+        self._overlays.lift()
+
+    @property
+    def screen(self) -> Any:
+        """The view that fills the window."""
+        return self._screen[1]
+
+    # ------------------------------------------------------------ keys and time
+
+    def _connect_keys(self) -> None:
+        self.protocol("WM_DELETE_WINDOW", self.close)
+        self.bind("<Control-l>", lambda _: self.desktop.lock())
+        self.bind("<Control-q>", lambda _: self.close())
+        self.bind("<Escape>", lambda _: self.desktop.context.overlays.dismiss())
+
+    def call_later(self, seconds: float, work: Callable[[], object]) -> Cancel:
+        """Call `work` after some seconds, in this thread."""
+        pending: str | None = None
+
+        def call() -> None:
+            nonlocal pending
+            pending = None
+            work()
+
+        def cancel() -> None:
+            nonlocal pending
+            if pending is not None:
+                self.after_cancel(pending)
+                pending = None
+
+        pending = self.after(max(1, round(seconds * 1000)), call)
+        return cancel
+
+    def _turn(self) -> None:
+        """Take from the bridge what has come; a mistake in one answer ends no other."""
+        try:
+            more = self.bridge.drain()
+        except Exception as error:  # noqa: BLE001 - the outermost edge
+            self.bridge.note(error)
+            more = True
+        if not self._closing:
+            self._poll = self.after(1 if more else round(POLL * 1000), self._turn)
+
+    def report_callback_exception(self, _kind: object, error: BaseException, _trace: object) -> None:
+        """What nobody expected in a callback of the window: into the log file, and nowhere else."""
+        self.bridge.note(error)
+
+    def close(self) -> None:
+        """Lock what is open, and end."""
+        if self._closing:
+            return
+        self._closing = True
+        self.preferences.change(width=self._current_width, height=self._current_height)
+        self.withdraw()
+        self.after_cancel(self._poll)
+        self.desktop.close()
+        self.bridge.close()
+        self.quit()
+
+    def end(self) -> None:
+        """After the main loop: let go of the window, and of what CustomTkinter still had in mind to do."""
+        for pending in self.tk.splitlist(self.tk.call("after", "info")):
+            self.tk.call("after", "cancel", pending)  # the widgets delete the commands
+        self.destroy()
+
+
+def _look(settings: Settings, system: str) -> str:
+    return system if settings.appearance == "system" else settings.appearance

@@ -1,0 +1,1 @@
+"""What the desktop shows and what can be done there, without a toolkit: its tests need no display."""

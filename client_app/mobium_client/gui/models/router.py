@@ -1,0 +1,55 @@
+"""Which screen is shown, and what lies over it.
+
+A screen, a dialog and a pane are each named by their presenter; `mobium_client.gui.registry` knows the view
+of each type. Not its concern: which follows on which (`mobium_client.gui.models.desktop`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mobium_client.gui.models.presenter import Bridge, Presenter
+
+__all__ = ["Overlays", "Router"]
+
+AnyPresenter = Presenter[Any]
+
+
+class Router(Presenter[AnyPresenter | None]):
+    """The presenter of the screen that fills the window."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__(bridge, None)
+
+    def go(self, screen: AnyPresenter) -> None:
+        """Show another screen; the one before it ends."""
+        before = self.state
+        self._show(screen)
+        if before is not None and before is not screen:
+            before.close()
+
+
+class Overlays(Presenter[tuple[AnyPresenter, ...]]):
+    """The dialogs that lie over the screen, the last one on top; Escape closes it."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__(bridge, ())
+
+    def open(self, dialog: AnyPresenter) -> None:
+        """Lay a dialog over everything."""
+        self._show((*self.state, dialog))
+
+    def dismiss(self, dialog: AnyPresenter | None = None) -> None:
+        """Take one dialog away, or the top one; it ends."""
+        gone = dialog or (self.state[-1] if self.state else None)
+        if gone in self.state:
+            self._show(tuple(one for one in self.state if one is not gone))
+            assert gone is not None
+            gone.close()
+
+    def clear(self) -> None:
+        """Take all away."""
+        gone = self.state
+        self._show(())
+        for dialog in gone:
+            dialog.close()

@@ -1,0 +1,1 @@
+"""The screens, dialogs and panes: one a file, without logic."""

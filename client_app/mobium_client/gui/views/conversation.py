@@ -1,0 +1,66 @@
+"""A conversation: who it is with, what was said, and where one writes."""
+
+from __future__ import annotations
+
+import customtkinter as ctk
+
+from mobium_client.gui.models.conversation import Conversation
+from mobium_client.gui.view import View
+from mobium_client.gui.widgets.composer_box import ComposerBox
+from mobium_client.gui.widgets.message_text import MessageText
+from mobium_client.gui.widgets.sentence import Sentence
+
+__all__ = ["ConversationView"]
+
+
+class ConversationView(View[Conversation]):
+    """Draws one conversation."""
+
+    def _build(self) -> None:
+        theme = self.kit.theme
+        colors = theme.colors
+        state = self.presenter.state
+        self.head = ctk.CTkFrame(self, corner_radius=0, fg_color=colors.base)
+        self.head.pack(fill="x", padx=24, pady=12)
+        picture = self.kit.avatars.image(state.key, theme.grown(36), square=state.kind == "channel")
+        ctk.CTkLabel(self.head, text="", image=picture).pack(side="left", padx=(0, 12))
+        self._title = ctk.CTkLabel(
+            self.head, text="", font=theme.font("title"), text_color=colors.text, anchor="w"
+        )
+        self._title.pack(side="left", fill="x", expand=True)
+        ctk.CTkFrame(self, height=1, corner_radius=0, fg_color=colors.line).pack(fill="x")
+        self.composer = ComposerBox(self, self.kit, self.presenter.composer)
+        self.composer.pack(side="bottom", fill="x")
+        self._problem = Sentence(self, self.kit)
+        self._problem.pack(side="bottom", fill="x", padx=28)
+        self.lines = MessageText(self, self.kit, self.presenter.older, self._acted)
+        self.lines.pack(fill="both", expand=True)
+
+    def _connect(self) -> None:
+        self.lines.text.bind("<Key>", self._typed, add=True)
+
+    def render(self) -> None:
+        """Show what was said."""
+        state = self.presenter.state
+        self._title.configure(text=state.title)
+        self._problem.say(state.problem)
+        self.lines.show(state.lines)
+
+    def destroy(self) -> None:
+        """The conversation goes."""
+        super().destroy()
+
+    def focus_set(self) -> None:
+        """Begin to write."""
+        self.composer.focus_set()
+
+    def _acted(self, action: str, value: str) -> None:
+        if action == "retry":
+            self.presenter.retry(value)
+
+    def _typed(self, event: object) -> None:
+        """Whoever types over the messages means the composer."""
+        character = getattr(event, "char", "")
+        if character and character.isprintable() and not getattr(event, "state", 0) & 0x4:
+            self.composer.focus_set()
+            self.composer.text.insert("insert", character)

@@ -1,0 +1,95 @@
+"""The main screen: three columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import customtkinter as ctk
+
+from mobium_client.gui.models.conversation import Conversation
+from mobium_client.gui.models.main import Main
+from mobium_client.gui.models.presenter import Presenter
+from mobium_client.gui.view import View
+from mobium_client.gui.views.sidebar import Sidebar
+
+__all__ = ["MainView"]
+
+_SIDE = 300
+_PANE = 300
+
+
+class MainView(View[Main]):
+    """The list on the left, the conversation in the middle, the pane on the right."""
+
+    def _build(self) -> None:
+        colors = self.kit.theme.colors
+        self.columnconfigure(2, weight=1)
+        self.rowconfigure(0, weight=1)
+        self.side = Sidebar(self, self.kit, self.presenter, color=colors.side)
+        self.side.configure(width=self.kit.theme.grown(_SIDE))
+        self.side.grid(row=0, column=0, sticky="ns")
+        self.side.pack_propagate(False)
+        ctk.CTkFrame(self, width=1, corner_radius=0, fg_color=colors.line).grid(row=0, column=1, sticky="ns")
+        self._middle = ctk.CTkFrame(self, corner_radius=0, fg_color=colors.base)
+        self._middle.grid(row=0, column=2, sticky="nsew")
+        self._edge = ctk.CTkFrame(self, width=1, corner_radius=0, fg_color=colors.line)
+        self._right = ctk.CTkFrame(
+            self, width=self.kit.theme.grown(_PANE), corner_radius=0, fg_color=colors.side
+        )
+        self._right.pack_propagate(False)
+        self._empty = self._make_empty()
+        self._shown: dict[str, tuple[Presenter[Any] | None, Any]] = {}
+
+    def _make_empty(self) -> Any:
+        theme = self.kit.theme
+        frame = ctk.CTkFrame(self._middle, fg_color="transparent")
+        ctk.CTkLabel(
+            frame, text="", image=self.kit.icons.image("message_lock_outline", 56, theme.colors.muted)
+        ).pack()
+        ctk.CTkLabel(
+            frame, text="Choose a conversation", font=theme.font("title"), text_color=theme.colors.text
+        ).pack(pady=(16, 4))
+        ctk.CTkLabel(
+            frame, text="What is written there, only you and the others can read.", font=theme.font("body"),
+            text_color=theme.colors.muted,
+        ).pack()  # fmt: skip
+        return frame
+
+    def render(self) -> None:
+        """Show what is open."""
+        state = self.presenter.state
+        self._put("middle", self._middle, state.conversation)
+        if state.conversation is None:
+            self._empty.place(relx=0.5, rely=0.45, anchor="center")
+        else:
+            self._empty.place_forget()
+        if state.pane is None:
+            self._edge.grid_forget()
+            self._right.grid_forget()
+        else:
+            self._edge.grid(row=0, column=3, sticky="ns")
+            self._right.grid(row=0, column=4, sticky="ns")
+        self._put("right", self._right, state.pane)
+
+    def destroy(self) -> None:
+        """The screen goes."""
+        super().destroy()
+
+    @property
+    def conversation(self) -> Any:
+        """The view of the conversation that is open, or None."""
+        return self._shown.get("middle", (None, None))[1]
+
+    def _put(self, place: str, parent: Any, presenter: Presenter[Any] | None) -> None:
+        """Show the view of a presenter in a column, in place of the one before."""
+        before, view = self._shown.get(place, (None, None))
+        if presenter is before:
+            return
+        if view is not None:
+            view.destroy()
+        made = None if presenter is None else self.kit.make(parent, presenter)
+        self._shown[place] = (presenter, made)
+        if made is not None:
+            made.pack(fill="both", expand=True)
+            if isinstance(presenter, Conversation):
+                made.focus_set()

@@ -1,0 +1,263 @@
+"""How a line of a conversation becomes rows of a text widget: tags, tabs and pictures.
+
+    [picture: the upper end of the bubble]
+    ⇥ text of the first row
+    ⇥ text of the last row        ⇥ 14:05 · Read
+    [picture: the lower end]
+
+Not its concern: which rows change (`mobium_client.gui.widgets.message_text`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import customtkinter as ctk
+
+from mobium_client.gui.models.conversation import Bubble, Line, Remark
+from mobium_client.gui.view import Kit
+from mobium_client.gui.wrapping import Ruler, wrap
+
+__all__ = ["Piece", "Shapes"]
+
+_SIDE: Final = 24  # pixels between the widget's edge and a bubble
+_PAD: Final = 14  # between a bubble's edge and its text
+_CAP: Final = 9  # height of the picture above and below the text
+_RADIUS: Final = 14
+_WIDEST: Final = 560  # pixels of text: lines of more than about 80 characters are hard to follow
+_STEP: Final = 4  # widths are rounded up to this, so that there are not too many tags
+_EMOJI: Final = re.compile(
+    "[\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff\u2600-\u27bf\u2b50\u2b55\u231a\u231b\u23e9-\u23fa]"
+    "[\ufe0f\u200d\U0001f300-\U0001faff\u2600-\u27bf]*"
+)
+_COLOUR_EMOJI: Final = "Noto Color Emoji"
+
+
+@dataclass(slots=True)
+class Piece:
+    """The rows of one line: texts with their tags, where pictures go, and which characters have more tags."""
+
+    chunks: list[Any] = field(default_factory=list)
+    pictures: list[tuple[int, Any, str]] = field(default_factory=list)
+    spans: list[tuple[int, int, int, tuple[str, ...]]] = field(default_factory=list)
+    rows: int = 0
+
+    def row(self, *chunks: object) -> None:
+        """Add a row: text, tags, text, tags, ..., without its line break."""
+        self.chunks += [*chunks]
+        self.rows += 1
+
+
+class Shapes:
+    """Draws lines into a text widget."""
+
+    def __init__(self, kit: Kit, text: Any) -> None:
+        self._kit = kit
+        self._text = text
+        self._ruler = Ruler()
+        self._made: set[str] = set()
+        self._actions: dict[str, tuple[str, str]] = {}
+        self._act: Callable[[str, str], object] = lambda *_: None
+        theme = kit.theme
+        self._fonts = {
+            role: ctk.CTkFont(
+                theme.family, theme.raw(theme.size(role)), "bold" if role == "strong" else "normal"
+            )
+            for role in ("body", "small", "strong")
+        }
+        self._configure()
+
+    def on_action(self, act: Callable[[str, str], object]) -> None:
+        """Call `act` with the word and the value of what is clicked: ("link", url), ("retry", id)."""
+        self._act = act
+
+    def piece(self, line: Line, width: int) -> Piece:
+        """The rows of a line in a widget of `width` pixels."""
+        return self._remark(line) if isinstance(line, Remark) else self._bubble(line, width)
+
+    def insert(self, row: int, pieces: list[Piece]) -> None:
+        """Put rows before the row `row`, counted from 1."""
+        chunks = [chunk for piece in pieces for chunk in piece.chunks]
+        if not chunks:
+            return
+        self._text.insert(f"{row}.0", *chunks)
+        for piece in pieces:
+            for offset, picture, tag in piece.pictures:
+                place = f"{row + offset}.0"
+                self._text.image_create(place, image=picture)
+                self._text.tag_add(tag, place)
+            for offset, begin, end, tags in piece.spans:
+                for tag in tags:
+                    self._text.tag_add(tag, f"{row + offset}.{begin}", f"{row + offset}.{end}")
+            row += piece.rows
+
+    def written(self, first: str, last: str) -> str:
+        """The text between two places as it was written."""
+        parts: list[str] = []
+        skipped = 0
+        for kind, value, _ in self._text.dump(first, last, text=True, tag=True):
+            if kind == "tagon" and value == "skip":
+                skipped += 1
+            elif kind == "tagoff" and value == "skip":
+                skipped = max(0, skipped - 1)
+            elif kind == "text" and not skipped:
+                parts.append(value)
+        return "".join(parts).strip("\n")
+
+    # ------------------------------------------------------------ tags
+
+    def _configure(self) -> None:
+        theme, text = self._kit.theme, self._text
+        colors, px = theme.colors, theme.raw
+        small, body = theme.raw_font("small"), theme.raw_font("body")
+        middle = {"font": small, "justify": "center", "wrap": "word"}
+        aside = dict.fromkeys(("lmargin1", "lmargin2", "rmargin"), px(48))
+        row = {"font": body, "spacing1": px(1), "spacing3": px(1)}
+        looks: dict[str, dict[str, Any]] = {
+            "cap": {"font": (theme.family, -1)},
+            "gap": {"font": (theme.family, -px(10))},
+            "near": {"font": (theme.family, -px(3))},
+            "day": {**middle, "foreground": colors.muted, "spacing1": px(16), "spacing3": px(12)},
+            "notice": {**middle, **aside, "foreground": colors.muted, "spacing1": px(6), "spacing3": px(6)},
+            "new": {**middle, "foreground": colors.accent, "spacing1": px(12), "spacing3": px(12)},
+            "own": {**row, "foreground": colors.own_text},
+            "other": {**row, "foreground": colors.text},
+            "own_meta": {"foreground": colors.own_muted, "font": small},
+            "other_meta": {"foreground": colors.muted, "font": small},
+            "name": {"font": theme.raw_font("strong"), "foreground": colors.accent},
+            "own_link": {"foreground": colors.own_link, "underline": True},
+            "other_link": {"foreground": colors.link, "underline": True},
+            "problem": {"foreground": colors.danger, "font": small, "justify": "right", "rmargin": px(_SIDE)},
+            "again": {"underline": True},
+            "skip": {},
+        }
+        for name, look in looks.items():
+            text.tag_configure(name, **look)
+        if _COLOUR_EMOJI in self._families():
+            text.tag_configure("emoji", font=(_COLOUR_EMOJI, -px(theme.size("body"))))
+        text.tag_raise("sel")
+
+    def _families(self) -> frozenset[str]:
+        return frozenset(self._text.tk.splitlist(self._text.tk.call("font", "families")))
+
+    def _shape(self, *, own: bool, left: int, wide: int, whole: int) -> tuple[str, str]:
+        """The tags of the rows of a bubble and of its ends."""
+        name = f"{'own' if own else 'other'}{left}+{wide}/{whole}"
+        if name not in self._made:
+            self._made.add(name)
+            theme = self._kit.theme
+            colors, px = theme.colors, theme.raw
+            ground = colors.own if own else colors.other
+            pad = px(_PAD)
+            self._text.tag_configure(
+                name, lmargin1=left, lmargin2=left, rmargin=max(0, whole - left - wide), background=ground,
+                lmargincolor=colors.base, rmargincolor=colors.base,
+                tabs=(left + pad, left + wide - pad, "right"),
+            )  # fmt: skip
+            self._text.tag_configure(f"{name}c", lmargin1=left)
+            self._text.tag_raise("sel")
+        return name, f"{name}c"
+
+    def _action(self, word: str, value: str) -> str:
+        """A tag that does something when it is clicked."""
+        tag = f"act:{word}:{value}"
+        if tag not in self._actions:
+            self._actions[tag] = (word, value)
+            self._text.tag_bind(tag, "<ButtonRelease-1>", lambda _: self._clicked(tag))
+            self._text.tag_bind(tag, "<Enter>", lambda _: self._text.configure(cursor="hand2"))
+            self._text.tag_bind(tag, "<Leave>", lambda _: self._text.configure(cursor=""))
+        return tag
+
+    def _clicked(self, tag: str) -> None:
+        if not self._text.tag_ranges("sel"):  # whoever drags over a link selects it
+            self._act(*self._actions[tag])
+
+    # ------------------------------------------------------------ lines
+
+    def _remark(self, line: Remark) -> Piece:
+        piece = Piece()
+        piece.row(line.text + "\n", (line.kind, "skip"))
+        return piece
+
+    def _bubble(self, line: Bubble, width: int) -> Piece:
+        theme, px = self._kit.theme, self._kit.theme.raw
+        who = "own" if line.own else "other"
+        edge, pad = px(_SIDE), px(_PAD)
+        most = max(px(80), min(px(_WIDEST * max(1.0, theme.scale)), int((width - 2 * edge) * 0.78)) - 2 * pad)
+        font = self._fonts["body"]
+        rows = wrap(line.text, most, self._ruler, font, "body")
+        last = self._measure(line.text[slice(*rows[-1])])
+        meta = self._ruler.width(self._fonts["small"], "small", line.meta) + px(16) if line.meta else 0
+        meta_alone = last + meta > most
+        inside = max(
+            *(self._measure(line.text[begin:end]) for begin, end in rows),
+            meta - px(16) if meta_alone else last + meta,
+            self._ruler.width(self._fonts["strong"], "strong", line.name) if line.name else 0,
+            px(24),
+        )
+        wide = -(-(inside + 2 * pad) // _STEP) * _STEP
+        left = width - edge - wide if line.own else edge
+        shape, cap = self._shape(own=line.own, left=left, wide=wide, whole=width)
+        piece = Piece()
+        piece.row("\n", ("gap" if line.first else "near", "skip"))
+        ground = theme.colors.own if line.own else theme.colors.other
+        piece.pictures.append((piece.rows, self._cap(wide, ground, upper=True), cap))
+        piece.row("\n", ("cap", cap, "skip"))
+        base = (who, shape)
+        if line.name and line.first:
+            piece.row("\t", (*base, "skip"), line.name, (*base, "name", "skip"), "\n", (*base, "skip"))
+        for number, (begin, end) in enumerate(rows):
+            ended = number == len(rows) - 1
+            self._links(piece, line, begin, end, f"{who}_link")
+            said: list[object] = ["\t", (*base, "skip"), line.text[begin:end], base]
+            if ended and line.meta and not meta_alone:
+                said += [f"\t{line.meta}", (*base, f"{who}_meta", "skip")]
+            # a break that the writer made is copied, one that was made here is not
+            soft = not ended and line.text[end : end + 1] != "\n"
+            if soft and line.text[end : end + 1] == " ":
+                said += [" ", base]
+            said += ["\n", (*base, "skip") if soft else base]
+            piece.row(*said)
+        if line.meta and meta_alone:
+            piece.row(
+                "\t\t", (*base, "skip"), line.meta, (*base, f"{who}_meta", "skip"), "\n", (*base, "skip")
+            )
+        piece.pictures.append((piece.rows, self._cap(wide, ground, upper=False), cap))
+        piece.row("\n", ("cap", cap, "skip"))
+        if line.problem:
+            again = ("problem", "again", "skip", self._action("retry", line.id))
+            piece.row(f"{line.problem}  ", ("problem", "skip"), "Try again", again, "\n", ("problem", "skip"))
+        return piece
+
+    def _links(self, piece: Piece, line: Bubble, begin: int, end: int, look: str) -> None:
+        """Mark what can be clicked, and emoji, in one row; its text begins behind a tab."""
+        for first, last, url in line.links:
+            if first < end and last > begin:
+                span = (max(first, begin) - begin + 1, min(last, end) - begin + 1)
+                piece.spans.append((piece.rows, *span, (look, self._action("link", url))))
+        if line.text.isascii():
+            return
+        for found in _EMOJI.finditer(line.text, begin, end):
+            piece.spans.append((piece.rows, found.start() - begin + 1, found.end() - begin + 1, ("emoji",)))
+
+    def _measure(self, text: str) -> int:
+        """The width of a row, with room for emoji, whose font is wider than the one that measures."""
+        if text.isascii():
+            return sum(self._widths(text))
+        size = self._kit.theme.raw(self._kit.theme.size("body"))
+        emoji = sum(len(found[0]) for found in _EMOJI.finditer(text))
+        return self._fonts["body"].measure(text) + round(emoji * size * 0.5)  # type: ignore[no-any-return]
+
+    def _widths(self, text: str) -> Iterator[int]:
+        blank = self._ruler.width(self._fonts["body"], "body", " ")
+        for number, word in enumerate(text.split(" ")):
+            yield (blank if number else 0) + self._ruler.width(self._fonts["body"], "body", word)
+
+    def _cap(self, wide: int, ground: str, *, upper: bool) -> Any:
+        px = self._kit.theme.raw
+        return self._kit.icons.cap(
+            wide, px(_CAP), ground, self._kit.theme.colors.base, px(_RADIUS), upper=upper
+        )

@@ -1,0 +1,124 @@
+"""Where a message is written: grows with its text; Enter sends, Shift+Enter begins a line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import customtkinter as ctk
+
+from mobium_client.gui.models.composer import Composer
+from mobium_client.gui.view import Kit, View
+from mobium_client.gui.widgets.button import Button
+from mobium_client.gui.widgets.sentence import Sentence
+
+__all__ = ["ComposerBox"]
+
+_MOST_LINES = 8
+
+
+class ComposerBox(View[Composer]):
+    """Draws a composer."""
+
+    def __init__(self, parent: Any, kit: Kit, presenter: Composer) -> None:
+        self._version = -1
+        self._lines = 0
+        super().__init__(parent, kit, presenter)
+
+    def _build(self) -> None:
+        theme = self.kit.theme
+        colors = theme.colors
+        self._problem = Sentence(self, self.kit)
+        self._problem.pack(fill="x", padx=28, pady=(0, 4))
+        self._ground = ctk.CTkFrame(
+            self, corner_radius=12, fg_color=colors.field, border_width=2, border_color=colors.field
+        )
+        self._ground.pack(fill="x", padx=20, pady=(0, 16))
+        self._box = ctk.CTkTextbox(
+            self._ground, height=theme.grown(24), corner_radius=0, border_spacing=0, wrap="word",
+            fg_color=colors.field, text_color=colors.text, font=theme.font("body"),
+            scrollbar_button_color=colors.line, scrollbar_button_hover_color=colors.muted, undo=True,
+        )  # fmt: skip
+        self._box.pack(side="left", fill="x", expand=True, padx=(14, 4), pady=11)
+        self.text = self._box._textbox
+        self.text.configure(
+            padx=0, pady=0, selectbackground=colors.fill, selectforeground=colors.on_fill,
+            insertbackground=colors.text,
+        )  # fmt: skip
+        self._hint = ctk.CTkLabel(
+            self._ground, text="Write a message", font=theme.font("body"), text_color=colors.muted,
+            fg_color=colors.field, cursor="xterm",
+        )  # fmt: skip
+        self._send = Button(
+            self._ground, self.kit, "", self._sent, look="plain", icon="send", tone=colors.accent
+        )
+        self._send.pack(side="right", anchor="s", padx=6, pady=5)
+
+    def _connect(self) -> None:
+        self.text.bind("<Return>", self._enter)
+        self.text.bind("<KP_Enter>", self._enter)
+        self.text.bind("<Shift-Return>", lambda _: None)
+        self.text.bind("<Tab>", self._leave_forward)
+        self.text.bind("<<Modified>>", self._modified)
+        self.text.bind("<Configure>", lambda _: self._grow(), add=True)
+        self.text.bind("<FocusIn>", lambda _: self._ring(shown=True), add=True)
+        self.text.bind("<FocusOut>", lambda _: self._ring(shown=False), add=True)
+        self._hint.bind("<Button-1>", lambda _: self.after_idle(self.text.focus_set))
+
+    def render(self) -> None:
+        """Show what the composer says; what is being typed here is not touched."""
+        state = self.presenter.state
+        if state.version != self._version:
+            self._version = state.version
+            if self._typed() != state.text:
+                self.text.delete("1.0", "end")
+                self.text.insert("1.0", state.text)
+                self.text.edit_reset()
+        self._problem.say(state.problem)
+        self._send.change(enabled=bool(state.text.strip()))
+        if state.text:
+            self._hint.place_forget()
+        else:
+            self._hint.place(x=14, rely=0.5, anchor="w")
+        self._grow()
+
+    def destroy(self) -> None:
+        """The box goes."""
+        super().destroy()
+
+    def focus_set(self) -> None:
+        """Take the focus of the keyboard."""
+        self.text.focus_set()
+
+    def _typed(self) -> str:
+        return str(self.text.get("1.0", "end-1c"))
+
+    def _modified(self, _: object) -> None:
+        if self.text.edit_modified():
+            self.text.edit_modified(False)
+            self.presenter.type(self._typed())
+
+    def _enter(self, _: object) -> str:
+        self._sent()
+        return "break"
+
+    def _sent(self) -> None:
+        self.presenter.type(self._typed())
+        self.presenter.send()
+
+    def _leave_forward(self, _: object) -> str:
+        self._send.focus_set()
+        return "break"
+
+    def _grow(self) -> None:
+        """As high as its text, up to some lines."""
+        counted = self.text.count("1.0", "end", "displaylines")
+        lines = min(_MOST_LINES, max(1, counted[0] if isinstance(counted, tuple) else counted or 1))
+        if lines != self._lines:
+            self._lines = lines
+            line = self.kit.theme.font("body").metrics("linespace")
+            self._box.configure(height=lines * line + 4)
+            self.text.see("insert")
+
+    def _ring(self, *, shown: bool) -> None:
+        colors = self.kit.theme.colors
+        self._ground.configure(border_color=colors.accent if shown else colors.field)

@@ -1,0 +1,172 @@
+"""The lines of a conversation in one text widget: bubbles are tags with margins, their round ends small
+pictures.
+
+A bubble is as wide as its text, which is broken into lines here, since a tag has no padding: each line begins
+with a tab. What is selected is copied without those. Only what changed is drawn anew. Not its concern: which
+lines there are (`mobium_client.gui.models.conversation`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import customtkinter as ctk
+
+from mobium_client.gui.models.conversation import Bubble, Line
+from mobium_client.gui.view import Kit
+from mobium_client.gui.widgets.bubbles import Shapes
+
+__all__ = ["MessageText"]
+
+_NEAR_END = 0.999
+
+
+class MessageText(ctk.CTkFrame):
+    """`older` is called when somebody has scrolled to the top, `acted` with the word and the id of what is
+    clicked.
+    """
+
+    def __init__(
+        self,
+        parent: Any,
+        kit: Kit,
+        older: Callable[[], object],
+        acted: Callable[[str, str], object],
+    ) -> None:
+        super().__init__(parent, corner_radius=0, fg_color=kit.theme.colors.base)
+        self._kit = kit
+        self._older = older
+        self._acted = acted
+        self._lines: Sequence[Line] = ()
+        self._heights: list[int] = []  # lines of the widget for each of ours
+        self._width = 0
+        self._later: str | None = None
+        self._build()
+        self._connect()
+
+    def _build(self) -> None:
+        theme = self._kit.theme
+        colors = theme.colors
+        self._box = ctk.CTkTextbox(
+            self, corner_radius=0, border_spacing=0, wrap="char", fg_color=colors.base,
+            text_color=colors.text, font=theme.font("body"), scrollbar_button_color=colors.line,
+            scrollbar_button_hover_color=colors.muted,
+        )  # fmt: skip
+        self._box.pack(fill="both", expand=True)
+        self.text = self._box._textbox
+        self.text.configure(
+            font=theme.raw_font("body"), padx=0, pady=theme.raw(12), cursor="", insertwidth=0,
+            selectbackground=colors.fill, selectforeground=colors.on_fill, takefocus=1, state="disabled",
+        )  # fmt: skip
+        self._shapes = Shapes(self._kit, self.text)
+
+    def _connect(self) -> None:
+        self.text.bind("<Configure>", lambda event: self._resized(event.width))
+        for key in ("<Button-4>", "<MouseWheel>", "<Prior>", "<Home>", "<Up>"):
+            self.text.bind(key, lambda _: self.after_idle(self._look_up), add=True)
+        self.text.bind("<<Copy>>", self._copy)
+        self._shapes.on_action(self._act)
+
+    def show(self, lines: Sequence[Line]) -> None:
+        """Show other lines. Whoever was at the end stays there; else what is read stays where it is."""
+        if not self._width:
+            self._lines = lines
+            return
+        at_end = self.text.yview()[1] >= _NEAR_END or not self._heights
+        before, same_end = self._differences(lines)
+        old_count = len(self._lines)
+        anchor = self.text.index("@0,0")
+        top_line = int(anchor.split(".")[0])
+        first_row = 1 + sum(self._heights[:before])
+        old_rows = sum(self._heights[before : old_count - same_end])
+        self.text.configure(state="normal")
+        if old_rows:
+            self.text.delete(f"{first_row}.0", f"{first_row + old_rows}.0")
+        pieces = [self._shapes.piece(line, self._width) for line in lines[before : len(lines) - same_end]]
+        self._shapes.insert(first_row, pieces)
+        self.text.configure(state="disabled")
+        fresh = [piece.rows for piece in pieces]
+        self._heights[before : old_count - same_end] = fresh
+        self._lines = lines
+        if at_end:
+            self.to_end()
+        elif top_line > first_row:
+            moved = sum(fresh) - old_rows
+            self.text.yview(f"{max(1, top_line + moved)}.0")
+
+    def render(self) -> None:
+        """Draw all lines anew, for another width."""
+        lines, self._lines, self._heights = self._lines, (), []
+        self.text.configure(state="normal")
+        self.text.delete("1.0", "end")
+        self.text.configure(state="disabled")
+        self.show(lines)
+
+    def destroy(self) -> None:
+        """The lines go."""
+        if self._later is not None:
+            self.after_cancel(self._later)
+        super().destroy()
+
+    def to_end(self) -> None:
+        """Show the newest line."""
+        self.text.see("end-1c")
+        self.text.yview_moveto(1.0)
+
+    # ------------------------------------------------------------ inside
+
+    def _differences(self, lines: Sequence[Line]) -> tuple[int, int]:
+        """How many lines at the beginning, and how many at the end, are as they were."""
+        old = self._lines if self._heights else ()
+        most = min(len(old), len(lines))
+        before = 0
+        while before < most and old[before] == lines[before]:
+            before += 1
+        after = 0
+        while after < most - before and old[-1 - after] == lines[-1 - after]:
+            after += 1
+        return before, after
+
+    def _resized(self, width: int) -> None:
+        if width == self._width or width < 100:
+            return
+        first = not self._width
+        self._width = width
+        if first:
+            self.render()
+            return
+        if self._later is not None:
+            self.after_cancel(self._later)
+        self._later = self.after(60, self._redraw)
+
+    def _redraw(self) -> None:
+        self._later = None
+        self.render()
+
+    def _look_up(self) -> None:
+        if self.winfo_exists() and self.text.yview()[0] <= 0.0:
+            self._older()
+
+    def _act(self, action: str, value: str) -> None:
+        if action == "link":
+            self._kit.open_link(value)
+        else:
+            self._acted(action, value)
+
+    def _copy(self, _: object) -> str:
+        """Copy what is selected, as it was written: without the tabs and the breaks that lines have here."""
+        if self.text.tag_ranges("sel"):
+            self.clipboard_clear()
+            self.clipboard_append(self._shapes.written("sel.first", "sel.last"))
+        return "break"
+
+    def bubble_at(self, x: int, y: int) -> Bubble | None:
+        """The message at a place of the widget."""
+        row = int(self.text.index(f"@{x},{y}").split(".")[0])
+        top = 1
+        for line, height in zip(self._lines, self._heights, strict=True):
+            if top <= row < top + height:
+                return line if isinstance(line, Bubble) else None
+            top += height
+        return None

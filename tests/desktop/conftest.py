@@ -1,0 +1,38 @@
+"""A private display and home for tests that show a window; passwords that cost nothing for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.display import Display, display
+from tests.support.engines import fast_folder, fast_vault
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    fast_vault(monkeypatch)
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A data folder in memory, which is the one of the environment too."""
+    with fast_folder() as path:
+        monkeypatch.setenv("MOBIUM_DATA_DIR", str(path))
+        yield path
+
+
+@pytest.fixture(scope="session")
+def _screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Display]:
+    with display(tmp_path_factory.mktemp("screen"), 1440, 900) as shown:
+        yield shown
+
+
+@pytest.fixture
+def screen(_screen: Display, monkeypatch: pytest.MonkeyPatch) -> Display:
+    """A display of 1440 by 900 pixels, which the environment names; and a home for CustomTkinter's fonts."""
+    monkeypatch.setenv("DISPLAY", _screen.name)
+    monkeypatch.setenv("HOME", _screen.environ["HOME"])
+    return _screen

@@ -1,0 +1,89 @@
+"""Which screen follows on which, without a display: on a real engine behind a real bridge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mobium_client.gui.models.first_run import FirstRun
+from mobium_client.gui.models.main import Main
+from mobium_client.gui.models.picker import Picker
+from mobium_client.gui.models.presenter import Presenter
+from mobium_client.gui.models.unlock import Unlock
+from tests.desktop.profiles import PASSWORD, make
+from tests.support.seat import Seat
+
+
+def test_without_a_profile_there_is_the_first_run(folder: Path) -> None:
+    with Seat(folder) as seat:
+        seat.desktop.start()
+        seat.until(lambda: isinstance(seat.screen, FirstRun))
+        make(folder)
+        seat.screen.look_again()
+        seat.until(lambda: isinstance(seat.screen, Unlock))
+
+
+def test_of_several_profiles_one_is_picked_and_comes_first_the_next_time(folder: Path) -> None:
+    make(folder, "anna")
+    make(folder, "bert")
+    with Seat(folder) as seat:
+        seat.desktop.start()
+        seat.until(lambda: isinstance(seat.screen, Picker))
+        seat.screen.choose("bert")
+        assert seat.screen.state.profile == "bert"
+        assert seat.screen.state.several
+        seat.screen.open(PASSWORD)
+        seat.until(lambda: isinstance(seat.screen, Main))
+        assert seat.context.preferences.state.last_profile == "bert"
+    with Seat(folder, seat.context.preferences.state) as seat:
+        seat.desktop.start()
+        seat.until(lambda: isinstance(seat.screen, Picker))
+        assert seat.screen.state.profiles == ("bert", "anna")
+
+
+def test_a_wrong_password_is_told_and_the_right_one_opens(folder: Path) -> None:
+    make(folder)
+    with Seat(folder) as seat:
+        seat.desktop.start("anna")
+        seat.until(lambda: isinstance(seat.screen, Unlock))
+        unlock = seat.screen
+        unlock.open("")
+        assert "password" in unlock.state.problem
+        unlock.open("another password entirely")
+        assert unlock.state.busy
+        seat.until(lambda: not unlock.state.busy)
+        assert unlock.state.problem
+        assert unlock.state.tries == 1
+        unlock.open(PASSWORD)
+        seat.until(lambda: isinstance(seat.screen, Main))
+
+
+def test_locking_ends_the_engine_and_what_is_open_and_can_be_undone_at_once(folder: Path) -> None:
+    make(folder)
+    with Seat(folder) as seat:
+        main = seat.unlock(PASSWORD)
+        engine = main.opened.engine
+        seat.context.overlays.open(Presenter(seat.bridge, None))
+        seat.desktop.lock()
+        assert isinstance(seat.screen, Unlock)
+        assert seat.context.overlays.state == ()
+        seat.screen.open(PASSWORD)  # before it is locked: it waits for that
+        seat.until(lambda: isinstance(seat.screen, Main))
+        assert seat.main.opened.engine is not engine
+
+
+def test_a_dialog_ends_when_it_is_dismissed(folder: Path) -> None:
+    with Seat(folder) as seat:
+        overlays = seat.context.overlays
+        ended: list[str] = []
+
+        class Dialog(Presenter[None]):
+            def close(self) -> None:
+                ended.append("one")
+                super().close()
+
+        dialog = Dialog(seat.bridge, None)
+        overlays.dismiss()
+        overlays.open(dialog)
+        overlays.dismiss()
+        overlays.dismiss(dialog)
+        assert ended == ["one"]

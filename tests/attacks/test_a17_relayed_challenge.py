@@ -95,7 +95,7 @@ async def test_a_relayed_login_is_refused(relay: str, folder: Path) -> None:
         assert (info := await alice.server()) is not None
         assert info.key == ""  # nothing was pinned
 
-        alice._connector = scene.server.connect
+        alice._connecting._connector = scene.server.connect
         await alice.connect(scene.server.url)
         assert set(scene.server.accounts) == {bytes.fromhex(alice.me)}
 

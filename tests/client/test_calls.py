@@ -347,7 +347,7 @@ def said_in_log(caplog: pytest.LogCaptureFixture, words: str) -> Callable[[], Aw
 
 def relay_there(people: list[Phone]) -> None:
     """Let the server name a relay, which links in memory do not need."""
-    server = people[0].engine._connector.__self__  # type: ignore[attr-defined]
+    server = people[0].engine._connecting._connector.__self__  # type: ignore[attr-defined]
     assert isinstance(server, HostileServer)
     server.ice = m.IceConfig([m.IceServer(["turn:relay.test"], "name", "word")], 600)
 

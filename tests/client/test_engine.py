@@ -209,14 +209,14 @@ async def test_a_connection_that_is_given_up_before_it_began_ends(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice = await world.engine("alice", connect=False)
-    start = alice._start
+    start = alice._connecting._start
 
     async def started(url: str | None) -> Online:
         begun = await start(url)
-        await alice._stop()  # before its task has had its first turn
+        await alice._connecting._stop()  # before its task has had its first turn
         return begun
 
-    monkeypatch.setattr(alice, "_start", started)
+    monkeypatch.setattr(alice._connecting, "_start", started)
     async with asyncio.timeout(10):
         with pytest.raises(NotConnected, match="given up"):
             await alice.connect(world.url)

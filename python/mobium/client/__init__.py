@@ -6,8 +6,9 @@ The front door is `from mobium.client import Engine` and the events below. Not i
 
 from mobium.client.calls import CallInfo, Calls
 from mobium.client.channels import Channel, Channels, Invite, Member
+from mobium.client.connecting import ServerInfo
 from mobium.client.contacts import Contact, Contacts
-from mobium.client.engine import Engine, ServerInfo
+from mobium.client.engine import Engine
 from mobium.client.events import (
     CallChanged,
     CallMissed,

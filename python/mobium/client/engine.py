@@ -22,12 +22,10 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import msgspec
-
 from mobium.client import channel_talk, conversation, exports, labels, links, names, profile_files
-from mobium.client.address import parse
 from mobium.client.calls import Calls
 from mobium.client.channels import Channel, Channels, Member, RoleName
+from mobium.client.connecting import Connecting, ServerInfo
 from mobium.client.contacts import Contacts
 from mobium.client.core import Core
 from mobium.client.events import ConnectionState, EventHub, EventStream, MessageState
@@ -44,22 +42,9 @@ from mobium.crypto import vault
 from mobium.crypto.identity import Identity
 from mobium.errors import InvalidInput, MobiumError, NotConnected, StoreError
 
-__all__ = ["Engine", "ServerInfo"]
+__all__ = ["Engine"]
 
 _END: Final = 1 << 62  # no position lies there
-
-
-class ServerInfo(msgspec.Struct, frozen=True):
-    """The server of a profile.
-
-    `key` is its pinned public key in hex, empty before the first connection; `offered_key` another one that
-    it has shown.
-    """
-
-    url: str
-    host: str
-    key: str
-    offered_key: str = ""
 
 
 class Engine:
@@ -77,8 +62,6 @@ class Engine:
         self._directory = directory
         self._core = core
         self._hub = hub
-        self._connector = connector
-        self._receipt_delay = receipt_delay
         self._release = release
         self._me = core.identity.public.hex()
         self.began_anew = False
@@ -87,16 +70,14 @@ class Engine:
         self._upkeep: asyncio.Task[None] | None = None
         self._calling: asyncio.Task[None] | None = None
         self._group: asyncio.TaskGroup | None = None
-        self._online: Online | None = None
-        self._task: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
-        self._lock = asyncio.Lock()
         self.contacts = Contacts(core, self._contacts_changed)
         self.channels = Channels(core, lambda: self._online)
         self.rooms = Rooms(core, lambda: self._online, hub.tell, self._spawn)
         proxied = getattr(connector, "proxy", None) is not None
         self.calls = Calls(core, lambda: self._online, hub.tell, self._spawn, proxied=proxied)
-        self._live = Live(self.calls, self.rooms)
+        live = Live(self.calls, self.rooms)
+        self._connecting = Connecting(core, hub.tell, connector, receipt_delay, live)
 
     # ------------------------------------------------------------ profiles
 
@@ -149,6 +130,7 @@ class Engine:
         try:
             async with asyncio.TaskGroup() as group:
                 engine._group = group
+                engine._connecting.begin(group)
                 engine._upkeep = group.create_task(engine._maintain())
                 engine._calling = group.create_task(engine.calls.run())
                 try:
@@ -176,6 +158,7 @@ class Engine:
             await self.disconnect()
         finally:
             self._group = None
+            self._connecting.end()
             self._hub.close()
             # To its end, also if the caller is cancelled meanwhile, or a task of ours fails: else whoever
             # opens the profile next finds it in use.
@@ -226,27 +209,17 @@ class Engine:
 
     async def server(self) -> ServerInfo | None:
         """The server of the last login; before the first one, the first that was named, if there was one."""
-        server = await self._core.store.run(meta.current_server)
-        if server is None:
-            return None
-        online = self._online
-        offered = online.offered_key if online is not None and online.address.host == server.host else None
-        return ServerInfo(
-            server.url,
-            server.host,
-            "" if server.key is None else server.key.hex(),
-            "" if offered is None else offered.hex(),
-        )
+        return await self._connecting.server()
 
     @property
     def failure(self) -> MobiumError | None:
         """Why the connection has ended, if it was for something that only a person can mend."""
-        return None if self._online is None else self._online.failure
+        return self._connecting.failure
 
     @property
     def connection(self) -> ConnectionState:
         """The state of the connection."""
-        return "offline" if self._online is None else self._online.state
+        return self._connecting.state
 
     async def connect(self, url: str | None = None, *, wait: bool = True) -> None:
         """Be connected to a server from now on: to `url`, else to the one of the last login.
@@ -256,38 +229,9 @@ class Engine:
         the same. Raises InvalidInput for an address that is none or if there is none yet, NotConnected,
         ServerKeyChanged, ServerRefused.
         """
-        async with self._lock:
-            online = await self._start(url)
+        online = await self._connecting.connect(url)
         if wait:
             await online.first()
-
-    async def _start(self, url: str | None) -> Online:
-        group = self._group
-        if group is None:
-            raise StoreError("The profile is locked.")
-        server = await self._core.store.run(meta.current_server)
-        if url is None and server is None:
-            raise InvalidInput("There is no server to connect to yet; name one.")
-        address = parse(url if url is not None else server.url if server is not None else "")
-        if self._online is not None and self._task is not None and not self._task.done():
-            if self._online.address == address:
-                self._online.retry_now()
-                return self._online
-            await self._stop()
-        known = await self._core.store.run(meta.meet_server, address.host, address.url)
-        self._online = Online(
-            self._core, address, known.key, self._hub.tell, self._connector, self._receipt_delay,
-            self._live,
-        )  # fmt: skip
-        self._task = group.create_task(self._online.run())
-        return self._online
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something as long as this engine is open."""
-        if self._group is None:
-            work.close()
-        else:
-            self._group.create_task(work)
 
     async def settled(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - a caller's word for it
         """Wait until what was missed has come, and nothing waits any more that could go out: a program that
@@ -304,28 +248,14 @@ class Engine:
 
     async def disconnect(self) -> None:
         """Close the connection and make no other. What is queued waits."""
-        async with self._lock:
-            await self._stop()
-
-    async def _stop(self) -> None:
-        self.rooms.close()
-        online, task, self._task = self._online, self._task, None
-        if online is not None and task is not None and not task.done():
-            task.cancel()
-            await asyncio.wait((task,))
-            online.end()  # which a task that was cancelled before its first step has not done
+        await self._connecting.disconnect()
 
     async def accept_server_key(self, key: str | None = None) -> None:
         """Believe another key of the server from now on: `key` in hex, or the one that it has just shown.
 
         Raises InvalidInput if it has shown none, or another one than `key`.
         """
-        offered = None if self._online is None else self._online.offered_key
-        if offered is None or (key is not None and key.strip().lower() != offered.hex()):
-            raise InvalidInput("The server has not shown this key; connect first, and compare what it shows.")
-        assert self._online is not None
-        await self._core.store.run(meta.pin_server_key, self._online.address.host, offered)
-        self._online.offered_key = None
+        await self._connecting.accept_key(key)
 
     # ------------------------------------------------------------ messages
 
@@ -495,6 +425,17 @@ class Engine:
             position = page[-1].position
 
     # ------------------------------------------------------------ inside
+
+    @property
+    def _online(self) -> Online | None:
+        return self._connecting.online
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something as long as this engine is open."""
+        if self._group is None:
+            work.close()
+        else:
+            self._group.create_task(work)
 
     async def _change(self, work: Callable[..., None], *args: object) -> None:
         """Run what may leave something to send."""

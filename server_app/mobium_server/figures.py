@@ -33,7 +33,7 @@ _COUNTED = {
     "media_outside": "Media frames dropped because their sender is not in the room.",
     "media_limited": "Media frames dropped because they were over the rate.",
     "malformed": "Frames that broke the protocol.",
-    "limited": "Requests and TLS handshakes over the rate.",
+    "limited": "Refused as too many: requests, new identities, bytes to keep, TLS handshakes, floods.",
     "bundles": "Prekey bundles handed out.",
     "internal": "Requests that failed by a fault of the server.",
 }

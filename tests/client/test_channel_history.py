@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from mobium.client import Engine
+from mobium.client.pace import Pace
 from mobium.errors import NotConnected, ServerRefused, StoreError
 from mobium.protocol.messages import (
     Channels,
@@ -240,12 +241,10 @@ async def test_who_is_in_reads_what_another_wrote_before_he_left_though_the_key_
 # ---------------------------------------------------------------- rates
 
 
-@pytest.mark.parametrize("count", [70, pytest.param(200, marks=pytest.mark.long)])
-async def test_many_channels_come_back_within_the_servers_rates(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, count: int
-) -> None:
-    fast_vault(monkeypatch)
-    monkeypatch.setattr("mobium_server.channels.CREATIONS", count)
+async def come_back(folder: Path, count: int) -> dict[str, Any]:
+    """Two who are in so many channels come back to a server with the default rates: in each of them one has
+    written meanwhile, and the other one writes at once. Returns the server's figures once all is shown.
+    """
     settings: dict[str, Any] = {"max_offline_messages": 100_000, "admin_token": TOKEN}
     async with AsyncExitStack() as stack:
         async with real_server(folder / "server", **settings) as server:
@@ -272,10 +271,31 @@ async def test_many_channels_come_back_within_the_servers_rates(
                         await asyncio.sleep(0.05)
                     assert await texts(ben, f"#{key}") == ["first", "second", "third"]
             answer = await request(server.port, "/admin/stats", headers={"Authorization": f"Bearer {TOKEN}"})
-            stats = json.loads(answer.body)
+    stats: dict[str, Any] = json.loads(answer.body)
     print(f"\n{count} channels, {stats['posts']} messages, limited {stats['limited']}")
+    return stats
+
+
+@pytest.mark.parametrize("count", [100, pytest.param(200, marks=pytest.mark.long)])
+async def test_many_channels_come_back_within_the_servers_rates(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    fast_vault(monkeypatch)
+    monkeypatch.setattr("mobium_server.channels.CREATIONS", count)
+    stats = await come_back(folder, count)
     assert stats["limited"] == 0
     assert stats["posts_stored"] == count
+
+
+async def test_without_their_pace_they_come_back_in_a_burst_that_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast_vault(monkeypatch)
+    monkeypatch.setattr("mobium_server.channels.CREATIONS", 100)
+    monkeypatch.setattr(Pace, "limit", lambda *_: None)
+    stats = await come_back(folder, 100)
+    assert stats["limited"] > 0
+    assert stats["posts_stored"] == 100, "though all of it comes in the end"
 
 
 # ---------------------------------------------------------------- time

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from mobium.protocol.messages import GetPrekeyCount
 from mobium_server import app
+from mobium_server.limits import Rate
 from tests.support.browser import Browser, Page, browser
 from tests.support.raw import request
 from tests.support.server import ServerProcess, client, server
@@ -183,9 +185,25 @@ async def test_it_says_how_many_are_in_voice_rooms(tmp_path: Path, page: Page) -
         assert rooms["more"] == "1 roster in memory; 3 people in 1 voice room"
         assert rooms["spoken"].endswith("in voice 3")
         totals = await page.run("document.querySelector('#figures').innerText")
-        for name, value in (("relayed", 8), ("from outside a room", 1), ("over the rate", 0)):
+        for name, value in (("relayed", 8), ("from outside a room", 1), ("dropped as too many a second", 0)):
             assert re.search(rf"Media frames {name}\s+{value}\b", totals)
         assert page.complaints == []
+
+
+@needs_browser
+async def test_it_says_what_was_refused_as_too_many(tmp_path: Path, page: Page) -> None:
+    async with (
+        server(tmp_path / "server", admin_token=TOKEN, rate_general=Rate(0.001, 5)) as one,
+        client(one.url, publish=False) as greedy,
+    ):
+        for _ in range(8):
+            await greedy.send(GetPrekeyCount())
+            await greedy.receive()
+        await page.open(f"http://127.0.0.1:{one.port}/admin")
+        await enter(page, TOKEN)
+        await page.until(SHOWN)
+        totals = await page.run("document.querySelector('#figures').innerText")
+        assert re.search(r"Refused as too many: requests,[^\n]*\s+3\b", totals), totals
 
 
 @needs_browser

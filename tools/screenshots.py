@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -32,6 +33,11 @@ def main() -> int:
     parser.add_argument("--look", choices=LOOKS, help="only this look")
     parser.add_argument("--into", type=Path, default=FOLDER, help="where they go")
     chosen = parser.parse_args()
+    if chosen.size is None:
+        # Tk holds on to its display as long as the process lives: a process for each.
+        again = [sys.executable, __file__, *sys.argv[1:], "--size"]
+        ran = [subprocess.run([*again, f"{width}x{height}"], check=False) for width, height in SIZES]
+        return max(abs(one.returncode) for one in ran)
     home = tempfile.TemporaryDirectory(prefix="mobium-screens-")
     with home:
         os.environ["HOME"] = home.name  # CustomTkinter puts its fonts there
@@ -42,7 +48,7 @@ def main() -> int:
         quick_passwords()
         chosen.into.mkdir(parents=True, exist_ok=True)
         for width, height in SIZES:
-            if chosen.size not in (None, f"{width}x{height}"):
+            if chosen.size != f"{width}x{height}":
                 continue
             with tempfile.TemporaryDirectory() as folder, display(Path(folder), width, height) as shown:
                 os.environ["DISPLAY"] = shown.name

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import signal
 import subprocess
 import sys
 import time
@@ -359,6 +360,41 @@ class TestReal:
                 stream.close()
             middle = heard.pcm[len(heard.pcm) // 2 & ~1 :][:FRAME_BYTES]
             assert level(middle) == pytest.approx(-9, abs=0.5)
+
+    def test_a_sound_server_that_hangs_holds_nobody_up(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else whoever hangs up would wait for it, and with him all that the program does."""
+        monkeypatch.setattr("mobium.media.portaudio.ANSWERS", 0.5)
+        ear, mouth = Ear(), Ear()
+        with pulse(tmp_path) as sound, contextlib.ExitStack() as stack:
+            for name, value in sound.environment.items():
+                monkeypatch.setenv(name, value)
+            devices = PortAudioDevices()
+            stack.callback(devices.close)
+            heard = devices.open_microphone(None, ear.frames.append, ear.events.append)
+            played = devices.open_speaker(None, mouth.wanted, mouth.events.append)
+            until(ear.more())
+            until(mouth.more())
+            stack.callback(sound.process.send_signal, signal.SIGCONT)
+            sound.process.send_signal(signal.SIGSTOP)
+            began = time.monotonic()
+            heard.close()
+            played.close()
+            with pytest.raises(AudioUnavailable, match="does not answer"):
+                devices.open_microphone(None, ear.frames.append, ear.events.append)
+            with pytest.raises(AudioUnavailable, match="does not answer"):
+                devices.speakers()
+            waited = time.monotonic() - began
+            print(f"waited for {waited:.1f} s")
+            assert waited < PATIENCE / 2
+            counts = len(ear.frames), len(mouth.frames)
+            sound.process.send_signal(signal.SIGCONT)
+            until(lambda: not devices._late)
+            assert devices._streams == [], "what was given up is let go"
+            assert (len(ear.frames), len(mouth.frames)) == counts, "and calls nobody back"
+            devices.open_microphone(None, ear.frames.append, ear.events.append)
+            until(ear.more())
 
     def test_portaudio_that_fails_on_the_way_is_no_device_until_it_starts_again(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -109,7 +109,9 @@ class AudioStream(Protocol):
 
 
 class AudioDevices(Protocol):
-    """The microphones and speakers of a machine."""
+    """The microphones and speakers of a machine. Where it does not answer, all but `close` of a stream raises
+    AudioUnavailable.
+    """
 
     def microphones(self) -> list[Device]:
         """Those there are, as of the last `rescan`."""

@@ -9,6 +9,10 @@ there is nothing else that an attempt would interrupt, one is made every two sec
 Where a sound server runs (PulseAudio, PipeWire), PortAudio lists ALSA's names: `default` is what the server's
 own settings say, and the server moves it by itself. Not its concern: what is said and heard; other rates and
 channels, which PortAudio or the sound server converts.
+
+A sound server that hangs answers nothing for as long as it does, not even that a stream is to be closed. So
+PortAudio is spoken to in threads for which nobody waits long; what is closed meanwhile calls nobody back any
+more, and is let go once there is an answer.
 """
 
 from __future__ import annotations
@@ -19,8 +23,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from mobium.errors import AudioUnavailable
 from mobium.media.devices import (
@@ -37,12 +42,19 @@ from mobium.media.devices import (
     guarded_heard,
     guarded_wanted,
 )
-from mobium.media.form import FRAME_BYTES, FRAME_SAMPLES, FRAME_SECONDS, INSTALL, RATE, needed
+from mobium.media.form import FRAME_BYTES, FRAME_SAMPLES, FRAME_SECONDS, INSTALL, RATE, SILENCE, needed
 from mobium.media.levels import QUIETEST, level
 
 __all__ = ["PortAudioDevices"]
 
 log = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
+
+ANSWERS: Final = 3.0
+"""Seconds that PortAudio has for an answer; once it has taken longer, it is not waited for until it has given
+it.
+"""
 
 LOST: Final = 1.0
 """Seconds without a call after which a stream has lost its device: fifty frames."""
@@ -95,15 +107,30 @@ class _Stream:
         self.told = told
         self.real: Any = None
         self.called = 0.0
+        self.ended = False
         self._owner = owner
+        self._turn = threading.RLock()  # a stream may be closed by what it calls back
 
     def close(self) -> None:
         self._owner.closed(self)
 
+    def end(self) -> None:
+        """Nothing is called back from here on."""
+        with self._turn:
+            self.ended = True
+
     def callback(self, buffer: Any, _frames: int, _when: Any, _status: Any) -> None:
         """What PortAudio calls, in a thread of its own."""
         self.called = time.monotonic()
-        self.call(buffer)
+        self.give(buffer)
+
+    def give(self, buffer: Any) -> None:
+        """One frame."""
+        with self._turn:
+            if not self.ended:
+                self.call(buffer)
+            elif self.kind == "speaker":
+                buffer[:] = SILENCE
 
     def lost(self, now: float) -> bool:
         return self.real is not None and (not self.real.active or now - self.called > LOST)
@@ -116,25 +143,33 @@ class PortAudioDevices:
         """Raises AudioUnavailable where PortAudio or its binding is missing, or does not start,
         MediaUnavailable without numpy.
         """
-        self._sd = _load()
+        self._late: set[Future[Any]] = set()
+        self._sd = self._within(_load)
         needed("numpy", "Measuring how loud a voice is")
         self._streams: list[_Stream] = []
         self._lock = threading.RLock()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._tried = 0.0
-        self._start_again()
+        self._within(self._start_again)
 
     def microphones(self) -> list[Device]:
-        """Those that PortAudio lists, in its order, by names that stay the same."""
-        return self._present("microphone")
+        """Those that PortAudio lists, in its order, by names that stay the same. Raises AudioUnavailable if
+        it does not answer.
+        """
+        return self._within(lambda: self._present("microphone"))
 
     def speakers(self) -> list[Device]:
-        """Those that PortAudio lists, in its order, by names that stay the same."""
-        return self._present("speaker")
+        """Those that PortAudio lists, as `microphones` does."""
+        return self._within(lambda: self._present("speaker"))
 
     def rescan(self) -> None:
-        """As `AudioDevices` has it; streams pause for about a tenth of a second."""
+        """As `AudioDevices` has it; streams pause for about a tenth of a second. Raises AudioUnavailable if
+        PortAudio does not answer.
+        """
+        self._within(self._rescan)
+
+    def _rescan(self) -> None:
         with self._lock:
             before = [(stream, stream.device) for stream in self._streams]
             self._reopen()
@@ -166,18 +201,43 @@ class PortAudioDevices:
 
     def close(self) -> None:
         """Closes all streams; nothing can be opened any more."""
-        with self._lock:
-            for stream in list(self._streams):
-                self.closed(stream)
+        for stream in list(self._streams):
+            self.closed(stream)
         self._ended.set()
         if self._thread not in (None, threading.current_thread()):
             self._thread.join(ENDING)
 
     def closed(self, stream: _Stream) -> None:
         """A stream has ended."""
+        stream.end()
+        with suppress(AudioUnavailable):
+            self._within(lambda: self._let_go(stream))
+
+    def _let_go(self, stream: _Stream) -> None:
         with self._lock:
             self._streams = [one for one in self._streams if one is not stream]
             self._shut(stream)
+
+    def _within(self, work: Callable[[], _Result]) -> _Result:
+        """Do what PortAudio may never answer. Raises what it raises; AudioUnavailable if it takes too long,
+        and then it is done later.
+        """
+        result: Future[_Result] = Future()
+
+        def run() -> None:
+            try:
+                result.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - raised where somebody waits for it
+                result.set_exception(error)
+
+        late = bool(self._late)
+        threading.Thread(target=run, name="mobium sound", daemon=True).start()
+        try:
+            return result.result(0.0 if late else ANSWERS)
+        except TimeoutError:
+            self._late.add(result)
+            result.add_done_callback(self._late.discard)
+            raise AudioUnavailable("The sound of this machine does not answer.") from None
 
     # ------------------------------------------------------------ devices
 
@@ -212,14 +272,23 @@ class PortAudioDevices:
     def _open(self, stream: _Stream) -> AudioStream:
         if self._ended.is_set():
             raise AudioUnavailable("Microphones and speakers are closed; make new PortAudioDevices.")
+        try:
+            self._within(lambda: self._open_now(stream))
+        except BaseException:
+            self.closed(stream)
+            raise
+        return stream
+
+    def _open_now(self, stream: _Stream) -> None:
         with self._lock:
+            if stream.ended:  # given up meanwhile
+                return
             name = choose(stream.kind, stream.chosen, self._present(stream.kind)).name
             self._bind(stream, name)
             self._streams.append(stream)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="mobium sound", daemon=True)
                 self._thread.start()
-        return stream
 
     def _bind(self, stream: _Stream, name: str) -> None:
         """Opens PortAudio's stream on the device of this name. Raises AudioUnavailable."""
@@ -303,11 +372,11 @@ class PortAudioDevices:
             # looking again would interrupt those that play
             again = len(silent) == len(self._streams) > 0 and now - self._tried > RETRY
         if gone or again:
-            self.rescan()
+            self._rescan()
         with self._lock:
             for stream in self._streams:
                 if stream.kind == "speaker" and stream.real is None:
-                    stream.call(bytearray(FRAME_BYTES))  # so that what is to be heard does not wait
+                    stream.give(bytearray(FRAME_BYTES))  # so that what is to be heard does not wait
         return max(due + FRAME_SECONDS, now - LOST) if silent else now
 
 

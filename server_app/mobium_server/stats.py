@@ -48,8 +48,8 @@ class Counters:
     """Frames that were dropped because they were over the rate."""
     malformed: int = 0
     limited: int = 0
-    """What was refused as too many: requests (answered `rate_limited`), new identities, bytes to keep for who is
-    away, TURN credentials, TLS handshakes; and connections that were closed as floods.
+    """What was refused as too many: requests (answered `rate_limited`), new identities, bytes to keep for who
+    is away, TURN credentials, TLS handshakes; and connections that were closed as floods.
     """
     bundles: int = 0
     """Prekey bundles handed out."""

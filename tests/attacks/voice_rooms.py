@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from mobium.client import Engine, VoiceRoom
 from mobium.protocol.media_frames import VOICE, MediaDown, read_down, to_client
@@ -22,11 +23,11 @@ __all__ = ["Seat", "speaks", "town_in"]
 
 
 @asynccontextmanager
-async def town_in(folder: Path) -> AsyncIterator[ChannelWorld]:
+async def town_in(folder: Path, **settings: Any) -> AsyncIterator[ChannelWorld]:
     """A real server in this process, and engines on it whose wires are tapped."""
     hands = Hands()
     async with (
-        server(folder / "server", storage=MemoryStorage(1_000), clock=hands.clock()) as running,
+        server(folder / "server", storage=MemoryStorage(1_000), clock=hands.clock(), **settings) as running,
         channel_world(folder, running.url, hands) as world,
     ):
         yield world

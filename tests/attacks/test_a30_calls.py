@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +196,52 @@ async def test_a_server_that_says_more_than_anybody_hears_is_bounded(folder: Pat
             await server.say(bytes.fromhex(bob.me), m.Signal(sender, os.urandom(569)))
         assert len(online(bob.engine).signals._waiting) <= 256
         await talking(alice, bob)
+
+
+async def pushed_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether Alice rings at Bob's, when a contact of his says more than Bob can look at, just behind her."""
+    monkeypatch.setattr("mobium.client.call_state.REPEAT", 60.0)  # what is lost stays lost
+    async with (
+        HostileServer() as server,
+        World(folder, server.connect, server.url) as world,
+        phones(world, MemoryNetwork().maker, "alice", "bob", "eve") as (alice, bob, eve),
+    ):
+        looked = asyncio.Event()
+        heard = bob.calls.heard
+
+        def flood(sender: bytes, said: Call) -> None:
+            heard(sender, said)
+            if said.step == "offer":
+                for _ in range(500):
+                    heard(bytes.fromhex(eve.me), Call(os.urandom(16), 1, os.urandom(16), "again", 0, None))
+                asyncio.get_running_loop().call_later(0.5, looked.set)
+
+        monkeypatch.setattr(bob.calls, "heard", flood)
+        await alice.call(bob)
+        await looked.wait()
+        return bob.calls.current is None
+
+
+async def test_a_contact_who_says_a_lot_pushes_out_nobody_who_calls(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not await pushed_out(folder, monkeypatch)
+
+
+async def test_without_a_turn_for_each_a_contact_keeps_others_from_ringing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Shared:
+        """The defence, off: the newest steps, of whomever."""
+
+        def __init__(self) -> None:
+            self._steps: deque[tuple[bytes, Call]] = deque(maxlen=64)
+
+        def put(self, peer: bytes, step: Call) -> None:
+            self._steps.append((peer, step))
+
+        def take(self) -> tuple[bytes, Call] | None:
+            return self._steps.popleft() if self._steps else None
+
+    monkeypatch.setattr(calls, "HeardSteps", Shared)
+    assert await pushed_out(folder, monkeypatch)

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from mobium.client import CallChanged
 from mobium.client.call_heard import _OF_EACH, _PEERS, HeardSteps
 from mobium.errors import CallError
 from mobium.media.link import MemoryNetwork
 from mobium.media.pattern import PatternCapture
 from mobium.protocol.content import Call
-from tests.support.calls import Phone, phones, talking
+from tests.support.calls import phones, talking
 from tests.support.engines import World, until
 from tests.support.links import ice_on_loopback
 
@@ -124,35 +123,9 @@ async def test_whoever_means_one_call_takes_no_other(world: World, network: Memo
         await eve.state("active")
 
 
-async def test_whoever_says_a_lot_pushes_out_nobody_who_calls(
-    world: World, network: MemoryNetwork, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mobium.client.call_state.REPEAT", 60.0)  # what is lost stays lost
-    async with phones(world, network.maker, "alice", "bob", "eve") as (alice, bob, eve):
-        flooded = asyncio.Event()
-        heard = bob.calls.heard
-
-        def flood(sender: bytes, said: Call) -> None:
-            heard(sender, said)
-            if said.step == "offer" and not flooded.is_set():
-                flooded.set()
-                for _ in range(500):
-                    heard(bytes.fromhex(eve.me), step())
-
-        monkeypatch.setattr(bob.calls, "heard", flood)
-        await alice.call(bob)
-        await flooded.wait()
-        assert (await bob.state("incoming")).peer == alice.me
-        assert calls_of(bob) == {alice.me}
-
-
 def step() -> Call:
     """One that asks for nothing and is answered by nothing."""
     return Call(os.urandom(16), 1, os.urandom(16), "again", 0, None, None)
-
-
-def calls_of(one: Phone) -> set[str]:
-    return {event.peer for event in one.ear.heard if isinstance(event, CallChanged)}
 
 
 def test_steps_wait_in_bounds_and_each_has_a_turn() -> None:

@@ -520,3 +520,19 @@ async def test_whoever_hands_over_keys_without_end_pushes_out_nobody_elses(town:
         ours.heard(b"e" * 32, handed(number))
     assert [said for _, sender, said in ours._early if sender == b"b" * 32] == [once]
     assert len(ours._early) < 20
+
+
+async def test_what_was_told_just_before_a_break_is_not_believed_after_it(town: ChannelWorld) -> None:
+    """After a login the server tells of rooms with somebody in them alone, so nothing would correct it."""
+    anna, ben = await town.gather("anna", "ben")
+    ear = Ear(anna)
+    key = bytes.fromhex((await anna.channels.get("#garden")).id)
+    state = VoiceState(key, 7, [Speaker(bytes.fromhex(ben.me), 1)])
+    anna.rooms.told(state)
+    await asyncio.sleep(0)  # the store is asked who that is,
+    anna.rooms.offline()  # and meanwhile the connection breaks
+    await ear.next(VoiceChanged)
+    assert await anna.rooms.people("#garden") == []
+    anna.rooms.told(state)
+    await ear.next(VoiceChanged)
+    assert await anna.rooms.people("#garden") == [ben.me]

@@ -49,6 +49,7 @@ class Rooms:
         self._states: dict[bytes, VoiceState] = {}
         self._news: dict[bytes, VoiceState] = {}
         self._partly: dict[bytes, tuple[str, ...]] = {}  # who was told, of rooms with somebody unknown
+        self._telling = False
         self._joining = asyncio.Lock()
         self.present: VoiceRoom | None = None
         """The room in which this profile is."""
@@ -115,7 +116,8 @@ class Rooms:
     def _is_new(self, state: VoiceState) -> None:
         if len(self._news) < _NEWS or state.channel_id in self._news:
             self._news[state.channel_id] = state
-            if len(self._news) == 1:
+            if not self._telling:
+                self._telling = True
                 self._start(self._tell_people())
 
     async def _tell_people(self) -> None:
@@ -126,6 +128,9 @@ class Rooms:
             shown = None
             with suppress(StoreError):
                 shown = await self._core.store.run(_emit, state, before)
+            if self._news.get(key) is not state:
+                continue  # there is a newer one; or a break, after which nobody would take this one back
+            del self._news[key]
             if shown is not None and state.room:
                 self._states[key] = state
                 if len(shown) < len(state.members):
@@ -133,8 +138,7 @@ class Rooms:
             else:
                 self._states.pop(key, None)
                 self._partly.pop(key, None)
-            if self._news.get(key) is state:
-                del self._news[key]
+        self._telling = False
 
     def heard(self, sender: bytes, said: Said) -> None:
         """A signal has come."""
@@ -159,6 +163,7 @@ class Rooms:
         """The connection is gone."""
         self._states.clear()
         self._partly.clear()
+        self._news.clear()
         if self.present is not None:
             self.present.offline()
 

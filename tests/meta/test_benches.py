@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from benches.load import bench_ear, bench_growth, bench_shares, bench_tls, bench_voice
+from benches.load import bench_call, bench_ear, bench_growth, bench_shares, bench_tls, bench_voice
 from benches.load.harness import cpu
 from benches.python import bench_audio, bench_floors, bench_screen
 from benches.run import ROOT, page
@@ -125,6 +125,15 @@ def test_a_voice_is_followed_from_mouth_to_ear() -> None:
     assert {row["id"] for row in rows} == {"B14"}
     assert len(rows) == 8
     assert all(row["ours"] > 0 for row in rows if row["unit"] == "ms")
+
+
+@pytest.mark.serial
+@pytest.mark.long
+def test_a_call_is_set_up_and_measured_with_a_screen_and_without() -> None:
+    rows = bench_call.rows(quick=True)
+    assert {row["id"] for row in rows} == {"B20"}
+    assert len(rows) == 8
+    assert all(row["ours"] > 0 for row in rows)
 
 
 def test_a_voice_is_measured_in_all_its_parts() -> None:

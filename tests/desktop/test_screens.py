@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from mobium_client.gui.models.first_run import FirstRun
-from mobium_client.gui.models.main import Main
 from mobium_client.gui.models.picker import Picker
 from mobium_client.gui.models.presenter import Presenter
 from mobium_client.gui.models.unlock import Unlock
@@ -30,9 +29,9 @@ def test_of_several_profiles_one_is_picked_and_comes_first_the_next_time(folder:
         seat.until(lambda: isinstance(seat.screen, Picker))
         seat.screen.choose("bert")
         assert seat.screen.state.profile == "bert"
-        assert seat.screen.state.several
+        assert seat.screen.state.others
         seat.screen.open(PASSWORD)
-        seat.until(lambda: isinstance(seat.screen, Main))
+        seat.enter()
         assert seat.context.preferences.state.last_profile == "bert"
     with Seat(folder, seat.context.preferences.state) as seat:
         seat.desktop.start()
@@ -54,10 +53,10 @@ def test_a_wrong_password_is_told_and_the_right_one_opens(folder: Path) -> None:
         assert unlock.state.problem
         assert unlock.state.tries == 1
         unlock.open(PASSWORD)
-        seat.until(lambda: isinstance(seat.screen, Main))
+        seat.enter()
 
 
-def test_locking_ends_the_engine_and_what_is_open_and_can_be_undone_at_once(folder: Path) -> None:
+def test_locking_ends_the_engine_and_what_is_open_before_a_password_is_taken(folder: Path) -> None:
     make(folder)
     with Seat(folder) as seat:
         main = seat.unlock(PASSWORD)
@@ -66,8 +65,11 @@ def test_locking_ends_the_engine_and_what_is_open_and_can_be_undone_at_once(fold
         seat.desktop.lock()
         assert isinstance(seat.screen, Unlock)
         assert seat.context.overlays.state == ()
-        seat.screen.open(PASSWORD)  # before it is locked: it waits for that
-        seat.until(lambda: isinstance(seat.screen, Main))
+        seat.screen.open(PASSWORD)  # the engine is still being locked
+        assert not seat.screen.state.busy
+        seat.until(lambda: not seat.screen.state.locking)
+        seat.screen.open(PASSWORD)
+        seat.enter()
         assert seat.main.opened.engine is not engine
 
 

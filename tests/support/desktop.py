@@ -64,6 +64,9 @@ class Pilot:
         self.until(lambda: self.shows("UnlockView"), "the unlock screen")
         self.screen.password.put(password)
         self.screen.button.invoke()
+        self.until(lambda: self.shows("MainView") or self.shows("ChooseServerView"), "what follows")
+        if self.shows("ChooseServerView"):
+            self.screen.presenter.finish()  # a profile that has never reached a server
         self.until(lambda: self.shows("MainView"), "the main screen")
         self.until(lambda: self.screen.presenter.list.state.loaded, "the list of conversations")
 

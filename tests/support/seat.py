@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 
 from mobium.client.profile import Profiles
 from mobium_client.gui.bridge import Bridge
+from mobium_client.gui.models.choose_server import ChooseServer
 from mobium_client.gui.models.context import Context
 from mobium_client.gui.models.desktop import Desktop
 from mobium_client.gui.models.dispatch import Dispatcher
@@ -115,11 +116,20 @@ class Seat:
             raise failed[0]
         return found[0]
 
+    def enter(self) -> None:
+        """Wait for the main screen of a profile that is being opened; one that has never reached a server is
+        asked for it, and goes on without.
+        """
+        self.until(lambda: isinstance(self.screen, Main | ChooseServer))
+        if isinstance(self.screen, ChooseServer):
+            self.screen.finish()
+        assert isinstance(self.screen, Main)
+
     def unlock(self, password: str) -> Main:
         """Open the only profile."""
         self.desktop.start()
         self.until(lambda: isinstance(self.screen, Unlock))
         self.screen.open(password)
-        self.until(lambda: isinstance(self.screen, Main))
+        self.enter()
         self.until(lambda: self.main.list.state.loaded)
         return self.main

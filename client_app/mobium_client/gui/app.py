@@ -5,9 +5,11 @@ Not its concern: which screen follows on which (`mobium_client.gui.models.deskto
 
 from __future__ import annotations
 
+import gc
 import webbrowser
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import customtkinter as ctk
@@ -19,9 +21,11 @@ from mobium_client.gui.bridge import POLL, Bridge
 from mobium_client.gui.icons import Icons
 from mobium_client.gui.models.desktop import Desktop
 from mobium_client.gui.models.dispatch import Dispatcher
+from mobium_client.gui.models.notifications import Notify
 from mobium_client.gui.models.preferences import Preferences
 from mobium_client.gui.models.presenter import Cancel, Presenter
-from mobium_client.gui.models.session import Session
+from mobium_client.gui.models.session import Session, SessionEnded
+from mobium_client.gui.notifier import SystemNotifier
 from mobium_client.gui.overlay_host import OverlayHost
 from mobium_client.gui.registry import view_of
 from mobium_client.gui.settings import Settings, load, settings_file
@@ -44,6 +48,7 @@ class App(ctk.CTk):
         settings: Settings | None = None,
         open_engine: Any = None,
         open_link: Callable[[str], object] = webbrowser.open,
+        notify: Notify | None = None,
     ) -> None:
         """`profile` is the one that somebody asked for. The rest stands in for what is on the machine."""
         file = settings_file()
@@ -64,12 +69,15 @@ class App(ctk.CTk):
         session = Session(self.bridge) if open_engine is None else Session(self.bridge, open_engine)
         self.desktop = Desktop(
             self.bridge, events, self.call_later, lambda: datetime.now().astimezone(), self.preferences,
-            profiles or Profiles(), session,
+            profiles or Profiles(), session, notify=notify or SystemNotifier(), in_front=self._in_front,
         )  # fmt: skip
+        self._looked = (chosen.appearance, chosen.text_scale)
         self._make_kit()
         self._overlays = OverlayHost(self, self.kit, self.desktop.context.overlays)
         self._connect_keys()
         self.desktop.context.router.watch(self._show_screen)
+        self.preferences.watch(self._look_again)
+        events.on(SessionEnded, self._forget)
         self._poll = self.after(1, self._turn)
         self.desktop.start(profile)
 
@@ -93,6 +101,12 @@ class App(ctk.CTk):
         if presenter is not None:
             self._show_screen()
         self._overlays.restyle(self.kit)
+
+    def _look_again(self) -> None:
+        settings = self.preferences.state
+        if self._looked != (settings.appearance, settings.text_scale):
+            self._looked = (settings.appearance, settings.text_scale)
+            self.after_idle(self.restyle)
 
     def _make_view(self, parent: Any, presenter: Presenter[Any]) -> Any:
         return view_of(presenter)(parent, self.kit, presenter)
@@ -118,7 +132,15 @@ class App(ctk.CTk):
 
     def _connect_keys(self) -> None:
         self.protocol("WM_DELETE_WINDOW", self.close)
-        self.bind("<Control-l>", lambda _: self.desktop.lock())
+        for key, call in (
+            ("<Control-l>", self.desktop.lock),
+            ("<F1>", self.desktop.show_help),
+            ("<Control-comma>", self.desktop.show_settings),
+            ("<Control-K>", self.desktop.show_connection),
+        ):
+            self.bind(key, partial(_ignoring, call))
+        for key in ("<Any-KeyPress>", "<Any-ButtonPress>", "<Motion>"):
+            self.bind_all(key, lambda _: self.desktop.idle.touch(), add=True)
         self.bind("<Control-q>", lambda _: self.close())
         self.bind("<Escape>", lambda _: self.desktop.context.overlays.dismiss())
 
@@ -150,6 +172,15 @@ class App(ctk.CTk):
         if not self._closing:
             self._poll = self.after(1 if more else round(POLL * 1000), self._turn)
 
+    def _in_front(self) -> bool:
+        return self.focus_displayof() is not None
+
+    def _forget(self, _: SessionEnded) -> None:
+        """A profile was locked: what was copied from it goes, unless something else was copied since."""
+        if self.tk.call("selection", "own", "-selection", "CLIPBOARD"):
+            self.clipboard_clear()
+        gc.collect()  # widgets and presenters hold each other
+
     def report_callback_exception(self, _kind: object, error: BaseException, _trace: object) -> None:
         """What nobody expected in a callback of the window: into the log file, and nowhere else."""
         self.bridge.note(error)
@@ -171,6 +202,11 @@ class App(ctk.CTk):
         for pending in self.tk.splitlist(self.tk.call("after", "info")):
             self.tk.call("after", "cancel", pending)  # the widgets delete the commands
         self.destroy()
+
+
+def _ignoring(call: Callable[[], object], _: object) -> None:
+    """Call something that takes no event."""
+    call()
 
 
 def _look(settings: Settings, system: str) -> str:

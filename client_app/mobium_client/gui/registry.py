@@ -14,6 +14,11 @@ __all__ = ["VIEWS", "view_of"]
 
 VIEWS: Final[dict[str, str]] = {
     "first_run:FirstRun": "first_run:FirstRunView",
+    "confirm_words:ConfirmWords": "confirm_words:ConfirmWordsView",
+    "choose_server:ChooseServer": "choose_server:ChooseServerView",
+    "connection:ConnectionDialog": "connection:ConnectionView",
+    "settings_dialog:SettingsDialog": "settings_dialog:SettingsView",
+    "help:Help": "help:HelpView",
     "picker:Picker": "picker:PickerView",
     "unlock:Unlock": "unlock:UnlockView",
     "main:Main": "main:MainView",

@@ -20,7 +20,7 @@ _NO_TK = (
 _NO_DISPLAY = (
     "There is no display to show a window on. Without one, the command line does the same: mobium --help"
 )
-_NEEDED = ("customtkinter", "PIL", "fonticon_mdi7", "desktop_notifier")
+_NEEDED = ("customtkinter", "PIL", "fonticon_mdi7", "desktop_notifier", "zxcvbn")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

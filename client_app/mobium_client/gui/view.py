@@ -64,6 +64,10 @@ class View(ctk.CTkFrame, Generic[P]):
         self._endings.append(presenter.watch(render))
         render()
 
+    def soon(self, widget: Any, call: Callable[[], object]) -> None:
+        """Call something of `widget` once it is drawn, if it is still there."""
+        self.after(50, lambda: call() if widget.winfo_exists() else None)
+
     def destroy(self) -> None:
         """The view goes; its presenter may stay."""
         for ending in self._endings:

@@ -26,9 +26,11 @@ from mobium.client.events import (
     VoiceChanged,
     VoiceLeft,
 )
+from mobium.client.recovery import Recovery
 from mobium.client.rooms import Rooms
 from mobium.client.screens import SCREEN_PRESETS, ScreenPreset, Screens
 from mobium.client.sound import sound_devices
+from mobium.client.sound_check import FoundDevices, SoundCheck
 from mobium.client.store.messages import Conversation, Message
 from mobium.client.voice import Voice
 from mobium.client.voice_room import Listener as VoiceListener
@@ -52,17 +54,20 @@ __all__ = [
     "Engine",
     "Event",
     "EventStream",
+    "FoundDevices",
     "Invite",
     "Member",
     "Message",
     "MessageReceived",
     "MessageStateChanged",
+    "Recovery",
     "Rooms",
     "ScreenChanged",
     "ScreenPreset",
     "Screens",
     "ServerInfo",
     "SoundChanged",
+    "SoundCheck",
     "SpeakingChanged",
     "Voice",
     "VoiceChanged",

@@ -33,6 +33,7 @@ from mobium.client.live import Live
 from mobium.client.maintenance import INTERVAL, maintain
 from mobium.client.online import Online
 from mobium.client.receipts import DELAY
+from mobium.client.recovery import Recovery
 from mobium.client.rooms import Rooms
 from mobium.client.store import messages, meta
 from mobium.client.store.messages import Conversation, Message
@@ -72,6 +73,7 @@ class Engine:
         self._group: asyncio.TaskGroup | None = None
         self._closing: asyncio.Task[None] | None = None
         self.contacts = Contacts(core, self._contacts_changed)
+        self.recovery = Recovery(core)
         self.channels = Channels(core, lambda: self._online)
         self.rooms = Rooms(core, lambda: self._online, hub.tell, self._spawn)
         proxied = getattr(connector, "proxy", None) is not None
@@ -83,16 +85,20 @@ class Engine:
 
     @staticmethod
     async def create(
-        dir: str | os.PathLike[str], password: str, show: Callable[[str], object] | None = None
+        dir: str | os.PathLike[str],
+        password: str,
+        show: Callable[[str], object] | None = None,
+        *,
+        keep: bool = False,
     ) -> str:
         """Make a new identity in `dir` and return its 24 recovery words: show them once, they are
-        stored nowhere.
+        stored nowhere; or, with `keep`, in the encrypted database until `recovery.confirmed()`.
 
         `show(words)` is called before the identity is kept: if it raises, nothing is left, since nobody has
         seen the words. Raises InvalidInput for a weak password, StoreError if there is a profile already or
         the folder cannot be written, and what `show` raises.
         """
-        return await profile_files.create(Path(dir), password, show)
+        return await profile_files.create(Path(dir), password, show, keep=keep)
 
     @staticmethod
     async def recover(dir: str | os.PathLike[str], password: str, words: str, passphrase: str = "") -> None:

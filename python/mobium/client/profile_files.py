@@ -16,6 +16,8 @@ import msgspec
 
 from mobium.client.events import Event
 from mobium.client.profile_lock import ProfileLock
+from mobium.client.recovery import WORDS
+from mobium.client.store import meta
 from mobium.client.store.database import Store
 from mobium.crypto import vault
 from mobium.crypto.identity import Identity
@@ -41,15 +43,19 @@ class OpenProfile(msgspec.Struct, frozen=True):
     began_anew: bool
 
 
-async def create(directory: Path, password: str, show: Callable[[str], object] | None = None) -> str:
-    """A new identity in `directory`; returns its recovery words, which `show` has got before.
+async def create(
+    directory: Path, password: str, show: Callable[[str], object] | None = None, *, keep: bool = False
+) -> str:
+    """A new identity in `directory`; returns its recovery words, which `show` has got before. With `keep`
+    the database has them until somebody confirms them.
 
     Whoever is cancelled, or gets an error, also from `show`, leaves no identity behind. Raises InvalidInput,
     StoreError, and what `show` raises.
     """
     vault.check_password(password)
     identity, words = await asyncio.to_thread(Identity.generate)
-    await _make(directory, password, identity, 0, (lambda: show(words)) if show is not None else None)
+    kept = words if keep else None
+    await _make(directory, password, identity, 0, (lambda: show(words)) if show is not None else None, kept)
     return words
 
 
@@ -66,6 +72,7 @@ async def _make(
     identity: Identity,
     recovered_at: int,
     last: Callable[[], object] | None = None,
+    words: str | None = None,
 ) -> None:
     _make_folder(directory)
     lock = ProfileLock(directory)
@@ -79,7 +86,7 @@ async def _make(
         sealing = loop.run_in_executor(None, vault.create, directory / VAULT, password, identity)
         try:
             data_key = await _to_its_end(sealing)
-            await _to_its_end(_new_database(directory / DATABASE, data_key, recovered_at))
+            await _to_its_end(_new_database(directory / DATABASE, data_key, recovered_at, words))
             if last is not None:
                 last()
         except BaseException:
@@ -108,9 +115,13 @@ async def _to_its_end(work: Awaitable[T]) -> T:
     return future.result()
 
 
-async def _new_database(path: Path, data_key: bytes, recovered_at: int) -> None:
+async def _new_database(path: Path, data_key: bytes, recovered_at: int, words: str | None) -> None:
     store = await Store.open(path, vault.database_key(data_key), _nobody, recovered_at=recovered_at)
-    await store.close()
+    try:
+        if words is not None:
+            await store.run(meta.put, WORDS, words)
+    finally:
+        await store.close()
 
 
 def _unmake(directory: Path, before: Collection[Path]) -> None:

@@ -10,7 +10,7 @@ copy of a locked disk does not tell whose it is.
 A new password gives new salt and nonces and keeps the data key, so the database need not be encrypted again.
 Opening and writing take Argon2id's time (some tenths of a second, without the interpreter lock): call them
 from a thread. Not its concern: the database itself, one process at a time (the engine's lock), and the
-recovery words, which are never stored.
+recovery words, which are never in it.
 """
 
 from __future__ import annotations

@@ -6,14 +6,19 @@ Not its concern: what a screen does.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import datetime
 
 from mobium.client.profile import Profile, Profiles
 from mobium_client.gui.models.context import Context, Opened
 from mobium_client.gui.models.dispatch import Dispatcher
+from mobium_client.gui.models.entry import Entry
 from mobium_client.gui.models.first_run import FirstRun
+from mobium_client.gui.models.help import Help
+from mobium_client.gui.models.idle import Idle
 from mobium_client.gui.models.main import Main
+from mobium_client.gui.models.notifications import Notifications, Notify
 from mobium_client.gui.models.picker import Picker
 from mobium_client.gui.models.preferences import Preferences
 from mobium_client.gui.models.presenter import Bridge, Later, told
@@ -22,6 +27,10 @@ from mobium_client.gui.models.session import Session, SessionEnded, SessionOpene
 from mobium_client.gui.models.unlock import Unlock
 
 __all__ = ["Desktop"]
+
+
+async def _nobody(_title: str, _text: str) -> None:
+    """Shows nothing."""
 
 
 class Desktop:
@@ -36,13 +45,24 @@ class Desktop:
         preferences: Preferences,
         profiles: Profiles,
         session: Session | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        notify: Notify = _nobody,
+        in_front: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`clock` gives seconds that also pass while the machine sleeps; `notify` shows something outside the
+        window; `in_front` is whether the window has the focus.
+        """
         self.session = session or Session(bridge)
         self.context = Context(
             bridge, events, later, now, preferences, Router(bridge), Overlays(bridge), profiles
         )
         self._opened: Opened | None = None
-        self._several = False
+        self.idle = Idle(later, clock, preferences, self.lock, self._talking)
+        self._clock = clock
+        self._notify = notify
+        self._in_front = in_front
+        self._notifications: Notifications | None = None
         events.on(SessionOpened, self._on_opened)
         events.on(SessionEnded, self._on_ended)
 
@@ -51,8 +71,39 @@ class Desktop:
         self.context.bridge.submit(
             asyncio.to_thread(self.context.profiles.all),
             lambda found: self._choose(found, name),
-            lambda error: self.context.router.go(FirstRun(self.context, self.start, told(error))),
+            lambda error: self._first_run(problem=told(error)),
         )
+
+    def pick(self) -> None:
+        """Show all profiles, and the way to another one."""
+        self.context.bridge.submit(
+            asyncio.to_thread(self.context.profiles.all),
+            self._show_all,
+            lambda error: self._first_run(problem=told(error)),
+        )
+
+    def show_help(self) -> None:
+        """Show the shortcuts, unless they are shown."""
+        overlays = self.context.overlays
+        if not any(isinstance(dialog, Help) for dialog in overlays.state):
+            overlays.open(Help(self.context))
+
+    def show_settings(self) -> None:
+        """Show the settings, where the main screen is."""
+        if isinstance(screen := self.context.router.state, Main):
+            screen.show_settings()
+
+    def show_connection(self) -> None:
+        """Show the connection, where the main screen is."""
+        if isinstance(screen := self.context.router.state, Main):
+            screen.show_connection()
+
+    @property
+    def opened(self) -> Opened:
+        """What is open. Raises RuntimeError while nothing is."""
+        if self._opened is None:
+            raise RuntimeError("no profile is open")
+        return self._opened
 
     def lock(self) -> None:
         """Wipe the keys and close the socket; meanwhile nothing of the profile is shown any more."""
@@ -67,37 +118,72 @@ class Desktop:
             screen.close()
 
     def _choose(self, found: list[Profile], name: str | None) -> None:
-        self._several = len(found) > 1
         wanted = [profile for profile in found if profile.name == name] if name else found
         if len(wanted) == 1:
             self._ask(wanted[0])
-        elif found:
-            self.context.router.go(Picker(self.context, found, self._ask))
         else:
-            self.context.router.go(FirstRun(self.context, self.start))
+            self._show_all(found)
 
-    def _ask(self, profile: Profile, notice: str = "") -> None:
+    def _show_all(self, found: list[Profile]) -> None:
+        if found:
+            self.context.router.go(Picker(self.context, found, self._ask, self._another))
+        else:
+            self._first_run()
+
+    def _first_run(self, problem: str = "", others: Callable[[], object] | None = None) -> None:
+        self.context.router.go(
+            FirstRun(self.context, self.session, self.start, problem=problem, others=others)
+        )
+
+    def _another(self) -> None:
+        self._first_run(others=self.pick)
+
+    def _ask(self, profile: Profile, notice: str = "", *, locking: bool = False) -> None:
         self.context.router.go(
             Unlock(
                 self.context,
                 self.session,
                 profile,
-                others=self.start if self._several else None,
+                others=self.pick,
                 notice=notice,
+                locking=locking,
             )
         )
 
     def _on_opened(self, event: SessionOpened) -> None:
         self._opened = Opened(self.context, event.profile, event.engine, self.lock)
         self.context.preferences.change(last_profile=event.profile.name)
-        self.context.router.go(Main(self._opened))
+        opened = self._opened
+        self._notifications = Notifications(opened, self._notify, self._before_eyes, self._clock)
+        self.idle.start()
+        Entry(opened, self.context.router.go, lambda: self._opened is opened).begin()
 
     def _on_ended(self, event: SessionEnded) -> None:
         if self._opened is not None:  # nobody asked for it
             self._leave(event.reason)
+        screen = self.context.router.state
+        if isinstance(screen, Unlock):
+            screen.locked()
 
     def _leave(self, notice: str) -> None:
         opened, self._opened = self._opened, None
         assert opened is not None
+        self.idle.stop()
+        if self._notifications is not None:
+            self._notifications.close()
+            self._notifications = None
         self.context.overlays.clear()
-        self._ask(opened.profile, notice)
+        self._ask(opened.profile, notice, locking=True)
+
+    def _before_eyes(self, target: str) -> bool:
+        """Whether the conversation with a key, or of a channel's label, is what somebody looks at."""
+        screen = self.context.router.state
+        if self.context.overlays.state or not isinstance(screen, Main) or not self._in_front():
+            return False
+        shown = screen.state.conversation
+        return shown is not None and target in {shown.state.target, shown.state.title}
+
+    def _talking(self) -> bool:
+        """Whether a call or a voice room is going on, which nobody wants to lose for want of a key."""
+        opened = self._opened
+        return opened is not None and opened.engine.calls.current is not None

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mobium_client.gui.models.connection import ConnectionDialog
 from mobium_client.gui.models.context import Opened
 from mobium_client.gui.models.conversation import Conversation
 from mobium_client.gui.models.conversations import Conversations, Row
 from mobium_client.gui.models.presenter import Presenter
+from mobium_client.gui.models.settings_dialog import Section, SettingsDialog
 from mobium_client.gui.models.status import Status
 
 __all__ = ["Main", "MainState"]
@@ -58,6 +60,16 @@ class Main(Presenter[MainState]):
         self._show(replace(self.state, pane=None))
         if before is not None:
             before.close()
+
+    def show_connection(self) -> None:
+        """Lay the connection dialog over everything."""
+        if not self.opened.context.overlays.state:
+            self.opened.context.overlays.open(ConnectionDialog(self.opened, self.status))
+
+    def show_settings(self, section: Section = "profile") -> None:
+        """Lay the settings over everything."""
+        if not self.opened.context.overlays.state:
+            self.opened.context.overlays.open(SettingsDialog(self.opened, self.status, section))
 
     def lock(self) -> None:
         """Wipe the keys and show the unlock screen."""

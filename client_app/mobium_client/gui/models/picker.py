@@ -23,11 +23,17 @@ class Picker(Presenter[PickerState]):
     """Lets a person choose; `chosen` is called with the profile."""
 
     def __init__(
-        self, context: Context, profiles: list[Profile], chosen: Callable[[Profile], object]
+        self,
+        context: Context,
+        profiles: list[Profile],
+        chosen: Callable[[Profile], object],
+        another: Callable[[], object],
     ) -> None:
+        """`another` makes one more."""
         last = context.preferences.state.last_profile
         self._profiles = sorted(profiles, key=lambda profile: profile.name != last)
         self._chosen = chosen
+        self._another = another
         super().__init__(context.bridge, PickerState(tuple(profile.name for profile in self._profiles)))
 
     def choose(self, name: str) -> None:
@@ -36,3 +42,7 @@ class Picker(Presenter[PickerState]):
             if profile.name == name:
                 self._chosen(profile)
                 return
+
+    def make(self) -> None:
+        """Make another profile, or bring one back."""
+        self._another()

@@ -1,17 +1,18 @@
 """Who one is here, and how the connection is, in words.
 
-Not its concern: the dialog in which it is changed.
+Not its concern: the dialog in which it is changed (`mobium_client.gui.models.connection`).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from mobium.client import ConnectionChanged
-from mobium.errors import InvalidInput
+from mobium.errors import InvalidInput, ServerKeyChanged
 from mobium_client.gui.models.context import Opened
-from mobium_client.gui.models.presenter import Presenter
+from mobium_client.gui.models.presenter import Cancel, Presenter
 
 __all__ = ["Status", "StatusState"]
 
@@ -27,7 +28,9 @@ _WORDS: dict[str, tuple[str, Tone]] = {
 
 @dataclass(frozen=True, slots=True)
 class StatusState:
-    """`words` and `tone` say how the connection is, `reason` is a sentence about what went wrong."""
+    """`words` and `tone` say how the connection is, `reason` is a sentence about what went wrong.
+    `key_changed`: the server shows another key than the pinned one.
+    """
 
     name: str
     me: str
@@ -35,6 +38,7 @@ class StatusState:
     tone: Tone = "off"
     reason: str = ""
     server: str = ""
+    key_changed: bool = False
 
 
 class Status(Presenter[StatusState]):
@@ -44,23 +48,53 @@ class Status(Presenter[StatusState]):
         engine = opened.engine
         super().__init__(opened.context.bridge, StatusState(opened.profile.name, engine.me))
         self._opened = opened
+        self._left = 0  # seconds until the next try
+        self._tick: Cancel | None = None
         self._until_closed(opened.context.events.on(ConnectionChanged, self._on_connection))
+        self._until_closed(self._stop_counting)
         self._run(self._begin(), self._known)
 
-    async def _begin(self) -> str:
-        """Be connected from now on, if there is a server; its host is returned."""
-        server = await self._opened.engine.server()
+    async def _begin(self) -> tuple[str, str]:
+        """Be connected from now on, if there is a server; its host and the state at once are returned."""
+        engine = self._opened.engine
+        server = await engine.server()
         if server is None:
-            return ""
+            return "", engine.connection
         try:
-            await self._opened.engine.connect(wait=False)
+            await engine.connect(wait=False)
         except InvalidInput:
-            return ""
-        return server.host
+            return "", engine.connection
+        return server.host, engine.connection
 
-    def _known(self, host: str) -> None:
-        self._show(replace(self.state, server=host))
+    def _known(self, found: tuple[str, str]) -> None:
+        host, state = found
+        words, tone = _WORDS[state]
+        self._show(replace(self.state, server=host, words=words, tone=tone))
 
     def _on_connection(self, event: ConnectionChanged) -> None:
+        self._stop_counting()
         words, tone = _WORDS[event.state]
-        self._show(replace(self.state, words=words, tone=tone, reason=event.reason))
+        changed = isinstance(self._opened.engine.failure, ServerKeyChanged) and event.state == "offline"
+        self._show(replace(self.state, words=words, tone=tone, reason=event.reason, key_changed=changed))
+        if event.state == "waiting" and event.retry_in is not None:
+            self._left = math.ceil(event.retry_in)
+            self._count()
+        elif event.state == "online":
+            self._run(self._opened.engine.server(), self._reached)
+
+    def _reached(self, server: object) -> None:
+        self._show(replace(self.state, server=getattr(server, "host", "")))
+
+    def _count(self) -> None:
+        """Say how long it takes until the next try, second by second."""
+        if self._left <= 0:
+            self._show(replace(self.state, words="Reconnecting …"))
+            return
+        self._show(replace(self.state, words=f"Reconnecting in {self._left} s"))
+        self._left -= 1
+        self._tick = self._opened.context.later(1.0, self._count)
+
+    def _stop_counting(self) -> None:
+        if self._tick is not None:
+            self._tick()
+            self._tick = None

@@ -16,11 +16,12 @@ __all__ = ["Unlock", "UnlockState"]
 @dataclass(frozen=True, slots=True)
 class UnlockState:
     """`busy` while the password is tried; `problem` is a sentence; `tries` counts failures, so that a view
-    can empty its field after each.
+    can select what is in its field after each; `locking` until the keys of the last session are gone.
     """
 
     profile: str
-    several: bool = False
+    others: bool = False
+    locking: bool = False
     busy: bool = False
     problem: str = ""
     notice: str = ""
@@ -38,16 +39,18 @@ class Unlock(Presenter[UnlockState]):
         *,
         others: Callable[[], object] | None = None,
         notice: str = "",
+        locking: bool = False,
     ) -> None:
-        """`others` shows the picker, if there are several profiles; `notice` says why one is here."""
-        super().__init__(context.bridge, UnlockState(profile.name, several=others is not None, notice=notice))
+        """`others` shows the picker; `notice` says why one is here."""
+        state = UnlockState(profile.name, others=others is not None, notice=notice, locking=locking)
+        super().__init__(context.bridge, state)
         self._session = session
         self._profile = profile
         self._others = others
 
     def open(self, password: str) -> None:
         """Try a password."""
-        if self.state.busy:
+        if self.state.busy or self.state.locking:
             return
         if not password:
             self._show(replace(self.state, problem="Type the password of this profile."))
@@ -57,8 +60,12 @@ class Unlock(Presenter[UnlockState]):
 
     def choose_another(self) -> None:
         """Back to the list of profiles."""
-        if self._others is not None and not self.state.busy:
+        if self._others is not None and not (self.state.busy or self.state.locking):
             self._others()
+
+    def locked(self) -> None:
+        """The keys of the last session are gone."""
+        self._show(replace(self.state, locking=False))
 
     def _failed(self, problem: str) -> None:
         self._show(replace(self.state, busy=False, problem=problem, tries=self.state.tries + 1))

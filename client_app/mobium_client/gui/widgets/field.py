@@ -96,6 +96,11 @@ class Field(ctk.CTkFrame):
         """Take the focus of the keyboard."""
         self.entry.focus_set()
 
+    def select(self) -> None:
+        """Take the focus, with all of the text selected, so that typing replaces it."""
+        self.entry.focus_set()
+        self.entry.select_range(0, "end")
+
     def enable(self, *, enabled: bool) -> None:
         """Whether anything can be typed."""
         self.entry.configure(state="normal" if enabled else "disabled")

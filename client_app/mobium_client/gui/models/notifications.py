@@ -1,0 +1,72 @@
+"""Telling of a message outside the window: that something came, or what, or nothing at all.
+
+Nothing is told of a conversation that is before somebody's eyes. Not its concern: how the system shows it
+(`mobium_client.gui.notifier`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from mobium.client import Contact, MessageReceived
+from mobium_client.gui.models.context import Opened
+from mobium_client.plain import one_line
+
+__all__ = ["Notifications", "Notify"]
+
+Notify = Callable[[str, str], Awaitable[None]]
+"""Shows a title and a text; raises nothing."""
+
+_LONGEST: Final = 200  # characters of a message that are shown
+_APART: Final = 3.0  # seconds in which further messages of the same conversation are not told again
+
+
+class Notifications:
+    """Hears what comes while a profile is open, until `close`."""
+
+    def __init__(
+        self,
+        opened: Opened,
+        notify: Notify,
+        before_eyes: Callable[[str], bool],
+        clock: Callable[[], float],
+    ) -> None:
+        """`before_eyes(target)` is whether this conversation is open in a window that has the focus; `clock`
+        gives seconds.
+        """
+        self._opened = opened
+        self._notify = notify
+        self._before_eyes = before_eyes
+        self._clock = clock
+        self._told: dict[str, float] = {}
+        self.close = opened.context.events.on(MessageReceived, self._on_message)
+
+    def _on_message(self, event: MessageReceived) -> None:
+        how = self._opened.context.preferences.state.notifications
+        target = event.channel or event.peer
+        if how == "off" or self._before_eyes(target) or not self._due(target):
+            return
+        self._opened.context.bridge.submit(self._tell(event, full=how == "full"))
+
+    def _due(self, target: str) -> bool:
+        now = self._clock()
+        if now - self._told.get(target, -_APART) < _APART:
+            return False
+        self._told = {one: at for one, at in self._told.items() if now - at < _APART}
+        self._told[target] = now
+        return True
+
+    async def _tell(self, event: MessageReceived, *, full: bool) -> None:
+        if not full:
+            await self._notify("mobium", "A new message")
+            return
+        contacts: list[Contact] = await self._opened.engine.contacts.list()
+        names = {contact.key: contact.name for contact in contacts}
+        name = one_line(names.get(event.peer) or event.peer[:16])
+        title = f"{name} in {one_line(event.channel)}" if event.channel else name
+        if event.request:
+            title, text = "mobium", "Somebody who is no contact has written"
+        else:
+            text = "Something new" if event.text is None else one_line(event.text[:_LONGEST])
+        await self._notify(title, text)

@@ -7,7 +7,7 @@ PYTHON = .venv/bin/python
 # Random schedules that `make test-long` runs of each test that has them; make test runs about 20.
 MOBIUM_SCHEDULES ?= 500
 
-.PHONY: help run native desktop demo test test-long lint bench wheels clean
+.PHONY: help run native desktop demo test test-long lint bench wheels wheel-pi clean
 
 help:
 	@echo 'make run        start a server on this machine; it says where clients connect'
@@ -18,7 +18,8 @@ help:
 	@echo 'make test-long  the long ones too, with $(MOBIUM_SCHEDULES) random schedules (MOBIUM_SCHEDULES=...)'
 	@echo 'make lint       style, types, who imports whom'
 	@echo 'make bench      how fast it is; figures go into benches/RESULTS.md'
-	@echo 'make wheels     everything that can be installed elsewhere, into dist/'
+	@echo 'make wheels     everything that can be installed elsewhere, into dist/, and tried in fresh environments'
+	@echo 'make wheel-pi   the wheel for a Raspberry Pi, into dist/, and run emulated; takes Debian'
 	@echo 'make clean      remove what the other targets made, except data/ and .env'
 
 run:
@@ -58,6 +59,10 @@ bench:
 wheels:
 	@sh tools/setup.sh dev
 	@$(PYTHON) tools/wheels.py
+
+wheel-pi:
+	@sh tools/setup.sh dev
+	@$(PYTHON) -m tools.pi
 
 clean:
 	rm -rf .venv build dist target

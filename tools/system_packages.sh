@@ -2,6 +2,7 @@
 # The one place that installs packages of the operating system.
 #
 #   sh tools/system_packages.sh WANT...     python | compiler | tk | git | tests (everything that tests need)
+#                                           | pi (to build for a Raspberry Pi, and to run that)
 #
 # What is there already is left alone. At a terminal it asks first; without one it installs without asking. No
 # service is started by what it installs. Exit 0 when everything wanted is there, 1 when something is missing still.
@@ -11,6 +12,9 @@ cd "$(dirname "$0")/.." || exit 1
 
 # What the tests need beyond Python and Rust; a test says so itself with @pytest.mark.needs("git").
 TESTS="git make turnserver systemd-analyze caddy nginx promtool chromium libopus libportaudio libasound_module_pcm_pulse pulseaudio pactl espeak-ng Xvfb xrandr libxcb-randr libxcb-render libxcb-shm libxcb-xfixes"
+
+# What it takes to build for a Raspberry Pi and to run that, beyond what tools/pi_tools.py fetches for itself.
+PI="aarch64-linux-gnu-gcc libc-arm64 qemu-aarch64-static"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -31,6 +35,7 @@ there() {
         python) sh tools/find_python.sh >/dev/null ;;
         compiler) has cc ;;
         tk) .venv/bin/python -c 'import _tkinter' 2>/dev/null ;;
+        libc-arm64) [ -e /usr/aarch64-linux-gnu/include/stdio.h ] ;;
         systemd-analyze) has "$1" || [ "$(uname)" != Linux ] ;; # nobody else has it, and its tests are skipped
         libasound_module_pcm_pulse) library "$1" || [ "$(uname)" != Linux ] ;; # likewise
         libxcb*) library "$1" || [ "$(uname)" != Linux ] ;; # X11 is on other systems an extra that nobody has
@@ -66,6 +71,9 @@ packages() {
         apt-get:tk) printf '%s\n' python3-tk ;;
         dnf:tk) printf '%s\n' python3-tkinter ;;
         brew:tk) printf '%s\n' python-tk ;;
+        apt-get:aarch64-linux-gnu-gcc) printf '%s\n' gcc-aarch64-linux-gnu ;;
+        apt-get:libc-arm64) printf '%s\n' libc6-dev-arm64-cross ;;
+        *:qemu-aarch64-static) printf '%s\n' qemu-user-static ;;
         dnf:python) printf '%s\n' python3 ;;
         dnf:compiler) printf '%s\n' gcc ;;
         pacman:python) printf '%s\n' python ;;
@@ -153,6 +161,7 @@ install() {
 wants=
 for want in "$@"; do
     [ "$want" = tests ] && want=$TESTS
+    [ "$want" = pi ] && want=$PI
     wants="$wants $want"
 done
 

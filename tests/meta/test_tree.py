@@ -17,6 +17,7 @@ TARGETS = [
     "lint",
     "bench",
     "wheels",
+    "wheel-pi",
     "clean",
 ]
 

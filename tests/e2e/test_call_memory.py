@@ -8,11 +8,13 @@ import os
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
 import pytest
 
+from benches.load import bench_hour
 from mobium.client.transport import dial
 from mobium.media.sources import Tone
 from tests.support.calls import phones, talking
@@ -87,6 +89,19 @@ async def test_links_leave_nothing(folder: Path) -> None:
 @pytest.mark.long
 async def test_many_links_leave_nothing(folder: Path) -> None:
     await flat(LONG, one_link)
+
+
+@pytest.mark.long
+def test_minutes_of_a_call_and_of_a_room_leave_nothing() -> None:
+    """Five minutes of both at once, in real time: frames come all the time, and memory is level."""
+    rows = bench_hour.measure(10, 30.0)
+    for figures in rows:
+        print(figures)
+    for before, after in pairwise(rows):
+        for name in ("frames of the call", "frames of the room"):
+            assert after[name] > before[name] + 1_200  # of 1,500
+    for name in ("the four, MiB", "server, MiB"):
+        assert rows[-1][name] - rows[2][name] < 4, "it grew after the first minute"
 
 
 async def calls(folder: Path, rounds: int) -> None:

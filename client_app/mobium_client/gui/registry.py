@@ -23,6 +23,14 @@ VIEWS: Final[dict[str, str]] = {
     "unlock:Unlock": "unlock:UnlockView",
     "main:Main": "main:MainView",
     "conversation:Conversation": "conversation:ConversationView",
+    "talk:HeadActions": "head_actions:HeadActionsView",
+    "channel_pane:ChannelPane": "channel_pane:ChannelPaneView",
+    "new_channel:NewChannel": "new_channel:NewChannelView",
+    "join_channel:JoinChannel": "join_channel:JoinChannelView",
+    "invites:Invites": "invites:InvitesView",
+    "call_overlay:CallOverlay": "call_overlay:CallOverlayView",
+    "voice_bar:VoiceBar": "voice_bar:VoiceBarView",
+    "screen_pane:ScreenPane": "screen_pane:ScreenPaneView",
 }
 """module:class of `mobium_client.gui.models`, and of `mobium_client.gui.views`, which is imported when it is
 used.

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from mobium.client import Message, MessageReceived, MessageStateChanged
+from mobium.client import ChannelChanged, Message, MessageReceived, MessageStateChanged
+from mobium_client.gui.models.channel_words import ChannelTalk, Told
 from mobium_client.gui.models.composer import Composer
 from mobium_client.gui.models.context import Opened
 from mobium_client.gui.models.conversations import Kind
@@ -57,7 +59,9 @@ Line = Bubble | Remark
 
 @dataclass(frozen=True, slots=True)
 class ConversationState:
-    """`lines` are those that were read until now; `more` says that there are older ones."""
+    """`lines` are those that were read until now; `more` says that there are older ones. `standing` is a
+    sentence about a channel that stays for as long as it is so, and `writable` whether one can write.
+    """
 
     target: str
     kind: Kind
@@ -67,13 +71,26 @@ class ConversationState:
     loaded: bool = False
     more: bool = False
     problem: str = ""
+    standing: str = ""
+    writable: bool = True
 
 
 class Conversation(Presenter[ConversationState]):
     """A conversation with a person or in a channel, while it is open."""
 
-    def __init__(self, opened: Opened, target: str, kind: Kind, title: str, key: str) -> None:
+    def __init__(
+        self,
+        opened: Opened,
+        target: str,
+        kind: Kind,
+        title: str,
+        key: str,
+        actions: Presenter[Any] | None = None,
+    ) -> None:
+        """`actions` is the presenter of what the head offers besides the title."""
         super().__init__(opened.context.bridge, ConversationState(target, kind, title, key))
+        self.actions = actions
+        self._channel = ChannelTalk(opened.engine, target) if kind == "channel" else None
         self._opened = opened
         self._messages: list[Message] = []
         self._limit = PAGE
@@ -84,6 +101,7 @@ class Conversation(Presenter[ConversationState]):
         events = opened.context.events
         self._until_closed(events.on(MessageReceived, self._on_received))
         self._until_closed(events.on(MessageStateChanged, self._on_state))
+        self._until_closed(events.on(ChannelChanged, self._on_channel))
         self._refresh.now()
 
     def retitle(self, title: str) -> None:
@@ -115,20 +133,27 @@ class Conversation(Presenter[ConversationState]):
         if any(message.id == event.id for message in self._messages):
             self._refresh.soon()
 
+    def _on_channel(self, event: ChannelChanged) -> None:
+        if event.channel == self.state.key:
+            self._show(replace(self.state, title=one_line(event.label)))
+            self._refresh.soon()
+
     def _problem(self, sentence: str) -> None:
         self._show(replace(self.state, problem=sentence))
 
     def _load(self, finished: Callable[[], None]) -> None:
         limit = self._limit
 
-        def shown(messages: list[Message]) -> None:
-            self._messages = messages
+        def shown(told: Told) -> None:
+            self._messages = told.messages
             self._show(
                 replace(
                     self.state,
-                    lines=lines_of(messages, self._opened.context.now()),
+                    lines=lines_of(told, self._opened.context.now()),
                     loaded=True,
-                    more=len(messages) >= limit,
+                    more=len(told.messages) >= limit,
+                    standing=told.standing,
+                    writable=told.writable,
                 )
             )
             self._read()
@@ -138,7 +163,12 @@ class Conversation(Presenter[ConversationState]):
             self._show(replace(self.state, loaded=True, problem=problem))
             finished()
 
-        self._run(self._opened.engine.history(self.state.target, limit=limit), shown, failed)
+        self._run(self._told(limit), shown, failed)
+
+    async def _told(self, limit: int) -> Told:
+        if self._channel is not None:
+            return await self._channel.read(limit)
+        return Told(await self._opened.engine.history(self.state.target, limit=limit))
 
     def _read(self) -> None:
         """What is shown was read."""
@@ -148,16 +178,16 @@ class Conversation(Presenter[ConversationState]):
             self._run(self._opened.engine.mark_read(self.state.target, position, tell=tell))
 
 
-def lines_of(messages: list[Message], now: datetime) -> tuple[Line, ...]:
-    """The lines that show `messages`, which are in order."""
-    shown: list[Line] = []
+def lines_of(told: Told, now: datetime) -> tuple[Line, ...]:
+    """The lines that show what was told, which is in order."""
+    messages, shown = told.messages, list[Line]()
     for place, message in enumerate(messages):
         before = messages[place - 1] if place else None
         day = message.at.astimezone().date()
         if before is None or before.at.astimezone().date() != day:
             shown.append(Remark(day_words(day, now.date())))
         if message.kind != "text":
-            shown.append(Remark(text_of(message), "notice"))
+            shown.append(Remark(told.notices.get(message.id) or text_of(message), "notice"))
             continue
         after = messages[place + 1] if place + 1 < len(messages) else None
         text = text_of(message)
@@ -170,6 +200,7 @@ def lines_of(messages: list[Message], now: datetime) -> tuple[Line, ...]:
                 meta=_meta(message, after),
                 links=find_links(text),
                 writer=message.peer,
+                name=told.names.get(message.peer, ""),
                 problem=_problem(message),
                 first=not _together(before, message),
             )

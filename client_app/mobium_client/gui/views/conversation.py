@@ -20,6 +20,7 @@ class ConversationView(View[Conversation]):
         theme = self.kit.theme
         colors = theme.colors
         state = self.presenter.state
+        self._writable = True
         self.head = ctk.CTkFrame(self, corner_radius=0, fg_color=colors.base)
         self.head.pack(fill="x", padx=24, pady=12)
         picture = self.kit.avatars.image(state.key, theme.grown(36), square=state.kind == "channel")
@@ -27,12 +28,17 @@ class ConversationView(View[Conversation]):
         self._title = ctk.CTkLabel(
             self.head, text="", font=theme.font("title"), text_color=colors.text, anchor="w"
         )
+        if self.presenter.actions is not None:
+            self.actions = self.kit.make(self.head, self.presenter.actions)
+            self.actions.pack(side="right", padx=(12, 0))
         self._title.pack(side="left", fill="x", expand=True)
         ctk.CTkFrame(self, height=1, corner_radius=0, fg_color=colors.line).pack(fill="x")
         self.composer = ComposerBox(self, self.kit, self.presenter.composer)
         self.composer.pack(side="bottom", fill="x")
         self._problem = Sentence(self, self.kit)
         self._problem.pack(side="bottom", fill="x", padx=28)
+        self._standing = Sentence(self, self.kit, 640, fills=True)
+        self._standing.pack(side="bottom", fill="x", padx=28, pady=(4, 12))
         self.lines = MessageText(self, self.kit, self.presenter.older, self._acted)
         self.lines.pack(fill="both", expand=True)
 
@@ -44,6 +50,13 @@ class ConversationView(View[Conversation]):
         state = self.presenter.state
         self._title.configure(text=state.title)
         self._problem.say(state.problem)
+        self._standing.say(state.standing, "warning" if state.writable else "danger")
+        if state.writable != self._writable:
+            self._writable = state.writable
+            if state.writable:
+                self.composer.pack(side="bottom", fill="x", before=self._problem)
+            else:
+                self.composer.pack_forget()
         self.lines.show(state.lines)
 
     def destroy(self) -> None:

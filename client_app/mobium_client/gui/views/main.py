@@ -10,10 +10,12 @@ from mobium_client.gui.models.conversation import Conversation
 from mobium_client.gui.models.main import Main
 from mobium_client.gui.models.presenter import Presenter
 from mobium_client.gui.view import View
+from mobium_client.gui.views.call_bar import CallBar
 from mobium_client.gui.views.sidebar import Sidebar
 
 __all__ = ["MainView"]
 
+_FILLING: dict[str, Any] = {"fill": "both", "expand": True}
 _SIDE = 300
 _PANE = 300
 
@@ -32,6 +34,17 @@ class MainView(View[Main]):
         ctk.CTkFrame(self, width=1, corner_radius=0, fg_color=colors.line).grid(row=0, column=1, sticky="ns")
         self._middle = ctk.CTkFrame(self, corner_radius=0, fg_color=colors.base)
         self._middle.grid(row=0, column=2, sticky="nsew")
+        self._bars = ctk.CTkFrame(self._middle, corner_radius=0, fg_color=colors.base, height=0)
+        self._bars.pack(fill="x")
+        self._bars.columnconfigure(0, weight=1)
+        ctk.CTkFrame(self._bars, height=0, fg_color=colors.base).grid(
+            row=0
+        )  # so that it can become flat again
+        self.call_bar = CallBar(self._bars, self.kit, self.presenter.talk)
+        self.voice_bar = self.kit.make(self._bars, self.presenter.talk.voice)
+        for row, bar in enumerate((self.call_bar, self.voice_bar), 1):
+            bar.grid(row=row, column=0, sticky="ew")
+            bar.render()
         self._edge = ctk.CTkFrame(self, width=1, corner_radius=0, fg_color=colors.line)
         self._right = ctk.CTkFrame(
             self, width=self.kit.theme.grown(_PANE), corner_radius=0, fg_color=colors.side
@@ -55,11 +68,18 @@ class MainView(View[Main]):
         ).pack()  # fmt: skip
         return frame
 
+    def _connect(self) -> None:
+        self.follow(self.presenter.talk, self.render)
+
     def render(self) -> None:
         """Show what is open."""
-        state = self.presenter.state
+        state, stage = self.presenter.state, self.presenter.talk.state.stage
         self._put("middle", self._middle, state.conversation)
-        if state.conversation is None:
+        self._put("stage", self._middle, stage)
+        conversation = self.conversation
+        if conversation is not None:
+            (conversation.pack_forget if stage else conversation.pack)(**{} if stage else _FILLING)
+        if state.conversation is None and stage is None:
             self._empty.place(relx=0.5, rely=0.45, anchor="center")
         else:
             self._empty.place_forget()

@@ -38,6 +38,16 @@ class Sidebar(View[Main]):
             words, text="", font=theme.font("small"), anchor="w", compound="left", padx=0, height=18
         )
         self._state.pack(fill="x")
+        below = ctk.CTkFrame(self, fg_color="transparent")
+        below.pack(side="bottom", fill="x", padx=12, pady=(4, 12))
+        self.new_channel = Button(
+            below, self.kit, "New channel", self.presenter.new_channel, look="plain", icon="pound"
+        )
+        self.new_channel.pack(side="left", fill="x", expand=True)
+        self.join = Button(
+            below, self.kit, "Join by link", self.presenter.join_channel, look="plain", icon="link_variant"
+        )
+        self.join.pack(side="left", fill="x", expand=True, padx=(4, 0))
         self.list = RowList(self, self.kit, self.presenter.list.open, self.presenter.list.move)
         self._empty = ctk.CTkLabel(
             self,

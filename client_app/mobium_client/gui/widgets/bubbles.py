@@ -20,6 +20,7 @@ import customtkinter as ctk
 from mobium_client.gui.models.conversation import Bubble, Line, Remark
 from mobium_client.gui.view import Kit
 from mobium_client.gui.wrapping import Ruler, wrap
+from mobium_client.gui.writers import writer_color
 
 __all__ = ["Piece", "Shapes"]
 
@@ -28,6 +29,7 @@ _PAD: Final = 14  # between a bubble's edge and its text
 _CAP: Final = 9  # height of the picture above and below the text
 _RADIUS: Final = 14
 _WIDEST: Final = 560  # pixels of text: lines of more than about 80 characters are hard to follow
+_FACE: Final = 18  # of the picture before a name
 _STEP: Final = 4  # widths are rounded up to this, so that there are not too many tags
 _EMOJI: Final = re.compile(
     "[\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff\u2600-\u27bf\u2b50\u2b55\u231a\u231b\u23e9-\u23fa]"
@@ -38,10 +40,13 @@ _COLOUR_EMOJI: Final = "Noto Color Emoji"
 
 @dataclass(slots=True)
 class Piece:
-    """The rows of one line: texts with their tags, where pictures go, and which characters have more tags."""
+    """The rows of one line: texts with their tags, where pictures go (`faces` stand behind the tab of a
+    name), and which characters have more tags.
+    """
 
     chunks: list[Any] = field(default_factory=list)
     pictures: list[tuple[int, Any, str]] = field(default_factory=list)
+    faces: list[tuple[int, Any, tuple[str, ...]]] = field(default_factory=list)
     spans: list[tuple[int, int, int, tuple[str, ...]]] = field(default_factory=list)
     rows: int = 0
 
@@ -89,6 +94,11 @@ class Shapes:
                 place = f"{row + offset}.0"
                 self._text.image_create(place, image=picture)
                 self._text.tag_add(tag, place)
+            for offset, picture, tags in piece.faces:
+                place = f"{row + offset}.1"  # behind the tab
+                self._text.image_create(place, image=picture, padx=0)
+                for tag in tags:
+                    self._text.tag_add(tag, place)
             for offset, begin, end, tags in piece.spans:
                 for tag in tags:
                     self._text.tag_add(tag, f"{row + offset}.{begin}", f"{row + offset}.{end}")
@@ -195,7 +205,7 @@ class Shapes:
         inside = max(
             *(self._measure(line.text[begin:end]) for begin, end in rows),
             meta - px(16) if meta_alone else last + meta,
-            self._ruler.width(self._fonts["strong"], "strong", line.name) if line.name else 0,
+            self._name_width(line),
             px(24),
         )
         wide = -(-(inside + 2 * pad) // _STEP) * _STEP
@@ -208,7 +218,10 @@ class Shapes:
         piece.row("\n", ("cap", cap, "skip"))
         base = (who, shape)
         if line.name and line.first:
-            piece.row("\t", (*base, "skip"), line.name, (*base, "name", "skip"), "\n", (*base, "skip"))
+            named = (*base, "name", self._writer(line.writer), "skip")
+            face = self._kit.avatars.photo(line.writer, px(theme.grown(_FACE)))
+            piece.faces.append((piece.rows, face, (*base, "skip")))
+            piece.row("\t", (*base, "skip"), f"  {line.name}", named, "\n", (*base, "skip"))
         for number, (begin, end) in enumerate(rows):
             ended = number == len(rows) - 1
             self._links(piece, line, begin, end, f"{who}_link")
@@ -231,6 +244,22 @@ class Shapes:
             again = ("problem", "again", "skip", self._action("retry", line.id))
             piece.row(f"{line.problem}  ", ("problem", "skip"), "Try again", again, "\n", ("problem", "skip"))
         return piece
+
+    def _writer(self, key: str) -> str:
+        """The tag of a writer's colour."""
+        color = writer_color(key, self._kit.theme.colors.name)
+        tag = f"writer{color}"
+        if tag not in self._made:
+            self._made.add(tag)
+            self._text.tag_configure(tag, foreground=color)
+            self._text.tag_raise("sel")
+        return tag
+
+    def _name_width(self, line: Bubble) -> int:
+        if not line.name or not line.first:
+            return 0
+        face = self._kit.theme.raw(self._kit.theme.grown(_FACE))
+        return face + self._ruler.width(self._fonts["strong"], "strong", f"  {line.name}")
 
     def _links(self, piece: Piece, line: Bubble, begin: int, end: int, look: str) -> None:
         """Mark what can be clicked, and emoji, in one row; its text begins behind a tab."""

@@ -12,15 +12,20 @@ __all__ = ["Sentence"]
 
 _ICONS = {"danger": "alert_circle_outline", "warning": "alert_outline", "good": "check_circle_outline",
           "muted": "information_outline"}  # fmt: skip
+_ICON = 32  # pixels that the icon takes
 
 
 class Sentence(ctk.CTkFrame):
     """An icon and a sentence, so that the colour is not what says it."""
 
-    def __init__(self, parent: Any, kit: Kit, width: int = 400) -> None:
+    def __init__(self, parent: Any, kit: Kit, width: int = 400, *, fills: bool = False) -> None:
+        """`width` is where the sentence is broken; with `fills` it is as wide as its place, if that is less
+        (the place must not go by what is in it).
+        """
         super().__init__(parent, fg_color="transparent", height=0)
         self._kit = kit
         self._width = width
+        self._fills = fills
         self._text = ""
         self._tone: Literal["danger", "warning", "good", "muted"] = "danger"
         self._build()
@@ -31,11 +36,22 @@ class Sentence(ctk.CTkFrame):
         theme = self._kit.theme
         self._icon = ctk.CTkLabel(self, text="")
         self._label = ctk.CTkLabel(
-            self, text="", font=theme.font("small"), justify="left", anchor="w", wraplength=self._width - 28
+            self,
+            text="",
+            font=theme.font("small"),
+            justify="left",
+            anchor="w",
+            wraplength=self._width - _ICON,
         )
 
     def _connect(self) -> None:
-        """There is nothing to click."""
+        if self._fills:
+            self.bind("<Configure>", lambda event: self._fit(event.width))
+
+    def _fit(self, pixels: int) -> None:
+        room = round(pixels / self._kit.theme.density)
+        if room > _ICON:
+            self._label.configure(wraplength=min(self._width, room) - _ICON)
 
     def say(self, text: str, tone: Literal["danger", "warning", "good", "muted"] = "danger") -> None:
         """Show a sentence, or nothing."""

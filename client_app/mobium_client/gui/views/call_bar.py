@@ -1,0 +1,102 @@
+"""The call as a bar over the conversation, and the calls that were missed."""
+
+from __future__ import annotations
+
+import customtkinter as ctk
+
+from mobium_client.gui.models.calling import Calling, MissedCall
+from mobium_client.gui.models.talk import Talk
+from mobium_client.gui.view import Kit, View
+from mobium_client.gui.widgets.button import Button
+
+__all__ = ["CallBar"]
+
+
+class CallBar(View[Calling]):
+    """Shown while there is something to show; `talk` knows whether the call is a dialog."""
+
+    def __init__(self, parent: object, kit: Kit, talk: Talk) -> None:
+        self._talk = talk
+        super().__init__(parent, kit, talk.calling, kit.theme.colors.raised)
+
+    def _build(self) -> None:
+        theme, calling = self.kit.theme, self.presenter
+        colors = theme.colors
+        self.call = ctk.CTkFrame(self, fg_color="transparent")
+        self._icon = ctk.CTkLabel(self.call, text="", image=self.kit.icons.image("phone", 18, colors.good))
+        self._icon.pack(side="left", padx=(20, 8), pady=6)
+        self._words = ctk.CTkLabel(
+            self.call, text="", font=theme.font("body"), text_color=colors.text, anchor="w"
+        )
+        self.hang_up = Button(
+            self.call, self.kit, "Hang up", calling.hang_up, look="danger", icon="phone_hangup"
+        )
+        self.hang_up.pack(side="right", padx=(4, 12), pady=6)
+        self.answer = Button(self.call, self.kit, "Answer", calling.answer, look="primary", icon="phone")
+        self.mute = Button(self.call, self.kit, "", calling.mute, look="plain", icon="microphone")
+        self.enlarge = Button(
+            self.call, self.kit, "", self._talk.enlarge, look="plain", icon="arrow_expand", tone=colors.muted
+        )
+        self.enlarge.pack(side="right", pady=6)
+        self._words.pack(side="left", fill="x", expand=True)
+        self.missed = ctk.CTkFrame(self, fg_color="transparent")
+        ctk.CTkLabel(
+            self.missed, text="", image=self.kit.icons.image("phone_missed", 18, colors.danger)
+        ).pack(side="left", padx=(20, 8), pady=6)
+        self._whom = ctk.CTkLabel(
+            self.missed, text="", font=theme.font("body"), text_color=colors.text, anchor="w"
+        )
+        self.seen = Button(
+            self.missed, self.kit, "", calling.forget_missed, look="plain", icon="close", tone=colors.muted
+        )
+        self.seen.pack(side="right", padx=(4, 12), pady=6)
+        self.back = Button(self.missed, self.kit, "Call back", self._call_back, icon="phone_outline")
+        self.back.pack(side="right", pady=6)
+        self._whom.pack(side="left", fill="x", expand=True)
+        ctk.CTkFrame(self, height=1, corner_radius=0, fg_color=colors.line).pack(side="bottom", fill="x")
+
+    def _connect(self) -> None:
+        self.follow(self._talk, self.render)
+
+    def render(self) -> None:
+        """Show the call, and whom one has missed."""
+        state = self.presenter.state
+        shrunk = not self._talk.state.large and state.phase != "none"
+        if shrunk:
+            self._words.configure(text=_short(f"{state.name} · {state.clock or state.words or state.reason}"))
+            self.hang_up.change(
+                text="Decline" if state.phase == "incoming" else "Hang up", enabled=state.going
+            )
+            self.mute.change(icon="microphone_off" if state.muted else "microphone")
+            for button, there in ((self.answer, state.phase == "incoming"), (self.mute, state.talking)):
+                button.pack_forget()
+                if there:
+                    button.pack(side="right", pady=6)
+            self.call.pack(fill="x")
+        else:
+            self.call.pack_forget()
+        if state.missed:
+            self._whom.configure(text=_short(_words(state.missed)))
+            self.back.change(enabled=not state.going)
+            self.missed.pack(fill="x")
+        else:
+            self.missed.pack_forget()
+        if shrunk or state.missed:
+            self.grid()
+        else:
+            self.grid_remove()
+
+    def _call_back(self) -> None:
+        last = self.presenter.state.missed[-1]
+        self.presenter.forget_missed()
+        self.presenter.call(last.peer, last.name)
+
+
+def _words(missed: tuple[MissedCall, ...]) -> str:
+    last = missed[-1]
+    others = f", and {len(missed) - 1} more" if len(missed) > 1 else ""
+    return f"Missed at {last.time}, {last.why}: {last.name}{others}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 90 else f"{text[:89]}…"

@@ -1,0 +1,136 @@
+"""The dialog of the ways into a channel."""
+
+from __future__ import annotations
+
+import customtkinter as ctk
+
+from mobium_client.gui.models.invites import LASTING, USES, Invites
+from mobium_client.gui.view import View
+from mobium_client.gui.widgets.button import Button
+from mobium_client.gui.widgets.card import Card
+from mobium_client.gui.widgets.choice import Choice
+from mobium_client.gui.widgets.field import Field
+from mobium_client.gui.widgets.item_list import Item, ItemList
+from mobium_client.gui.widgets.qr import qr_image
+from mobium_client.gui.widgets.sentence import Sentence
+
+__all__ = ["InvitesView"]
+
+_LEFT = 400
+_SIDE = 240
+_LIST = 116
+
+
+class InvitesView(View[Invites]):
+    """What is chosen on the left, the link and its picture on the right."""
+
+    def _build(self) -> None:
+        private = self.presenter.state.private
+        self._chosen = ""
+        self._drawn = ""
+        card = Card(
+            self, self.kit, f"Invite into {self.presenter.state.label}"[:60], width=_LEFT + _SIDE + 32
+        )
+        body = card.body
+        body.columnconfigure(0, weight=1)
+        left = ctk.CTkFrame(body, fg_color="transparent", width=_LEFT)
+        if private:
+            left.grid(row=0, column=0, sticky="nsew", padx=(0, 32))
+            self._build_choices(left)
+        right = ctk.CTkFrame(body, fg_color="transparent", width=_SIDE)
+        right.grid(row=0, column=1 if private else 0, sticky="n")
+        self._build_link(right)
+        self._problem = Sentence(body, self.kit)
+        self._problem.grid(row=1, column=0, columnspan=2, sticky="ew", pady=(8, 0))
+        buttons = ctk.CTkFrame(body, fg_color="transparent")
+        buttons.grid(row=2, column=0, columnspan=2, sticky="ew", pady=(16, 0))
+        self.done = Button(buttons, self.kit, "Done", self.presenter.close_dialog, width=120)
+        self.done.pack(side="right")
+        if private:
+            self.renew = Button(
+                buttons, self.kit, "Renew the secret", self.presenter.renew, look="danger", icon="key_change"
+            )
+            self.renew.pack(side="left")
+            self.revoke = Button(buttons, self.kit, "Revoke the chosen link", self._revoke, look="danger")
+            self.revoke.pack(side="left", padx=8)
+
+    def _build_choices(self, parent: ctk.CTkFrame) -> None:
+        theme = self.kit.theme
+        self.uses = Choice(
+            parent, self.kit, tuple(USES), lambda _: None, name="For how many people", columns=4
+        )
+        self.uses.pack(fill="x")
+        self.lasting = Choice(
+            parent, self.kit, tuple(LASTING), lambda _: None, name="For how long", value="7 days", columns=4
+        )
+        self.lasting.pack(fill="x", pady=(4, 0))
+        self.make = Button(parent, self.kit, "Make a link", self._make, look="primary")
+        self.make.pack(fill="x", pady=(4, 16))
+        self._heading = ctk.CTkLabel(
+            parent, text="Links in force", font=theme.font("small"), text_color=theme.colors.muted, anchor="w"
+        )
+        self._heading.pack(fill="x")
+        self.list = ItemList(parent, self.kit, self._choose, theme.colors.raised)
+        self.list.configure(height=theme.grown(_LIST))
+        self.list.pack_propagate(False)
+        self.list.pack(fill="both", expand=True)
+
+    def _build_link(self, parent: ctk.CTkFrame) -> None:
+        theme = self.kit.theme
+        self._code = ctk.CTkLabel(parent, text="", width=_SIDE, height=_SIDE)
+        self._code.pack()
+        self.link = Field(parent, self.kit, width=_SIDE)
+        self.copy = Button(parent, self.kit, "Copy the link", self._copy, icon="content_copy")
+        self._about = ctk.CTkLabel(
+            parent, text="", font=theme.font("small"), text_color=theme.colors.muted, justify="left",
+            wraplength=_SIDE, anchor="w",
+        )  # fmt: skip
+        self._about.pack(side="bottom", fill="x", pady=(8, 0))
+
+    def render(self) -> None:
+        """Show the link, those in force, and what went wrong."""
+        state, colors = self.presenter.state, self.kit.theme.colors
+        if state.link != self._drawn:
+            self._drawn = state.link
+            self.link.put(state.link)
+            self.copy.change(text="Copy the link", icon="content_copy")
+            if state.link:
+                self._code.configure(image=qr_image(state.link, _SIDE), text="")
+                self.link.pack(fill="x", pady=(8, 8))
+                self.copy.pack(fill="x")
+            else:
+                self.link.pack_forget()
+                self.copy.pack_forget()
+        if not state.link:
+            empty = self.kit.icons.image("qrcode", 64, colors.line)
+            self._code.configure(image=empty, text="" if state.private else "Making the link …")
+        self._about.configure(text=state.about or "A link that you make here is shown with its QR code.")
+        self._problem.say(state.problem or state.said, "danger" if state.problem else "good")
+        if not state.private:
+            return
+        count = len(state.rows)
+        self._heading.configure(
+            text="Links in force" if count else "No link is in force." if state.loaded else ""
+        )
+        items = [Item(row.id, row.words, f"made by {row.maker}", "link_variant") for row in state.rows]
+        self._chosen = self._chosen if any(item.key == self._chosen for item in items) else ""
+        self.list.show(items, self._chosen)
+        self.make.change(enabled=not state.busy)
+        self.renew.change(enabled=not state.busy)
+        self.revoke.change(enabled=bool(self._chosen) and not state.busy)
+
+    def _make(self) -> None:
+        self.presenter.make(self.uses.value, self.lasting.value)
+
+    def _choose(self, key: str) -> None:
+        self._chosen = "" if key == self._chosen else key
+        self.render()
+
+    def _revoke(self) -> None:
+        if self._chosen:
+            self.presenter.revoke(self._chosen)
+
+    def _copy(self) -> None:
+        self.clipboard_clear()
+        self.clipboard_append(self.presenter.state.link)
+        self.copy.change(text="Copied", icon="check")

@@ -1,0 +1,67 @@
+"""The dialog in which a channel is made."""
+
+from __future__ import annotations
+
+import customtkinter as ctk
+
+from mobium_client.gui.models.new_channel import NewChannel
+from mobium_client.gui.view import View
+from mobium_client.gui.widgets.button import Button
+from mobium_client.gui.widgets.card import Card
+from mobium_client.gui.widgets.choice import Choice
+from mobium_client.gui.widgets.field import Field
+from mobium_client.gui.widgets.sentence import Sentence
+
+__all__ = ["NewChannelView"]
+
+_WIDTH = 440
+_PRIVATE, _OPEN = "Private", "Open"
+
+
+class NewChannelView(View[NewChannel]):
+    """Asks for a name, a topic, and who may come in."""
+
+    def _build(self) -> None:
+        theme = self.kit.theme
+        card = Card(self, self.kit, "New channel", width=_WIDTH)
+        body = card.body
+        self.name = Field(
+            body, self.kit, "Name", hint="garden", changed=self.presenter.name, done=lambda _: self._create(),
+            width=_WIDTH,
+        )  # fmt: skip
+        self.name.pack(fill="x")
+        self._alike = Sentence(body, self.kit)
+        self._alike.pack(fill="x", pady=(4, 0))
+        self.topic = Field(body, self.kit, "Topic, if you like", done=lambda _: self._create(), width=_WIDTH)
+        self.topic.pack(fill="x", pady=(12, 16))
+        self.choice = Choice(
+            body, self.kit, (_PRIVATE, _OPEN), lambda word: self.presenter.choose(private=word == _PRIVATE),
+            name="Who may come in",
+        )  # fmt: skip
+        self.choice.pack(fill="x")
+        self._meaning = ctk.CTkLabel(
+            body, text="", font=theme.font("small"), text_color=theme.colors.muted, justify="left",
+            wraplength=_WIDTH, anchor="w",
+        )  # fmt: skip
+        self._meaning.pack(fill="x")
+        self._problem = Sentence(body, self.kit)
+        self._problem.pack(fill="x", pady=(8, 0))
+        buttons = ctk.CTkFrame(body, fg_color="transparent")
+        buttons.pack(fill="x", pady=(16, 0))
+        self.create = Button(buttons, self.kit, "Create", self._create, look="primary", width=120)
+        self.create.pack(side="right")
+        Button(buttons, self.kit, "Cancel", self.presenter.cancel, look="plain").pack(side="right", padx=8)
+
+    def _connect(self) -> None:
+        self.after(50, self.name.focus_set)
+
+    def render(self) -> None:
+        """Show what it means, and what went wrong."""
+        state = self.presenter.state
+        self._meaning.configure(text=state.meaning)
+        self._alike.say(state.alike, "warning")
+        self._problem.say(state.problem)
+        self.create.change(text="Creating …" if state.busy else "Create", enabled=not state.busy)
+
+    def _create(self) -> None:
+        self.presenter.create(self.name.text, self.topic.text)

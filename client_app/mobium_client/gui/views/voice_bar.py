@@ -1,0 +1,117 @@
+"""One's part in a voice room as a bar over the conversation."""
+
+from __future__ import annotations
+
+import customtkinter as ctk
+
+from mobium_client.gui.models.voice_bar import VoiceBar
+from mobium_client.gui.view import View
+from mobium_client.gui.widgets.button import Button
+from mobium_client.gui.widgets.sentence import Sentence
+from mobium_client.gui.widgets.sizes import ScreenButton
+from mobium_client.gui.widgets.speakers import SpeakerChip, VolumeRow
+
+__all__ = ["VoiceBarView"]
+
+_MOST = 6  # people that are drawn, the loud ones first; the rest is a number
+
+
+class VoiceBarView(View[VoiceBar]):
+    """Who is in, who speaks, and what one can do there."""
+
+    def _build(self) -> None:
+        theme, bar = self.kit.theme, self.presenter
+        self.chosen = ""
+        self._inside: bool | None = None
+        colors = theme.colors
+        self.configure(fg_color=colors.raised)
+        top = ctk.CTkFrame(self, fg_color="transparent")
+        top.pack(fill="x", padx=(20, 12), pady=(6, 0))
+        ctk.CTkLabel(top, text="", image=self.kit.icons.image("headphones", 18, colors.accent)).pack(
+            side="left", padx=(0, 8)
+        )
+        self._label = ctk.CTkLabel(
+            top, text="", font=theme.font("strong"), text_color=colors.text, anchor="w"
+        )
+        self._label.pack(side="left")
+        self.leave = Button(top, self.kit, "Leave", bar.leave, look="danger", icon="phone_hangup_outline")
+        self.leave.pack(side="right")
+        self.dismiss = Button(top, self.kit, "", bar.forget, look="plain", icon="close", tone=colors.muted)
+        self.screen = ScreenButton(top, self.kit, bar.share, bar.stop_sharing)
+        self.screen.pack(side="right", padx=4)
+        self.deafen = Button(top, self.kit, "Deafen", bar.deafen, look="plain", icon="volume_high")
+        self.deafen.pack(side="right")
+        self.mute = Button(top, self.kit, "Mute", bar.mute, look="plain", icon="microphone")
+        self.mute.pack(side="right", padx=4)
+        self._people = ctk.CTkFrame(self, fg_color="transparent")
+        self._people.pack(fill="x", padx=16, pady=(2, 6))
+        self.chips: list[SpeakerChip] = []
+        self._more = ctk.CTkLabel(self._people, text="", font=theme.font("small"), text_color=colors.muted)
+        self.volume = VolumeRow(self, self.kit, self.presenter.set_volume)
+        self._said = Sentence(self, self.kit)
+        self._said.pack(fill="x", padx=20)
+        ctk.CTkFrame(self, height=1, corner_radius=0, fg_color=colors.line).pack(side="bottom", fill="x")
+
+    def render(self) -> None:
+        """Show the room."""
+        state = self.presenter.state
+        inside = state.phase != "out"
+        if not inside and not state.problem:
+            self.grid_remove()
+            return
+        words = "entering …" if state.phase == "joining" else "voice"
+        self._label.configure(text=f"{state.label[:40]} · {words}")
+        self._render_buttons(inside)
+        self.mute.change(
+            text="Unmute" if state.muted else "Mute", icon="microphone_off" if state.muted else "microphone",
+            enabled=not state.held,
+        )  # fmt: skip
+        self.deafen.change(
+            text="Hear again" if state.deafened else "Deafen",
+            icon="volume_off" if state.deafened else "volume_high",
+            enabled=not state.held,
+        )
+        self.screen.show(state.sharing, enabled=state.phase == "in")
+        self._render_people()
+        self._said.say(state.problem or state.said, "danger" if state.problem else "muted")
+        self.grid()
+
+    def _render_buttons(self, inside: bool) -> None:
+        if inside is self._inside:
+            return
+        self._inside = inside
+        for button in (self.leave, self.screen, self.deafen, self.mute, self.dismiss):
+            button.pack_forget()
+        if inside:
+            self.leave.pack(side="right")
+            self.screen.pack(side="right", padx=4)
+            self.deafen.pack(side="right")
+            self.mute.pack(side="right", padx=4)
+        else:
+            self.dismiss.pack(side="right")
+
+    def _render_people(self) -> None:
+        state = self.presenter.state
+        loud = sorted(state.speakers, key=lambda one: not (one.me or one.speaking or one.screen))
+        shown = [one for one in state.speakers if one in loud[:_MOST]]
+        while len(self.chips) < len(shown):
+            self.chips.append(SpeakerChip(self._people, self.kit, self.choose, self.presenter.look))
+        for chip, speaker in zip(self.chips, shown, strict=False):
+            chip.show(speaker)
+        for chip in self.chips[len(shown) :]:
+            chip.pack_forget()
+        rest = len(state.speakers) - len(shown)
+        if rest > 0:
+            self._more.configure(text=f"and {rest} more")
+            self._more.pack(side="left", padx=8)
+        else:
+            self._more.pack_forget()
+        chosen = next((one for one in state.speakers if one.key == self.chosen and not one.me), None)
+        self.volume.show(chosen)
+
+    def choose(self, key: str) -> None:
+        """Show the volume of somebody, or no one's."""
+        self.chosen = "" if key == self.chosen else key
+        self._render_people()
+        if self.chosen:
+            self.volume.focus_set()

@@ -84,11 +84,15 @@ async def test_somebody_who_vanishes_is_given_up(
     folder: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """His program has died: no word comes through the server, and nothing over the link."""
+
+    async def nothing(*_: object) -> None:
+        """What somebody says whose program has died."""
+
     monkeypatch.setattr("mobium.client.call_state.RECONNECT", 4.0)
     forwarder = Forwarder(GOOD, randomness(seed, 0))
     async with call(folder, forwarder) as (alice, bob):
         bob.calls.heard = lambda *_: None
-        bob.calls._say = lambda *_: None
+        bob.calls._steps._send = nothing
         forwarder.cut()
         await alice.state("reconnecting")
         assert (await alice.state("ended", "lost")).reason

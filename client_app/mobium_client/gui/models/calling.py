@@ -125,14 +125,14 @@ class Calling(Presenter[CallingState]):
         self._run(self._call(peer), failed=self._not_begun)
 
     def answer(self) -> None:
-        """Take the call that rings."""
+        """Take the call that is shown, and no other that rings by now."""
         if self.state.phase == "incoming" and not self.state.busy:
             self._show(replace(self.state, busy=True, problem=""))
-            self._run(self._accept(), self._done, self._refused)
+            self._run(self._accept(self.state.call), self._done, self._refused)
 
     def decline(self) -> None:
-        """Refuse the call that rings."""
-        self._quietly(self._calls.decline())
+        """Refuse the call that is shown, and no other that rings by now."""
+        self._quietly(self._calls.decline(self.state.call))
 
     def hang_up(self) -> None:
         """End the call, whatever its state."""
@@ -178,9 +178,9 @@ class Calling(Presenter[CallingState]):
         await self._sound.ready()
         await self._calls.call(peer)
 
-    async def _accept(self) -> None:
+    async def _accept(self, call: str) -> None:
         await self._sound.ready()
-        await self._calls.accept()
+        await self._calls.accept(call)
 
     async def _mute(self, muted: bool) -> None:
         self._calls.mute(muted)

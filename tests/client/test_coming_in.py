@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, suppress
 import pytest
 
 from mobium.client import Engine
+from mobium.client.upkeep import Upkeep
 from mobium.errors import InvalidInput, NotConnected
 from mobium.protocol.messages import (
     Appended,
@@ -101,6 +102,39 @@ async def state_of(engine: Engine, key: str, wanted: str) -> None:
         return [(found.id, found.state) for found in await engine.channels.list()] == [(key, wanted)]
 
     await until(so)
+
+
+# ---------------------------------------------------------------- before anybody can write to one
+
+
+async def test_whoever_has_just_connected_for_the_first_time_joins_with_prekeys(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window does not wait for them, and whoever is pasted a link may be faster."""
+    alice = await town.engine("alice")
+    await enter(alice)
+    link = await alice.invite("#garden")
+    bob = await town.engine("bob", connect=False)
+    made, honest = asyncio.Event(), Upkeep.run_once
+
+    async def slow(upkeep: Upkeep, message_size: int) -> None:
+        await made.wait()
+        await honest(upkeep, message_size)
+
+    monkeypatch.setattr(Upkeep, "run_once", slow)
+    await bob.connect(town.url, wait=False)
+
+    async def there() -> bool:
+        return online(bob).link.online
+
+    await until(there)
+    joining = asyncio.create_task(bob.join(link))
+    done, _ = await asyncio.wait({joining}, timeout=0.3)
+    assert not done
+    made.set()
+    await joining
+    await said(alice, "hello")
+    await shows(bob, ["hello"])
 
 
 # ---------------------------------------------------------------- another server

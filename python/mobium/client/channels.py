@@ -126,7 +126,7 @@ class Channels:
     async def create(self, name: str, private: bool = True, topic: str = "") -> Channel:
         """Make a channel. Raises InvalidInput, ServerRefused, NotConnected."""
         name, topic = check_names(name, topic)
-        online = await self._connected()
+        online = await self._reachable()
         return await self._shown(await online.membership.create(name, topic, private))
 
     async def join(self, link: str) -> Channel:
@@ -135,7 +135,7 @@ class Channels:
         Raises InvalidInput, ServerRefused with the reason, NotConnected, ProtocolError.
         """
         parsed = parse_join(link)
-        online = await self._connected()
+        online = await self._reachable()
         if parsed.server is not None and online.address.url != parsed.server:
             raise InvalidInput("This channel is on another server than the one you are connected to.")
         return await self._shown(await online.membership.join(parsed))
@@ -293,6 +293,14 @@ class Channels:
             raise NotConnected("There is no connection to the server, and this needs one.")
         if row is not None and row.host != online.address.host:
             raise InvalidInput("This channel is on another server than the one you are connected to.")
+        return online
+
+    async def _reachable(self) -> Online:
+        """The connection, once prekeys are published: to a member who has none nobody can hand a sender key."""
+        online = await self._connected()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await online.published.wait()
         return online
 
     async def _change(self, channel: str, change: Change) -> None:

@@ -1,7 +1,7 @@
 """Making, joining, leaving and changing channels: statements of one's own, appended on the newest head
 (docs/CRYPTO.md section 7).
 
-A statement that comes too late is signed anew on the head that was fetched, five times at most. What only
+A statement that comes too late is signed anew on the head that was fetched, eight times at most. What only
 this profile knows, such as a new secret, is stored before the server sees the statement. In each channel one
 thing is done after the other. Not its concern: what statements change here (`mobium.client.rosters`), and
 names of channels (`mobium.client.channels`).

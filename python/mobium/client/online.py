@@ -139,6 +139,8 @@ class Online:
         )  # fmt: skip
         self.membership = Membership(core, address.host, self.request, lambda: self.link.nonce, self.sync)
         self._noted_drained = False
+        self.published = asyncio.Event()
+        """Whether others can begin sessions with this identity here."""
         self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.offered_key: bytes | None = None
         self.failure: MobiumError | None = None  # what only a person can mend
@@ -328,6 +330,7 @@ class Online:
             delay = _UPKEEP_INTERVAL
             try:
                 await self.upkeep.run_once(message_size)
+                self.published.set()
             except StoreDamaged:
                 raise
             except (NotConnected, ServerRefused, ProtocolError, StoreError):

@@ -209,6 +209,8 @@ class Postbox:
                 await self._pace.take()
                 bundle = await fetch_bundle(self._request, peer.ed)
             await core.store.run(begin_session, core.identity, peer.id, bundle, core.now())
+            self._refusals.pop(peer.id, None)
+            self._put_off.release(peer.id)
         except ServerRefused as error:
             if error.code == ErrorCode.RATE_LIMITED:
                 self._pace.pause(min(error.retry_after or 1.0, _LONGEST_PAUSE))

@@ -296,7 +296,7 @@ class Channels:
         return online
 
     async def _reachable(self) -> Online:
-        """The connection, once prekeys are published: to a member who has none nobody can hand a sender key."""
+        """The connection, once prekeys are published: who has none can be handed no sender key."""
         online = await self._connected()
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):

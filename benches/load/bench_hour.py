@@ -33,7 +33,8 @@ SECTION = "Minutes of talk (B21)"
 ABOUT = (
     "A call by WebRTC and a voice room of two at once, in real time, all four in one process; all of them"
     " speak. Frames are of one listener each: played, and those lost (made of the copy in the next one, or"
-    " made up). Resident memory at the end of each step, after a collection."
+    " made up), which tell how busy the machine was besides. Resident memory at the end of each step, after a"
+    " collection."
 )
 WARM = 5.0  # seconds, until jitter buffers have settled
 

@@ -20,6 +20,8 @@ from tests.support.channels import Room, append, begin
 from tests.support.server import Client, client, server
 from tests.support.voice import come, gathered, go, heard, number_of, people, say, show, voice
 
+pytestmark = pytest.mark.once
+
 
 class Scene:
     """Anna and Ben in the voice room of their channel, and Mallory, who is not."""

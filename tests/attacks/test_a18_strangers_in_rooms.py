@@ -33,6 +33,8 @@ from tests.support.channels import (
 )
 from tests.support.server import Client, client, payload, server
 
+pytestmark = pytest.mark.once
+
 TICKET = b"t" * 16
 
 

@@ -17,6 +17,8 @@ from tests.support.channels import append, begin, gather, refused
 from tests.support.server import Client, client, server
 from tests.support.voice import come, gathered, go, heard, people, say, sees, voice
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 async def running(tmp_path: Path) -> AsyncIterator[app.Server]:

@@ -33,6 +33,8 @@ from mobium_server.windows import Windows
 from tests.support.certificates import certificate, trusting
 from tests.support.server import Client, ServerProcess, client, log_in, server
 
+pytestmark = pytest.mark.once
+
 MIB = 1 << 20
 UPGRADE = (
     b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

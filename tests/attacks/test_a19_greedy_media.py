@@ -26,6 +26,8 @@ from tests.support.server import Client, client, server
 from tests.support.slow import little_socket
 from tests.support.voice import gathered, heard, people, say, show, voice
 
+pytestmark = pytest.mark.once
+
 MIB = 1 << 20
 
 

@@ -17,6 +17,8 @@ from mobium_server.limits import Rate
 from tests.support.channels import Room, append, begin, sealed, tell
 from tests.support.server import Client, Person, client, publication, server
 
+pytestmark = pytest.mark.once
+
 ENTRIES = 300
 BURST = 20
 RATE = Rate(0.001, BURST)

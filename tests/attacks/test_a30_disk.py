@@ -16,6 +16,8 @@ from mobium_server.space import Room
 from tests.support.channels import begin, gather, write
 from tests.support.server import Client, client, publication, server
 
+pytestmark = pytest.mark.once
+
 KIB = 1 << 10
 AT_ONCE = 64 * KIB  # what an address may have kept here
 ELSEWHERE = {"X-Forwarded-For": "203.0.113.77"}  # as a proxy that is trusted says

@@ -7,7 +7,7 @@ PYTHON = .venv/bin/python
 # Random schedules that `make test-long` runs of each test that has them; make test runs about 20.
 MOBIUM_SCHEDULES ?= 500
 
-.PHONY: help run native desktop demo test test-long lint bench wheels wheel-pi clean
+.PHONY: help run native desktop demo test test-long lint bench wheels wheel-pi docs clean
 
 help:
 	@echo 'make run        start a server on this machine; it says where clients connect'
@@ -20,6 +20,7 @@ help:
 	@echo 'make bench      how fast it is; figures go into benches/RESULTS.md'
 	@echo 'make wheels     everything that can be installed elsewhere, into dist/, and tried in fresh environments'
 	@echo 'make wheel-pi   the wheel for a Raspberry Pi, into dist/, and run emulated; takes Debian'
+	@echo 'make docs       the API reference as HTML, into build/docs'
 	@echo 'make clean      remove what the other targets made, except data/ and .env'
 
 run:
@@ -63,6 +64,10 @@ wheels:
 wheel-pi:
 	@sh tools/setup.sh dev
 	@$(PYTHON) -m tools.pi
+
+docs:
+	@sh tools/setup.sh dev
+	@$(PYTHON) tools/docs.py
 
 clean:
 	rm -rf .venv build dist target

@@ -18,6 +18,7 @@ TARGETS = [
     "bench",
     "wheels",
     "wheel-pi",
+    "docs",
     "clean",
 ]
 

@@ -554,7 +554,7 @@ async def test_it_rings_and_ends_to_be_heard(
         await bob.state("incoming")
         await bob.calls.decline()
         await alice.state("ended")
-        assert (tune(alice), tune(bob)) == (BUSY, BUSY)
+        assert (tune(alice), tune(bob)) == (BUSY, None), "who declines needs not be told"
         await alice.call(bob)
         await bob.state("incoming")
         await alice.calls.hang_up()

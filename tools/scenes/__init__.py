@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from tools.scenes.stage import SCENES, Stage, quick_passwords
 
-from tools.scenes import channels, entry, options, talk  # noqa: F401  # isort: skip - they register their scenes
+from tools.scenes import calls, channels, entry, options, talk  # noqa: F401  # isort: skip - they register their scenes
 
 __all__ = ["SCENES", "Stage", "quick_passwords"]

@@ -70,7 +70,7 @@ class Ringing:
         """The call is in this state."""
         before, self._state = self._state, state
         tune = _TUNES.get(state)
-        if state == "ended" and code in _REFUSED:
+        if state == "ended" and code in _REFUSED and before != "incoming":  # who declines needs no tone
             tune = BUSY
         elif state == "ended" and before in _TALKED:
             tune = ENDED

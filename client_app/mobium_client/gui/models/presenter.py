@@ -93,7 +93,8 @@ class Presenter(Generic[S]):
             return
         self._state = state
         for changed in tuple(self._watchers):
-            changed()
+            if changed in self._watchers:  # and not gone for what one before it did
+                changed()
 
     def _until_closed(self, cancel: Cancel) -> None:
         """Call `cancel` when this presenter ends."""

@@ -128,12 +128,12 @@ class CallOverlayView(View[CallOverlay]):
         if pane is None:
             self._stage.place_forget()
             self._picture.pack(before=self._who)
-            self._middle.place(relx=0.5, rely=0.46, relwidth=0, anchor="center")
+            self._middle.place(relx=0.5, rely=0.46, anchor="center")
         else:
             self._picture.pack_forget()
             self._stage.place(relx=0, rely=0, relwidth=1, relheight=0.72)
             self._middle.place(relx=0.5, rely=0.86, anchor="center")
-        self.small.place(relx=1.0, x=-16, y=12, anchor="ne")
+        self.small.place(relx=1.0, x=-8, y=4, anchor="ne")
         self.small.lift()
 
     def _again(self) -> None:

@@ -13,7 +13,8 @@ from mobium_client.gui.widgets.speakers import SpeakerChip, VolumeRow
 
 __all__ = ["VoiceBarView"]
 
-_MOST = 6  # people that are drawn, the loud ones first; the rest is a number
+_MOST = 12  # people that are drawn at most; the rest is a number
+_REST = 90  # pixels for that number
 
 
 class VoiceBarView(View[VoiceBar]):
@@ -23,6 +24,7 @@ class VoiceBarView(View[VoiceBar]):
         theme, bar = self.kit.theme, self.presenter
         self.chosen = ""
         self._inside: bool | None = None
+        self._wide = 0
         colors = theme.colors
         self.configure(fg_color=colors.raised)
         top = ctk.CTkFrame(self, fg_color="transparent")
@@ -51,6 +53,9 @@ class VoiceBarView(View[VoiceBar]):
         self._said = Sentence(self, self.kit)
         self._said.pack(fill="x", padx=20)
         ctk.CTkFrame(self, height=1, corner_radius=0, fg_color=colors.line).pack(side="bottom", fill="x")
+
+    def _connect(self) -> None:
+        self._people.bind("<Configure>", lambda event: self._resized(event.width))
 
     def render(self) -> None:
         """Show the room."""
@@ -91,23 +96,35 @@ class VoiceBarView(View[VoiceBar]):
             self.dismiss.pack(side="right")
 
     def _render_people(self) -> None:
-        state = self.presenter.state
-        loud = sorted(state.speakers, key=lambda one: not (one.me or one.speaking or one.screen))
-        shown = [one for one in state.speakers if one in loud[:_MOST]]
-        while len(self.chips) < len(shown):
+        """As many as there is room for: those first who speak or show a screen."""
+        speakers = self.presenter.state.speakers
+        loud = sorted(speakers, key=lambda one: not (one.me or one.speaking or one.screen))[:_MOST]
+        wanted = [one for one in speakers if one in loud]
+        while len(self.chips) < len(wanted):
             self.chips.append(SpeakerChip(self._people, self.kit, self.choose, self.presenter.look))
-        for chip, speaker in zip(self.chips, shown, strict=False):
-            chip.show(speaker)
-        for chip in self.chips[len(shown) :]:
+        for chip in self.chips:
             chip.pack_forget()
-        rest = len(state.speakers) - len(shown)
-        if rest > 0:
-            self._more.configure(text=f"and {rest} more")
+        for chip, speaker in zip(self.chips, wanted, strict=False):
+            chip.show(speaker)
+        self.update_idletasks()
+        room = self._people.winfo_width() - self.kit.theme.raw(self.kit.theme.grown(_REST))
+        fit = 0
+        while fit < len(wanted) and (not fit or room >= self.chips[fit].winfo_reqwidth()):
+            room -= self.chips[fit].winfo_reqwidth() + self.kit.theme.raw(4)
+            fit += 1
+        for chip in self.chips[:fit]:
+            chip.pack(side="left", padx=(0, 4))
+        self._more.pack_forget()
+        if len(speakers) > fit:
+            self._more.configure(text=f"and {len(speakers) - fit} more")
             self._more.pack(side="left", padx=8)
-        else:
-            self._more.pack_forget()
-        chosen = next((one for one in state.speakers if one.key == self.chosen and not one.me), None)
+        chosen = next((one for one in speakers if one.key == self.chosen and not one.me), None)
         self.volume.show(chosen)
+
+    def _resized(self, width: int) -> None:
+        if width != self._wide:
+            self._wide = width
+            self._render_people()
 
     def choose(self, key: str) -> None:
         """Show the volume of somebody, or no one's."""

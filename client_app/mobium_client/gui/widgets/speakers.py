@@ -48,7 +48,6 @@ class SpeakerChip(ctk.CTkFrame):
         if speaker != self.speaker:
             self.speaker = speaker
             self.render()
-        self.pack(side="left", padx=(0, 4))
 
     def render(self) -> None:
         """Draw him."""

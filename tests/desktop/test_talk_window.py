@@ -1,0 +1,251 @@
+"""Calls, voice rooms and screens in the real window, with sound that is heard: on a private display and a
+private PulseAudio, and with the command line as the other side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import wave
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mobium.client import Engine
+from mobium_client.gui.models.main import Main
+from mobium_client.gui.settings import Settings
+from tests.desktop.profiles import PASSWORD, make
+from tests.support.commands import FAST, Desk
+from tests.support.desktop import Pilot, window
+from tests.support.display import DISPLAY, Display, display
+from tests.support.engines import settle
+from tests.support.links import ice_on_loopback
+from tests.support.programs import where
+from tests.support.server import ServerProcess
+from tests.support.sound import SOUND, Pulse, pulse, speech
+
+pytestmark = [*DISPLAY, *SOUND, pytest.mark.needs("xdotool")]
+pytest.importorskip("aiortc")
+
+SAID = "We were away a year ago, and nobody knew where the garden ended."
+BLUE, ORANGE = (0x20, 0x50, 0xD0), (0xF0, 0x90, 0x20)
+
+
+@dataclass
+class Table:
+    """The window of Anna, and Bert at the command line, who is a verified contact; #garden is theirs."""
+
+    pilot: Pilot
+    bert: Desk
+    sound: Pulse
+    keys: dict[str, str]
+    tmp: Path
+
+    @property
+    def main(self) -> Main:
+        """The main screen's presenter."""
+        found: Main = self.pilot.screen.presenter
+        return found
+
+    def speech(self) -> str:
+        """A file in which somebody speaks."""
+        path = self.tmp / "said.wav"
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, 48_000, 0, "NONE", ""))
+            file.writeframes(speech(SAID))
+        return str(path)
+
+    @property
+    def dialog(self) -> Any:
+        """The view over everything, or None."""
+        return self.pilot.app._overlays.view
+
+    def click(self, widget: Any) -> None:
+        """Click on a widget with the mouse of the display."""
+        self.pilot.rest(0.1)
+        x = widget.winfo_rootx() + widget.winfo_width() // 2
+        y = widget.winfo_rooty() + widget.winfo_height() // 2
+        self.tool("mousemove", str(x), str(y), "click", "1")
+        self.pilot.rest(0.1)
+
+    def tool(self, *arguments: str) -> None:
+        """Something done at the display's keyboard or mouse."""
+        subprocess.run([where("xdotool") or "xdotool", *arguments], check=True, timeout=20)
+
+    def heard(self, seconds: float, speaker: str = "spk") -> bytes:
+        """What comes out of a speaker while the window works."""
+        with self.sound.recording(speaker) as recording:
+            self.pilot.rest(seconds)
+        return recording.pcm
+
+
+def loud(pcm: bytes) -> bool:
+    """Whether something is heard."""
+    return any(pcm)
+
+
+@pytest.fixture
+def table(screen: Display, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+    ice_on_loopback(monkeypatch)
+    bert = Desk(tmp_path / "bert", PASSWORD, command=FAST)
+    keys: dict[str, str] = {}
+    make(bert.data, "bert")
+    anna = make(folder)
+    with ServerProcess(tmp_path / "server") as server, pulse(tmp_path) as sound:
+        for name, value in sound.environment.items():
+            if name != "HOME":
+                monkeypatch.setenv(name, value)
+
+        async def acquaint() -> None:
+            async with (
+                Engine.open(anna, PASSWORD) as one,
+                Engine.open(bert.profile("bert"), PASSWORD) as other,
+            ):
+                keys.update(anna=one.me, bert=other.me)
+                for engine in (one, other):
+                    await engine.connect(server.url)
+                await one.contacts.add(other.me, "Bert")
+                await other.contacts.add(one.me, "Anna")
+                await settle(one, other)
+                for engine, to in ((one, other), (other, one)):
+                    await engine.wait(await engine.send(to.me, "hello"), "delivered", 20)
+                await one.contacts.verify(other.me)
+                await other.contacts.verify(one.me)
+                await one.create_channel("garden")
+                await other.join(await one.invite("#garden"))
+
+        asyncio.run(acquaint())
+        with window(folder, Settings(appearance="dark")) as pilot:
+            pilot.unlock(PASSWORD)
+            main: Main = pilot.screen.presenter
+            pilot.until(lambda: main.status.state.words == "Connected", "the connection")
+            yield Table(pilot, bert, sound, keys, tmp_path)
+
+
+@contextlib.contextmanager
+def running(desk: Desk, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that goes on meanwhile."""
+    process = desk.start(*arguments)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def said_by(process: subprocess.Popen[bytes], table: Table, code: int = 0) -> list[dict[str, Any]]:
+    """What a command has said, as JSON, once it has ended."""
+    table.pilot.until(lambda: process.poll() is not None, "the end of the command")
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == code, err.decode()
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_a_call_rings_is_answered_heard_and_hung_up(table: Table) -> None:
+    pilot, calling = table.pilot, table.main.talk.calling
+    pilot.open("Bert")
+    with running(table.bert, "call", "Anna", "--input", table.speech(), "--record",
+                 str(table.tmp / "bert.wav"), "--json", "--seconds", "30") as bert:  # fmt: skip
+        pilot.until(lambda: calling.state.phase == "incoming" and table.dialog is not None, "it rings")
+        assert calling.state.name == "Bert"
+        assert "From machine to machine" in calling.state.way
+        assert loud(table.heard(1.2)), "the ringtone"
+        table.click(table.dialog.answer)
+        pilot.until(lambda: calling.state.phase == "active", "the call")
+        assert loud(table.heard(2.0)), "what Bert says"
+        pilot.until(lambda: calling.state.clock >= "00:02", "the clock")
+        table.click(table.dialog.mute)
+        pilot.until(lambda: calling.state.muted)
+        table.tool("key", "Escape")
+        pilot.until(lambda: table.dialog is None, "the call as a bar")
+        assert pilot.screen.call_bar.winfo_ismapped()
+        table.click(pilot.screen.call_bar.hang_up)
+        pilot.until(lambda: calling.state.phase == "ended")
+        told = said_by(bert, table)
+    assert [one["code"] for one in told if one["event"] == "call"][-1] == "hung_up"
+    assert not loud(table.heard(1.0)[24_000:]), "silence once it is over"
+
+
+def test_a_call_is_made_and_declined_and_another_one_missed(table: Table) -> None:
+    pilot, calling = table.pilot, table.main.talk.calling
+    view = pilot.open("Bert")
+    with running(table.bert, "answer", "--input", table.speech(), "--record", str(table.tmp / "b.wav"),
+                 "--json") as bert:  # fmt: skip
+        table.click(view.actions.call)
+        pilot.until(lambda: calling.state.phase == "active", "the call")
+        assert loud(table.heard(2.0)), "what Bert says"
+        pilot.until(lambda: calling.state.phase == "ended", "Bert has said everything and hung up")
+        said_by(bert, table)
+    table.click(table.dialog.done)
+    pilot.until(lambda: table.dialog is None)
+    with running(table.bert, "call", "Anna", "--record", str(table.tmp / "c.wav"), "--json") as bert:
+        pilot.until(lambda: calling.state.phase == "incoming" and table.dialog is not None)
+        table.click(table.dialog.decline)
+        pilot.until(lambda: table.dialog is None)
+        told = said_by(bert, table, 1)
+        assert [one["code"] for one in told if one["event"] == "call"][-1] == "declined"
+    assert not loud(table.heard(1.0)[24_000:]), "no ringing any more"
+    with running(table.bert, "call", "Anna", "--record", str(table.tmp / "d.wav")) as bert:
+        pilot.until(lambda: calling.state.phase == "incoming")
+        bert.send_signal(2)
+        pilot.until(lambda: calling.state.missed, "a missed call")
+    assert calling.state.missed[0].name == "Bert"
+    assert not loud(table.heard(1.0)[24_000:]), "no ringing after he has given up"
+
+
+def test_ringing_ends_with_the_lock(table: Table) -> None:
+    pilot, calling = table.pilot, table.main.talk.calling
+    with running(table.bert, "call", "Anna", "--record", str(table.tmp / "c.wav"), "--json") as bert:
+        pilot.until(lambda: calling.state.phase == "incoming")
+        assert loud(table.heard(1.0))
+        pilot.app.event_generate("<Control-l>")
+        pilot.until(lambda: pilot.shows("UnlockView"))
+        assert pilot.app._overlays.view is None
+        pilot.until(lambda: bert.poll() is not None, "the caller learns it")
+        assert not loud(table.heard(1.0)[24_000:]), "silence"
+
+
+def test_a_room_with_a_bot_that_speaks_and_shows_a_screen(table: Table) -> None:
+    pilot, voice = table.pilot, table.main.talk.voice
+    view = pilot.open("#garden")
+    with display(table.tmp, 640, 360) as shown:
+        left, right = bytes((*reversed(BLUE), 0)), bytes((*reversed(ORANGE), 0))
+        shown.paint((left * 320 + right * 320) * 360)
+        table.bert.extra["DISPLAY"] = shown.name
+        with running(table.bert, "voice", "#garden", "--input", table.speech(), "--record",
+                     str(table.tmp / "v.wav"), "--screen", "360p", "--json") as bert:  # fmt: skip
+            pilot.until(lambda: view.presenter.actions.others == 1, "Bert in the room")
+            assert view.actions.voice.cget("text") == "Voice · 1"
+            table.click(view.actions.voice)
+            pilot.until(lambda: voice.state.phase == "in", "the room")
+            pilot.until(lambda: {one.name for one in voice.state.speakers} == {"You", "Bert"}, "both in")
+            pilot.until(lambda: any(one.speaking and not one.me for one in voice.state.speakers), "he speaks")
+            chip = next(chip for chip in pilot.screen.voice_bar.chips if chip.speaker.name == "Bert")
+            assert chip.name.cget("text") == "Bert"
+            assert loud(table.heard(1.0)), "what the bot says"
+            pilot.until(lambda: table.main.talk.state.stage is not None, "his screen")
+            pane = table.main.talk.state.stage
+            assert pane is not None
+            pilot.until(lambda: pane.state.count > 0, "a picture")
+            pilot.rest(1.0)
+            canvas = pilot.screen._shown["stage"][1].canvas
+            picture = pilot.shot().convert("RGB")
+            middle = canvas.winfo_rooty() + canvas.winfo_height() // 2
+            for part, color in ((0.25, BLUE), (0.75, ORANGE)):
+                at = (canvas.winfo_rootx() + int(canvas.winfo_width() * part), middle)
+                found = picture.getpixel(at)
+                assert isinstance(found, tuple)
+                assert all(abs(one - other) < 24 for one, other in zip(found, color, strict=True)), found
+            table.click(pilot.screen.voice_bar.mute)
+            assert voice.state.muted
+            table.click(pilot.screen.voice_bar.leave)
+            pilot.until(lambda: voice.state.phase == "out")
+            assert table.main.talk.state.stage is None
+            told = said_by(bert, table)
+    people = [one["people"] for one in told if one["event"] == "people"]
+    assert [table.keys["anna"]] in people, "the bot has seen the desktop in the room"

@@ -8,6 +8,7 @@ from mobium.client.calls import CallInfo, Calls
 from mobium.client.channels import Channel, Channels, Invite, Member
 from mobium.client.connecting import ServerInfo
 from mobium.client.contacts import Contact, Contacts
+from mobium.client.drafts import Drafts
 from mobium.client.engine import Engine
 from mobium.client.events import (
     CallChanged,
@@ -51,6 +52,7 @@ __all__ = [
     "ContactKeyChanged",
     "Contacts",
     "Conversation",
+    "Drafts",
     "Engine",
     "Event",
     "EventStream",

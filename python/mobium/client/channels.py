@@ -25,6 +25,7 @@ from mobium.client.rosters import disputed, roster_of
 from mobium.client.store import channels, lines, meta, peers
 from mobium.client.store.channels import ChannelRow, ChannelStatus
 from mobium.client.store.database import Tx
+from mobium.client.store.messages import Message
 from mobium.client.store.peers import Trust
 from mobium.crypto.invite import SEALED_SIZE, check_names, invite_key, seal_names
 from mobium.errors import InvalidInput, NotConnected, ProtocolError
@@ -102,6 +103,10 @@ class Channels:
     async def list(self) -> list[Channel]:
         """Every channel, those that were left included, in the order in which they were met."""
         return await self._core.store.run(_list, self._core.identity.public)
+
+    async def latest(self) -> dict[str, Message]:
+        """The last message of each channel that has any, by the channel's id in hex."""
+        return await self._core.store.run(lines.latest)
 
     async def get(self, channel: str) -> Channel:
         """One channel, by "#name" or "#" and its id. Raises InvalidInput."""

@@ -28,6 +28,7 @@ from mobium.client.channels import Channel, Channels, Member, RoleName
 from mobium.client.connecting import Connecting, ServerInfo
 from mobium.client.contacts import Contacts
 from mobium.client.core import Core
+from mobium.client.drafts import Drafts
 from mobium.client.events import ConnectionState, EventHub, EventStream, MessageState
 from mobium.client.live import Live
 from mobium.client.maintenance import INTERVAL, maintain
@@ -35,7 +36,7 @@ from mobium.client.online import Online
 from mobium.client.receipts import DELAY
 from mobium.client.recovery import Recovery
 from mobium.client.rooms import Rooms
-from mobium.client.store import messages, meta
+from mobium.client.store import messages, meta, words
 from mobium.client.store.messages import Conversation, Message
 from mobium.client.together import first_leaf
 from mobium.client.transport import Connector, dial
@@ -75,6 +76,7 @@ class Engine:
         self.contacts = Contacts(core, self._contacts_changed)
         self.recovery = Recovery(core)
         self.channels = Channels(core, lambda: self._online)
+        self.drafts = Drafts(core)
         self.rooms = Rooms(core, lambda: self._online, hub.tell, self._spawn)
         proxied = getattr(connector, "proxy", None) is not None
         self.calls = Calls(core, lambda: self._online, hub.tell, self._spawn, proxied=proxied)
@@ -324,6 +326,12 @@ class Engine:
         if labels.is_channel(peer):
             return await self._core.store.run(channel_talk.history, str(peer), before, limit, now)
         return await self._core.store.run(conversation.history, peer, before, limit, now)
+
+    async def search(self, text: str, limit: int = 50) -> list[Message]:
+        """The last `limit` messages that hold each word of `text`, or one that begins so; latest first."""
+        if limit < 1:
+            raise InvalidInput("A search finds at least one message.")
+        return await self._core.store.run(words.find, text, limit)
 
     async def conversations(self) -> list[Conversation]:
         """Everybody with whom there are messages, the latest first."""

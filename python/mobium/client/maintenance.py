@@ -10,7 +10,18 @@ from typing import Final
 
 import msgspec
 
-from mobium.client.store import chains, channels, incoming, messages, meta, outgoing, peers, posts, prekeys
+from mobium.client.store import (
+    chains,
+    channels,
+    drafts,
+    incoming,
+    messages,
+    meta,
+    outgoing,
+    peers,
+    posts,
+    prekeys,
+)
 from mobium.client.store.database import Tx
 from mobium.crypto.prekeys import PrekeyKind
 
@@ -123,7 +134,9 @@ def forget_peer(tx: Tx, peer_id: int) -> None:
     tx.execute("DELETE FROM message WHERE peer = ? AND channel IS NULL", peer_id)
     for table in ("outbox", "receipt", "unopened", "signal"):
         tx.execute(f"DELETE FROM {table} WHERE peer = ?", peer_id)  # noqa: S608
-    peers.update(tx, peers.by_id(tx, peer_id), relation="unknown")
+    peer = peers.by_id(tx, peer_id)
+    drafts.put(tx, peer.key, "")
+    peers.update(tx, peer, relation="unknown")
 
 
 def forget_strangers(tx: Tx) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "drop",
     "history",
     "last_place",
+    "latest",
     "number_own",
     "numbers",
     "own_at",
@@ -151,6 +152,20 @@ def history(tx: Tx, channel: int, before: int | None, limit: int, drained_at: in
         )  # fmt: skip
     found.sort(key=lambda message: (message.position, message.missing > 0))
     return found
+
+
+def latest(tx: Tx) -> dict[str, Message]:
+    """The last message of each channel (hex) that has any; changes of a channel are none."""
+    last = (
+        f"SELECT id FROM message AS one WHERE one.channel = channel.id AND one.kind IN {_KINDS_READ}"  # noqa: S608
+        " ORDER BY coalesce(one.number, 1099511627776 + one.id) DESC LIMIT 1"
+    )
+    columns = COLUMNS.replace("message.id", _PLACE, 1)
+    rows = tx.all(
+        f"SELECT {columns} FROM {FROM} WHERE message.id IN (SELECT ({last}) FROM channel)"  # noqa: S608
+    )
+    found = [read_message(row) for row in rows]
+    return {message.channel: message for message in found if message.channel is not None}
 
 
 def unread(tx: Tx, channel: int, read_to: int) -> int:

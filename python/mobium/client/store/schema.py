@@ -327,5 +327,29 @@ CREATE TABLE signal (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _CHANNELS, _OF_CHANNELS, _SIGNALS)
+# The words of texts, to be found, and what was being written: in the same file, as secret as the messages.
+_FINDING = """
+CREATE VIRTUAL TABLE words USING fts5 (
+    text, content='message', content_rowid='id', tokenize="unicode61 remove_diacritics 2"
+);
+INSERT INTO words (words, rank) VALUES ('secure-delete', 1);
+INSERT INTO words (rowid, text) SELECT id, text FROM message WHERE kind = 'text';
+CREATE TRIGGER words_added AFTER INSERT ON message WHEN new.kind = 'text' BEGIN
+    INSERT INTO words (rowid, text) VALUES (new.id, new.text);
+END;
+CREATE TRIGGER words_gone AFTER DELETE ON message WHEN old.kind = 'text' BEGIN
+    INSERT INTO words (words, rowid, text) VALUES ('delete', old.id, old.text);
+END;
+CREATE TRIGGER words_changed AFTER UPDATE OF kind, text ON message BEGIN
+    INSERT INTO words (words, rowid, text) SELECT 'delete', old.id, old.text WHERE old.kind = 'text';
+    INSERT INTO words (rowid, text) SELECT new.id, new.text WHERE new.kind = 'text';
+END;
+
+CREATE TABLE draft (
+    target TEXT PRIMARY KEY,                    -- a peer in hex, or "#" and a channel's id in hex
+    text TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _CHANNELS, _OF_CHANNELS, _SIGNALS, _FINDING)
 """The script at index n brings a database from version n to n + 1."""

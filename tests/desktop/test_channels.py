@@ -14,9 +14,10 @@ import pytest
 
 from mobium.client import Channel, Engine
 from mobium_client.gui.models.channel_pane import ChannelPane
-from mobium_client.gui.models.conversation import Bubble, Conversation, Remark
+from mobium_client.gui.models.conversation import Conversation
 from mobium_client.gui.models.invites import Invites
 from mobium_client.gui.models.join_channel import JoinChannel
+from mobium_client.gui.models.lines import Bubble, Remark
 from mobium_client.gui.models.main import Main
 from mobium_client.gui.models.new_channel import NewChannel
 from mobium_client.gui.models.presenter import Presenter

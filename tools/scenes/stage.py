@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,23 +15,19 @@ from typing import Any
 from PIL import Image
 
 from mobium.client import Engine
-from mobium.client.names import nickname_key
-from mobium.client.store import messages, peers
-from mobium.client.store.database import Tx
 from mobium.crypto import vault
 from mobium_client.gui.settings import Settings
+from tests.support import said
 from tests.support.desktop import Pilot, window
 from tests.support.engines import tx
 from tests.support.quick import derive
+from tests.support.said import Said
 from tests.support.server import ServerProcess
 
-__all__ = ["PASSWORD", "SCENES", "Said", "Stage", "quick_passwords", "scene"]
+__all__ = ["PASSWORD", "SCENES", "Stage", "quick_passwords", "say", "scene"]
 
 PASSWORD = "correct horse battery"  # of nobody
 SCENES: dict[str, Callable[[Stage], object]] = {}
-
-Said = tuple[bool, str, float]
-"""Whether it is one's own, the text, and how many minutes ago."""
 
 
 def scene(name: str) -> Callable[[Callable[[Stage], object]], Callable[[Stage], object]]:
@@ -89,6 +83,7 @@ class Stage:
         shown = Settings(**(self.settings | settings))
         self.pilot = self._stack.enter_context(window(self.data, shown, profile))
         self.pilot.app.geometry("+0+0")
+        self.pilot.app.focus_force()
         self.pilot.rest(0.1)
         return self.pilot
 
@@ -104,34 +99,8 @@ class Stage:
         return self.pilot.shot()
 
 
-def key_of(name: str) -> str:
-    """A key for somebody who is never talked to."""
-    return hashlib.sha256(name.encode()).hexdigest()
-
-
 async def say(
-    engine: Engine, name: str, said: Sequence[Said], *, read: bool = True, contact: bool = True
-) -> str:
-    """Put a conversation into the store, as if it had taken place. Returns the peer's key."""
-    await tx(engine, _say, name, said, read, contact)
-    return key_of(name)
-
-
-def _say(tx: Tx, name: str, said: Sequence[Said], read: bool, contact: bool) -> None:
-    now = time.time()
-    ed = bytes.fromhex(key_of(name))
-    peer = peers.by_key(tx, ed) or peers.add(tx, ed, "contact" if contact else "request", int(now))
-    if contact:
-        peers.update(tx, peer, nickname=name, nickname_key=nickname_key(name))
-    for own, text, ago in said:
-        at = int((now - ago * 60) * 1000)
-        content = os.urandom(16)
-        if own:
-            position = messages.add_outgoing(tx, peer.id, content, text, at)
-            messages.set_state(tx, position, "delivered")
-        else:
-            messages.add_incoming(tx, peer.id, content, "text", text, at, at)
-    if read:
-        found = peers.by_key(tx, ed)
-        assert found is not None
-        peers.update(tx, found, read_to=messages.last_position(tx, peer.id))
+    engine: Engine, name: str, conversation: Sequence[Said], *, read: bool = True, contact: bool = True
+) -> None:
+    """Put a conversation into the store, as if it had taken place."""
+    await tx(engine, said.say, name, conversation, read, contact)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from mobium.client import Engine
+from mobium.client.store.database import Tx
+from tests.support import said
+from tests.support.engines import tx
+from tests.support.said import key_of, pin
 from tools.scenes.stage import Stage, say, scene
 
 LONG = "Bartholomäus Freiherr von und zu Lichtenstein-Hohenberg der Jüngere"
@@ -105,3 +109,137 @@ def conversation_long(stage: Stage) -> None:
     """A long name, a long message."""
     stage.profile(a_few)
     stage.main().open(LONG)
+
+
+@scene("search")
+def search(stage: Stage) -> None:
+    """Something is looked for, and found in names and messages."""
+    stage.profile(a_few)
+    pilot = stage.main()
+    pilot.open("Cora")
+    pilot.screen.side.search.put("the key")
+    pilot.screen.presenter.search.type("the")
+    pilot.until(lambda: pilot.screen.presenter.search.state.searched)
+
+
+@scene("thousand")
+def thousand(stage: Stage) -> None:
+    """A list of a thousand, somewhere in the middle."""
+
+    async def many(engine: Engine) -> None:
+        await tx(engine, _many)
+
+    stage.profile(many)
+    pilot = stage.main()
+    pilot.open("Number 500")
+
+
+def _many(tx: Tx) -> None:
+    for number in range(1000):
+        said.say(tx, f"Number {number}", [(bool(number % 3), f"The {number}th message", number)], True, True)
+
+
+@scene("new-message")
+def new_message(stage: Stage) -> None:
+    """Whom to write to."""
+    stage.profile(a_few)
+    pilot = stage.main()
+    pilot.screen.presenter.new_message()
+    pilot.until(lambda: pilot.app.overlay is not None)
+
+
+@scene("contact")
+def contact(stage: Stage) -> None:
+    """The pane of a contact, with its safety number."""
+
+    async def fill(engine: Engine) -> None:
+        await a_few(engine)
+        await tx(engine, pin, "Bert", "verified")
+
+    stage.profile(fill)
+    pilot = stage.main()
+    pilot.open("Bert")
+    pilot.screen.presenter.about_contact()
+    pilot.until(lambda: pilot.screen.presenter.state.pane.state.loaded)
+
+
+@scene("key-changed")
+def key_changed(stage: Stage) -> None:
+    """Another key came."""
+
+    async def fill(engine: Engine) -> None:
+        await a_few(engine)
+        await tx(engine, pin, "Bert", "changed")
+
+    stage.profile(fill)
+    pilot = stage.main()
+    pilot.open("Bert")
+    pilot.screen.presenter.about_contact()
+    pilot.until(lambda: pilot.screen.presenter.state.pane.state.loaded)
+
+
+@scene("request")
+def request(stage: Stage) -> None:
+    """A stranger has written."""
+    stage.profile(a_few)
+    stage.main().open(key_of("stranger")[:16])
+
+
+@scene("states")
+def states(stage: Stage) -> None:
+    """What was sent in every state, a draft of several lines, what is new."""
+
+    async def fill(engine: Engine) -> None:
+        await a_few(engine)
+        await say(engine, "Emil", [(True, f"This is {state}", 1) for state in _STATES], read=False)
+        await tx(engine, _in_states)
+        draft = "A draft of some lines,\nkept since yesterday,\nthat nobody has sent yet."
+        await engine.drafts.put(key_of("Emil"), draft)
+        await engine.drafts.put(key_of("Cora"), "Did you")
+
+    stage.profile(fill)
+    stage.main().open("Emil")
+
+
+_STATES = ("read", "delivered", "sent", "failed", "queued")
+
+
+def _in_states(tx: Tx) -> None:
+    for state in _STATES:
+        reason = "The server refuses: the mailbox is full." if state == "failed" else ""
+        tx.execute(
+            "UPDATE message SET state = ?, reason = ? WHERE text = ?", state, reason, f"This is {state}"
+        )
+
+
+@scene("large-text")
+def large_text(stage: Stage) -> None:
+    """Text at 150 %."""
+    stage.profile(a_few)
+    stage.main(text_scale=150).open("Bert")
+
+
+@scene("largest-text-unlock")
+def largest_text(stage: Stage) -> None:
+    """Text at 200 %."""
+    stage.profile()
+    stage.open(text_scale=200).until(lambda: stage.pilot.shows("UnlockView"))
+
+
+@scene("right-to-left")
+def right_to_left(stage: Stage) -> None:
+    """Hebrew, Arabic, Chinese, and emoji of all kinds."""
+
+    async def fill(engine: Engine) -> None:
+        await a_few(engine)
+        texts = (
+            "שלום! מה שלומך היום?",
+            "مرحبا كيف حالك",
+            "你好，今天天气很好",
+            "👩‍👩‍👧‍👦 🇮🇱 👍🏽 ❤️ ☺ 😀",
+            "e\u0301a\u0300 Zalgo t\u0336e\u0336x\u0336t",
+        )
+        await say(engine, "אבא", [(bool(n % 2), text, 8 - n) for n, text in enumerate(texts)])
+
+    stage.profile(fill)
+    stage.main().open("אבא")

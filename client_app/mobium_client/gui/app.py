@@ -69,7 +69,7 @@ class App(ctk.CTk):
         session = Session(self.bridge) if open_engine is None else Session(self.bridge, open_engine)
         self.desktop = Desktop(
             self.bridge, events, self.call_later, lambda: datetime.now().astimezone(), self.preferences,
-            profiles or Profiles(), session, notify=notify or SystemNotifier(), in_front=self._in_front,
+            profiles or Profiles(), session, notify=notify or SystemNotifier(),
         )  # fmt: skip
         self._looked = (chosen.appearance, chosen.text_scale)
         self._make_kit()
@@ -128,6 +128,11 @@ class App(ctk.CTk):
         """The view that fills the window."""
         return self._screen[1]
 
+    @property
+    def overlay(self) -> Any:
+        """The view of the dialog that lies over it, or None."""
+        return self._overlays.view
+
     # ------------------------------------------------------------ keys and time
 
     def _connect_keys(self) -> None:
@@ -137,12 +142,27 @@ class App(ctk.CTk):
             ("<F1>", self.desktop.show_help),
             ("<Control-comma>", self.desktop.show_settings),
             ("<Control-K>", self.desktop.show_connection),
+            ("<Control-n>", self.desktop.new_message),
+            ("<Control-f>", self._search),
         ):
             self.bind(key, partial(_ignoring, call))
         for key in ("<Any-KeyPress>", "<Any-ButtonPress>", "<Motion>"):
             self.bind_all(key, lambda _: self.desktop.idle.touch(), add=True)
         self.bind("<Control-q>", lambda _: self.close())
+        self.bind("<FocusIn>", self._looked_at, add=True)
+        self.bind("<FocusOut>", self._looked_at, add=True)
         self.bind("<Escape>", lambda _: self.desktop.context.overlays.dismiss())
+
+    def _search(self) -> None:
+        """Put the focus into the search, where there is one."""
+        side = getattr(self.screen, "side", None)
+        if side is not None:
+            side.search.focus_set()
+
+    def _looked_at(self, event: Any) -> None:
+        """The window, and not only a widget of it, has got the focus or lost it."""
+        if event.widget is self:
+            self.desktop.context.attention.change(there=str(event.type) == "FocusIn")
 
     def call_later(self, seconds: float, work: Callable[[], object]) -> Cancel:
         """Call `work` after some seconds, in this thread."""
@@ -171,9 +191,6 @@ class App(ctk.CTk):
             more = True
         if not self._closing:
             self._poll = self.after(1 if more else round(POLL * 1000), self._turn)
-
-    def _in_front(self) -> bool:
-        return self.focus_displayof() is not None
 
     def _forget(self, _: SessionEnded) -> None:
         """A profile was locked: what was copied from it goes, unless something else was copied since."""

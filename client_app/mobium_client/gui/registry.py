@@ -22,6 +22,8 @@ VIEWS: Final[dict[str, str]] = {
     "picker:Picker": "picker:PickerView",
     "unlock:Unlock": "unlock:UnlockView",
     "main:Main": "main:MainView",
+    "contact:ContactPane": "contact:ContactView",
+    "new_message:NewMessage": "new_message:NewMessageView",
     "conversation:Conversation": "conversation:ConversationView",
     "talk:HeadActions": "head_actions:HeadActionsView",
     "channel_pane:ChannelPane": "channel_pane:ChannelPaneView",

@@ -81,7 +81,7 @@ class Told:
 
 
 class ChannelTalk:
-    """Reads the lines of one channel."""
+    """Finds what the lines of one channel take."""
 
     def __init__(self, engine: Engine, target: str) -> None:
         """`target` is "#" and the channel's id."""
@@ -89,9 +89,8 @@ class ChannelTalk:
         self._target = target
         self._people = People(engine, target)
 
-    async def read(self, limit: int) -> Told:
-        """The newest `limit` lines. Raises what `Engine.history` raises."""
-        messages = await self._engine.history(self._target, limit=limit)
+    async def told(self, messages: list[Message]) -> Told:
+        """Lines of this channel with what they take to be shown. Raises what `Channels.get` raises."""
         standing, writable = standing_of(await self._engine.channels.get(self._target))
         await self._people.refresh()
         return Told(messages, await self._names(messages), await self._notices(messages), standing, writable)

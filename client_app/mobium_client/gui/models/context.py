@@ -11,6 +11,7 @@ from datetime import datetime
 
 from mobium.client import Engine
 from mobium.client.profile import Profile, Profiles
+from mobium_client.gui.models.attention import Attention
 from mobium_client.gui.models.dispatch import Dispatcher
 from mobium_client.gui.models.preferences import Preferences
 from mobium_client.gui.models.presenter import Bridge, Later
@@ -30,6 +31,7 @@ class Context:
     preferences: Preferences
     router: Router
     overlays: Overlays
+    attention: Attention
     profiles: Profiles
 
 

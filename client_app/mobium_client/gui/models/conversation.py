@@ -1,66 +1,46 @@
-"""One conversation: its lines as they are shown, newest last.
+"""One conversation while it is open: its lines, who it is with, and what has to be decided before one writes.
 
-Not its concern: writing (`mobium_client.gui.models.composer`) and drawing.
+Not its concern: what a line says (`mobium_client.gui.models.lines`), writing (`...composer`) and drawing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from mobium.client import ChannelChanged, Message, MessageReceived, MessageStateChanged
+from mobium.client import (
+    ChannelChanged,
+    Contact,
+    ContactKeyChanged,
+    Message,
+    MessageReceived,
+    MessageStateChanged,
+)
+from mobium.errors import InvalidInput
 from mobium_client.gui.models.channel_words import ChannelTalk, Told
 from mobium_client.gui.models.composer import Composer
 from mobium_client.gui.models.context import Opened
 from mobium_client.gui.models.conversations import Kind
-from mobium_client.gui.models.links import Link, find_links
+from mobium_client.gui.models.lines import Line, first_unread, lines_of
 from mobium_client.gui.models.presenter import Presenter
 from mobium_client.gui.models.refresh import Refresh
-from mobium_client.gui.models.words import STATES, clock_time, day_words, text_of
 from mobium_client.plain import one_line
 
-__all__ = ["PAGE", "Bubble", "Conversation", "ConversationState", "Line", "Remark"]
+__all__ = ["PAGE", "Conversation", "ConversationState"]
 
 PAGE = 50  # messages that are read at once
-_TOGETHER = 300  # seconds within which messages of one writer stand together
+_FURTHEST = 5_000  # messages behind the newest that are read at once to show one that was found
 
-
-@dataclass(frozen=True, slots=True)
-class Bubble:
-    """A message. `meta` is its time and, of one's own, its state in words; `problem` a sentence that says why
-    it was not sent. `links` are where addresses begin and end, and what they open. `first` of those that
-    stand together; `name` is who wrote it, where that is not plain.
-    """
-
-    id: str
-    position: int
-    own: bool
-    text: str
-    meta: str = ""
-    links: tuple[Link, ...] = ()
-    writer: str = ""
-    name: str = ""
-    problem: str = ""
-    first: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """A line of the program between messages: a day, what is missing, a change of a channel."""
-
-    text: str
-    kind: str = "day"
-
-
-Line = Bubble | Remark
+Decision = Literal["", "request", "blocked", "changed"]
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationState:
-    """`lines` are those that were read until now; `more` says that there are older ones. `standing` is a
-    sentence about a channel that stays for as long as it is so, and `writable` whether one can write.
+    """`lines` are those that were read until now; `more` says that there are older ones. `focus` is the
+    position of the message to be shown, if one was looked for. `decision` is what has to be decided about
+    the other side. `standing` is a sentence about a channel that stays for as long as it is so, and
+    `writable` whether one can write.
     """
 
     target: str
@@ -73,10 +53,24 @@ class ConversationState:
     problem: str = ""
     standing: str = ""
     writable: bool = True
+    focus: int | None = None
+    decision: Decision = ""
+    verified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    told: Told
+    lines: tuple[Line, ...]
+    more: bool
+    contact: Contact | None
 
 
 class Conversation(Presenter[ConversationState]):
-    """A conversation with a person or in a channel, while it is open."""
+    """A conversation with a person or in a channel. `changed` is called when its row in the list has to be
+    read anew, `gone` when there is no such conversation any more, `about` to
+    show the pane beside it.
+    """
 
     def __init__(
         self,
@@ -86,14 +80,27 @@ class Conversation(Presenter[ConversationState]):
         title: str,
         key: str,
         actions: Presenter[Any] | None = None,
+        *,
+        unread: int = 0,
+        changed: Callable[[], object] = lambda: None,
+        gone: Callable[[], object] = lambda: None,
+        about: Callable[[], object] = lambda: None,
     ) -> None:
-        """`actions` is the presenter of what the head offers besides the title."""
+        """`actions` is the presenter of what the head offers besides the title; `unread` is how many messages
+        were not read when it was opened.
+        """
         super().__init__(opened.context.bridge, ConversationState(target, kind, title, key))
         self.actions = actions
         self._channel = ChannelTalk(opened.engine, target) if kind == "channel" else None
         self._opened = opened
+        self._changed = changed
+        self._gone = gone
+        self._about = about
+        self._unread = unread
+        self._new_from: int | None = None
         self._messages: list[Message] = []
-        self._limit = PAGE
+        self._wanted = PAGE
+        self._seen = 0
         self.composer = Composer(opened, target, self._sent)
         self._until_closed(self.composer.close)
         self._refresh = Refresh(opened.context.later, self._load)
@@ -102,7 +109,11 @@ class Conversation(Presenter[ConversationState]):
         self._until_closed(events.on(MessageReceived, self._on_received))
         self._until_closed(events.on(MessageStateChanged, self._on_state))
         self._until_closed(events.on(ChannelChanged, self._on_channel))
+        self._until_closed(events.on(ContactKeyChanged, self._on_key))
+        self._until_closed(opened.context.attention.watch(self._note_read))
         self._refresh.now()
+
+    # ------------------------------------------------------------ intents
 
     def retitle(self, title: str) -> None:
         """What it is called has changed."""
@@ -110,27 +121,78 @@ class Conversation(Presenter[ConversationState]):
 
     def older(self) -> None:
         """Read an older page."""
-        if self.state.more:
-            self._limit += PAGE
+        if self.state.more and self._wanted <= len(self._messages):
+            self._wanted = len(self._messages) + PAGE
             self._refresh.now()
+
+    def reveal(self, position: int) -> None:
+        """Show the message at a position, however old it is."""
+        self._show(replace(self.state, focus=position))
+        self._refresh.now()
+
+    def revealed(self) -> None:
+        """It was shown; from now on one may scroll."""
+        self._show(replace(self.state, focus=None))
 
     def retry(self, message_id: str) -> None:
         """Send a message again that was not sent."""
         self._run(self._opened.engine.retry(message_id), lambda _: self._refresh.now(), self._problem)
 
+    def accept(self) -> None:
+        """Whoever wrote first becomes a contact."""
+        self._decide(self._opened.engine.contacts.accept(self.state.target))
+
+    def decline(self) -> None:
+        """Delete a request and what came with it."""
+
+        def declined(_: object) -> None:
+            self._changed()
+            self._gone()
+
+        self._run(self._opened.engine.contacts.decline(self.state.target), declined, self._problem)
+
+    def block(self) -> None:
+        """Take nothing from this peer any more."""
+        self._decide(self._opened.engine.contacts.block(self.state.target))
+
+    def unblock(self) -> None:
+        """Take messages of this peer again."""
+        self._decide(self._opened.engine.contacts.unblock(self.state.target))
+
+    def look(self) -> None:
+        """Show the pane of what this conversation is with."""
+        self._about()
+
     def refresh(self) -> None:
         """Read it anew: something changed that no event tells."""
         self._refresh.soon()
 
+    # ------------------------------------------------------------ inside
+
+    def _decide(self, work: object) -> None:
+        def decided(_: object) -> None:
+            self._changed()
+            self._refresh.now()
+
+        self._run(work, decided, self._problem)  # type: ignore[arg-type]
+
     def _sent(self) -> None:
+        self._new_from = None  # whoever answers has read
         self._refresh.now()
+        self._changed()
 
     def _on_received(self, event: MessageReceived) -> None:
         if self.state.kind == "channel" or event.peer == self.state.target:
             self._refresh.soon()
 
     def _on_state(self, event: MessageStateChanged) -> None:
-        if any(message.id == event.id for message in self._messages):
+        for place, message in enumerate(self._messages):
+            if message.id == event.id and message.outgoing:
+                self._messages[place] = _with_state(message, event)
+                self._refresh.soon()
+
+    def _on_key(self, event: ContactKeyChanged) -> None:
+        if event.peer == self.state.target:
             self._refresh.soon()
 
     def _on_channel(self, event: ChannelChanged) -> None:
@@ -142,95 +204,81 @@ class Conversation(Presenter[ConversationState]):
         self._show(replace(self.state, problem=sentence))
 
     def _load(self, finished: Callable[[], None]) -> None:
-        limit = self._limit
-
-        def shown(told: Told) -> None:
-            self._messages = told.messages
+        def shown(page: _Page) -> None:
+            self._messages = page.told.messages
             self._show(
                 replace(
                     self.state,
-                    lines=lines_of(told, self._opened.context.now()),
+                    lines=page.lines,
                     loaded=True,
-                    more=len(told.messages) >= limit,
-                    standing=told.standing,
-                    writable=told.writable,
+                    more=page.more,
+                    problem="",
+                    standing=page.told.standing,
+                    writable=page.told.writable,
+                    decision=_decision(page.contact),
+                    verified=page.contact is not None and page.contact.trust == "verified",
                 )
             )
-            self._read()
+            self._note_read()
             finished()
 
         def failed(problem: str) -> None:
             self._show(replace(self.state, loaded=True, problem=problem))
             finished()
 
-        self._run(self._told(limit), shown, failed)
+        self._run(self._page(self._messages, self._wanted, self.state.focus), shown, failed)
 
-    async def _told(self, limit: int) -> Told:
-        if self._channel is not None:
-            return await self._channel.read(limit)
-        return Told(await self._opened.engine.history(self.state.target, limit=limit))
+    async def _page(self, known: list[Message], wanted: int, focus: int | None) -> _Page:
+        """What is to be shown: the newest page is read anew, older ones once."""
+        engine, target = self._opened.engine, self.state.target
+        newest = await engine.history(target, limit=PAGE)
+        more = len(newest) >= PAGE
+        found = newest
+        if newest:
+            found = [one for one in known if one.position < newest[0].position] + newest
+        while more and len(found) < wanted:
+            older = await engine.history(target, before=found[0].position, limit=wanted - len(found))
+            found = older + found
+            more = bool(older)
+        while more and focus is not None and found[0].position > focus and len(found) < _FURTHEST:
+            older = await engine.history(target, before=found[0].position, limit=10 * PAGE)
+            found = older + found
+            more = bool(older)
+        if self._new_from is None and self._unread:
+            self._new_from = first_unread(found, self._unread)
+        self._unread = 0
+        contact = None
+        if self.state.kind == "person":
+            try:
+                contact = await engine.contacts.get(target)
+            except InvalidInput:
+                contact = None
+        told = Told(found) if self._channel is None else await self._channel.told(found)
+        return _Page(told, lines_of(told, self._opened.context.now(), self._new_from), more, contact)
 
-    def _read(self) -> None:
-        """What is shown was read."""
-        if self._messages:
-            position = self._messages[-1].position
-            tell = self.state.kind == "person"
-            self._run(self._opened.engine.mark_read(self.state.target, position, tell=tell))
-
-
-def lines_of(told: Told, now: datetime) -> tuple[Line, ...]:
-    """The lines that show what was told, which is in order."""
-    messages, shown = told.messages, list[Line]()
-    for place, message in enumerate(messages):
-        before = messages[place - 1] if place else None
-        day = message.at.astimezone().date()
-        if before is None or before.at.astimezone().date() != day:
-            shown.append(Remark(day_words(day, now.date())))
-        if message.kind != "text":
-            shown.append(Remark(told.notices.get(message.id) or text_of(message), "notice"))
-            continue
-        after = messages[place + 1] if place + 1 < len(messages) else None
-        text = text_of(message)
-        shown.append(
-            Bubble(
-                id=message.id,
-                position=message.position,
-                own=message.outgoing,
-                text=text,
-                meta=_meta(message, after),
-                links=find_links(text),
-                writer=message.peer,
-                name=told.names.get(message.peer, ""),
-                problem=_problem(message),
-                first=not _together(before, message),
-            )
-        )
-    return tuple(shown)
+    def _note_read(self) -> None:
+        """What is shown to somebody who looks was read."""
+        if not self._messages or not self._opened.context.attention.state:
+            return
+        position = self._messages[-1].position
+        if position > self._seen:
+            self._seen = position
+            tell = self.state.kind == "person" and self.state.decision == ""
+            work = self._opened.engine.mark_read(self.state.target, position, tell=tell)
+            self._run(work, lambda _: self._changed())
 
 
-def _together(one: Message | None, other: Message | None) -> bool:
-    """Whether two messages, one behind the other, stand together."""
-    return (
-        one is not None
-        and other is not None
-        and (one.kind, one.outgoing, one.peer) == (other.kind, other.outgoing, other.peer)
-        and one.at.astimezone().date() == other.at.astimezone().date()
-        and (other.at - one.at).total_seconds() < _TOGETHER
-    )
-
-
-def _meta(message: Message, after: Message | None) -> str:
-    """The time and the state, at the last of those that stand together and wherever the next has another
-    state.
-    """
-    if after is not None and _together(message, after) and after.state == message.state:
+def _decision(contact: Contact | None) -> Decision:
+    if contact is None:
         return ""
-    time = clock_time(message.at)
-    return f"{time} · {STATES[message.state]}" if message.outgoing else time
+    if contact.blocked:
+        return "blocked"
+    if contact.request:
+        return "request"
+    return "changed" if contact.trust == "changed" else ""
 
 
-def _problem(message: Message) -> str:
-    """Why a message was not sent."""
-    if not message.outgoing or message.state not in {"failed", "expired"}:
-        return ""
-    return one_line(message.reason) or "It was not sent."
+def _with_state(message: Message, event: MessageStateChanged) -> Message:
+    """The same message in the state that an event tells."""
+    fields = {name: getattr(message, name) for name in message.__struct_fields__}
+    return Message(**{**fields, "state": event.state, "reason": event.reason})

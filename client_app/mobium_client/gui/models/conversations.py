@@ -27,15 +27,19 @@ from mobium_client.gui.models.refresh import Refresh
 from mobium_client.gui.models.words import preview, short_time
 from mobium_client.plain import one_line
 
-__all__ = ["Conversations", "ListState", "Row"]
+__all__ = ["Conversations", "Kind", "ListState", "Row", "read_rows"]
 
 Kind = Literal["person", "channel"]
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_DRAFT = 120  # characters; no row shows more
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One conversation. `target` is what the engine takes: a key in hex, or "#" and a channel's id. `key` is
-    what its picture is made from. `state` is that of the last message if it is one's own, else empty.
+    what its picture is made from. `draft` is the beginning of what was not sent yet. `state` is that of the
+    last message if it is one's own, else empty.
     """
 
     target: str
@@ -46,6 +50,7 @@ class Row:
     time: str = ""
     unread: int = 0
     state: str = ""
+    draft: str = ""
     request: bool = False
     blocked: bool = False
     changed: bool = False
@@ -108,23 +113,27 @@ class Conversations(Presenter[ListState]):
             self._show(replace(self.state, loaded=True, problem=problem))
             finished()
 
-        self._run(_rows(self._opened.engine, self._opened.context.now()), shown, failed)
+        self._run(read_rows(self._opened.engine, self._opened.context.now()), shown, failed)
 
 
-async def _rows(engine: Engine, now: datetime) -> tuple[Row, ...]:
+async def read_rows(engine: Engine, now: datetime) -> tuple[Row, ...]:
+    """Every conversation, the latest first."""
     contacts = {contact.key: contact for contact in await engine.contacts.list()}
+    drafts = await engine.drafts.all()
+    latest = await engine.channels.latest()
     found: list[tuple[datetime, Row]] = []
     for conversation in await engine.conversations():
         contact = contacts.pop(conversation.peer, None)
         found.append((conversation.last.at, _person(conversation, contact, now)))
     for channel in await engine.channels.list():
-        last = await engine.history(f"#{channel.id}", limit=1)
-        found.append(
-            (last[-1].at if last else datetime.min.replace(tzinfo=UTC), _channel(channel, last, now))
-        )
+        last = latest.get(channel.id)
+        found.append((_NEVER if last is None else last.at, _channel(channel, last, now)))
     found += [(contact.added_at, _silent(contact)) for contact in contacts.values()]
     found.sort(key=lambda one: one[0], reverse=True)
-    return tuple(row for _, row in found)
+    return tuple(
+        replace(row, draft=one_line(drafts[row.target][:_DRAFT])) if row.target in drafts else row
+        for _, row in found
+    )
 
 
 def _person(conversation: Conversation, contact: Contact | None, now: datetime) -> Row:
@@ -151,15 +160,14 @@ def _silent(contact: Contact) -> Row:
     )  # fmt: skip
 
 
-def _channel(channel: Channel, last: list[Message], now: datetime) -> Row:
-    said = last[-1] if last else None
+def _channel(channel: Channel, last: Message | None, now: datetime) -> Row:
     return Row(
         target=f"#{channel.id}",
         kind="channel",
         title=one_line(channel.label),
         key=channel.id,
-        preview="" if said is None or said.kind == "notice" else preview(said),
-        time="" if said is None else short_time(said.at, now),
+        preview="" if last is None else preview(last),
+        time="" if last is None else short_time(last.at, now),
         unread=channel.unread,
-        state=said.state if said is not None and said.outgoing else "",
+        state=last.state if last is not None and last.outgoing else "",
     )

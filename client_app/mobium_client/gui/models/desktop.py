@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from mobium.client.profile import Profile, Profiles
+from mobium_client.gui.models.attention import Attention
 from mobium_client.gui.models.context import Context, Opened
 from mobium_client.gui.models.dispatch import Dispatcher
 from mobium_client.gui.models.entry import Entry
@@ -48,20 +49,26 @@ class Desktop:
         *,
         clock: Callable[[], float] = time.time,
         notify: Notify = _nobody,
-        in_front: Callable[[], bool] = lambda: True,
     ) -> None:
         """`clock` gives seconds that also pass while the machine sleeps; `notify` shows something outside the
-        window; `in_front` is whether the window has the focus.
+        window.
         """
         self.session = session or Session(bridge)
         self.context = Context(
-            bridge, events, later, now, preferences, Router(bridge), Overlays(bridge), profiles
+            bridge,
+            events,
+            later,
+            now,
+            preferences,
+            Router(bridge),
+            Overlays(bridge),
+            Attention(bridge),
+            profiles,
         )
         self._opened: Opened | None = None
         self.idle = Idle(later, clock, preferences, self.lock, self._talking)
         self._clock = clock
         self._notify = notify
-        self._in_front = in_front
         self._notifications: Notifications | None = None
         events.on(SessionOpened, self._on_opened)
         events.on(SessionEnded, self._on_ended)
@@ -92,6 +99,11 @@ class Desktop:
         """Show the settings, where the main screen is."""
         if isinstance(screen := self.context.router.state, Main):
             screen.show_settings()
+
+    def new_message(self) -> None:
+        """Ask whom to write to, where the main screen is."""
+        if isinstance(screen := self.context.router.state, Main):
+            screen.new_message()
 
     def show_connection(self) -> None:
         """Show the connection, where the main screen is."""
@@ -178,7 +190,7 @@ class Desktop:
     def _before_eyes(self, target: str) -> bool:
         """Whether the conversation with a key, or of a channel's label, is what somebody looks at."""
         screen = self.context.router.state
-        if self.context.overlays.state or not isinstance(screen, Main) or not self._in_front():
+        if self.context.overlays.state or not isinstance(screen, Main) or not self.context.attention.state:
             return False
         shown = screen.state.conversation
         return shown is not None and target in {shown.state.target, shown.state.title}

@@ -21,6 +21,8 @@ SHORTCUTS: Final[tuple[tuple[str, tuple[tuple[str, str], ...]], ...]] = (
             ("Tab, Shift+Tab", "Go to the next, or the previous, thing on the screen"),
             ("Enter, Space", "Press the button that has the frame"),
             ("Escape", "Close what lies on top"),
+            ("Ctrl+N", "New message"),
+            ("Ctrl+F", "Search"),
             ("Ctrl+L", "Lock"),
             ("Ctrl+,", "Settings"),
             ("Ctrl+Shift+K", "The connection"),

@@ -8,12 +8,15 @@ from typing import Any
 from mobium.client import Channel
 from mobium_client.gui.models.channel_pane import ChannelPane
 from mobium_client.gui.models.connection import ConnectionDialog
+from mobium_client.gui.models.contact import ContactPane
 from mobium_client.gui.models.context import Opened
 from mobium_client.gui.models.conversation import Conversation
 from mobium_client.gui.models.conversations import Conversations, Row
 from mobium_client.gui.models.join_channel import JoinChannel
 from mobium_client.gui.models.new_channel import NewChannel
+from mobium_client.gui.models.new_message import NewMessage
 from mobium_client.gui.models.presenter import Presenter
+from mobium_client.gui.models.search import Search
 from mobium_client.gui.models.settings_dialog import Section, SettingsDialog
 from mobium_client.gui.models.status import Status
 from mobium_client.gui.models.talk import HeadActions, Talk
@@ -39,22 +42,59 @@ class Main(Presenter[MainState]):
         self.status = Status(opened)
         self.list = Conversations(opened, self.open)
         self.talk = Talk(opened)
-        self._until_closed(self.status.close)
-        self._until_closed(self.list.close)
-        self._until_closed(self.talk.close)
+        self.search = Search(opened, self.list, self._found)
+        for one in (self.status, self.list, self.talk, self.search):
+            self._until_closed(one.close)
+        self._until_closed(self.list.watch(self._retitle))
+
+    # ------------------------------------------------------------ people
+
+    def new_message(self) -> None:
+        """Ask whom to write to."""
+        if not self.opened.context.overlays.state:
+            self.opened.context.overlays.open(NewMessage(self.opened, self.write_to))
+
+    def write_to(self, key: str, name: str) -> None:
+        """Open the conversation with somebody, who need not be in the list yet."""
+        known = [row for row in self.list.state.rows if row.target == key]
+        self.open(known[0] if known else Row(key, "person", name, key))
+        self.list.refresh()
+
+    def about_contact(self) -> None:
+        """Show the pane of the contact whose conversation is open, or fold it."""
+        conversation = self.state.conversation
+        if isinstance(self.state.pane, ContactPane):
+            self.fold()
+        elif conversation is not None and conversation.state.kind == "person":
+            self.unfold(ContactPane(self.opened, conversation.state.target, self._changed, self.fold))
+
+    # ------------------------------------------------------------ what is open
 
     def open(self, row: Row) -> None:
         """Open a conversation in the middle; the pane of the one before goes."""
         before = self.state.conversation
         if before is not None and before.state.target == row.target:
             return
-        about = self.about_channel if row.kind == "channel" else None
-        actions = HeadActions(self.talk, row.target, row.title, about)
-        opened = Conversation(self.opened, row.target, row.kind, row.title, row.key, actions)
+        about = self.about_channel if row.kind == "channel" else self.about_contact
+        opened = Conversation(
+            self.opened, row.target, row.kind, row.title, row.key,
+            HeadActions(self.talk, row.target, row.title, about),
+            unread=row.unread, changed=self.list.refresh, gone=self.leave, about=about,
+        )  # fmt: skip
         self.fold()
         self.talk.voice.look_away()
         self._show(replace(self.state, conversation=opened))
         self.list.select(row.target)
+        if before is not None:
+            before.close()
+            self.list.refresh()  # its draft
+
+    def leave(self) -> None:
+        """Show no conversation."""
+        before = self.state.conversation
+        self.fold()
+        self._show(replace(self.state, conversation=None))
+        self.list.select(None)
         if before is not None:
             before.close()
 
@@ -100,18 +140,11 @@ class Main(Presenter[MainState]):
         elif open_one is not None and open_one.state.kind == "channel":
             self.unfold(ChannelPane(self.opened, open_one.state.key, open_one.state.title, self))
 
-    def write_to(self, key: str, name: str) -> None:
-        """Open the conversation with a person."""
-        self.open(Row(key, "person", name, key))
-
     def gone(self, channel: str) -> None:
         """A channel was forgotten, so nothing of it can be shown."""
         before = self.state.conversation
         if before is not None and before.state.key == channel:
-            self.fold()
-            self._show(replace(self.state, conversation=None))
-            self.list.select(None)
-            before.close()
+            self.leave()
         self.list.refresh()
 
     def _came_in(self, channel: Channel) -> None:
@@ -128,3 +161,21 @@ class Main(Presenter[MainState]):
             if one is not None:
                 one.close()
         super().close()
+
+    def _found(self, row: Row, position: int | None) -> None:
+        self.open(row)
+        if position is not None and self.state.conversation is not None:
+            self.state.conversation.reveal(position)
+
+    def _changed(self) -> None:
+        """Something of the open conversation that no event tells."""
+        self.list.refresh()
+        if self.state.conversation is not None:
+            self.state.conversation.refresh()
+
+    def _retitle(self) -> None:
+        conversation = self.state.conversation
+        if conversation is not None:
+            for row in self.list.state.rows:
+                if row.target == conversation.state.target:
+                    conversation.retitle(row.title)

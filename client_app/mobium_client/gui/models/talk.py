@@ -96,7 +96,7 @@ class HeadActions(Presenter[None]):
     def __init__(
         self, talk: Talk, target: str, title: str, about: Callable[[], object] | None = None
     ) -> None:
-        """`target` is what the engine takes for the conversation; `about` unfolds the pane of a channel."""
+        """`target` is what the engine takes for the conversation; `about` unfolds the pane beside it."""
         super().__init__(talk.bridge, None)
         self.talk = talk
         self.channel = target.removeprefix("#") if target.startswith("#") else ""
@@ -127,6 +127,6 @@ class HeadActions(Presenter[None]):
             self.talk.voice.enter(self.channel, self._title)
 
     def about(self) -> None:
-        """Show or fold the pane of the channel."""
+        """Show or fold the pane beside it."""
         if self._about is not None:
             self._about()

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import customtkinter as ctk
 
 from mobium_client.gui.models.conversation import Conversation
 from mobium_client.gui.view import View
+from mobium_client.gui.widgets.banner import Banner, Choice
 from mobium_client.gui.widgets.composer_box import ComposerBox
 from mobium_client.gui.widgets.message_text import MessageText
-from mobium_client.gui.widgets.sentence import Sentence
+from mobium_client.gui.widgets.sentence import Sentence, Tone
 
 __all__ = ["ConversationView"]
+
+_REQUEST = "You do not know this person yet. Until you accept, they do not learn that you have read this."
+_BLOCKED = "You have blocked this contact: nothing is sent, and nothing is taken."
+_CHANGED = (
+    "The key of this contact has changed: a new device, or somebody in between. "
+    "Nothing is sent until you accept it."
+)
+_DECISIONS: Final[dict[str, tuple[str, Tone]]] = {
+    "request": (_REQUEST, "muted"),
+    "blocked": (_BLOCKED, "warning"),
+    "changed": (_CHANGED, "danger"),
+}
 
 
 class ConversationView(View[Conversation]):
@@ -31,7 +46,11 @@ class ConversationView(View[Conversation]):
         if self.presenter.actions is not None:
             self.actions = self.kit.make(self.head, self.presenter.actions)
             self.actions.pack(side="right", padx=(12, 0))
-        self._title.pack(side="left", fill="x", expand=True)
+        self._title.pack(side="left")
+        self._verified = ctk.CTkLabel(
+            self.head, text=" Verified", font=theme.font("small"), text_color=colors.good, compound="left",
+            image=self.kit.icons.image("shield_check_outline", 16, colors.good),
+        )  # fmt: skip
         ctk.CTkFrame(self, height=1, corner_radius=0, fg_color=colors.line).pack(fill="x")
         self.composer = ComposerBox(self, self.kit, self.presenter.composer)
         self.composer.pack(side="bottom", fill="x")
@@ -39,6 +58,7 @@ class ConversationView(View[Conversation]):
         self._problem.pack(side="bottom", fill="x", padx=28)
         self._standing = Sentence(self, self.kit, 640, fills=True)
         self._standing.pack(side="bottom", fill="x", padx=28, pady=(4, 12))
+        self.banner = Banner(self, self.kit)
         self.lines = MessageText(self, self.kit, self.presenter.older, self._acted)
         self.lines.pack(fill="both", expand=True)
 
@@ -49,6 +69,10 @@ class ConversationView(View[Conversation]):
         """Show what was said."""
         state = self.presenter.state
         self._title.configure(text=state.title)
+        if state.verified:
+            self._verified.pack(side="left", padx=(12, 0))
+        else:
+            self._verified.pack_forget()
         self._problem.say(state.problem)
         self._standing.say(state.standing, "warning" if state.writable else "danger")
         if state.writable != self._writable:
@@ -57,7 +81,28 @@ class ConversationView(View[Conversation]):
                 self.composer.pack(side="bottom", fill="x", before=self._problem)
             else:
                 self.composer.pack_forget()
+        self._render_decision()
         self.lines.show(state.lines)
+        if state.focus is not None and self.lines.reveal(state.focus):
+            self.presenter.revealed()
+
+    def _render_decision(self) -> None:
+        presenter, decision = self.presenter, self.presenter.state.decision
+        choices: dict[str, tuple[Choice, ...]] = {
+            "request": (
+                ("Decline", "danger", presenter.decline),
+                ("Block", "danger", presenter.block),
+                ("Accept", "primary", presenter.accept),
+            ),
+            "blocked": (("Unblock", "quiet", presenter.unblock),),
+            "changed": (("Look at the key", "primary", presenter.look),),
+        }
+        if not decision:
+            self.banner.pack_forget()
+            return
+        text, tone = _DECISIONS[decision]
+        self.banner.ask(text, tone, choices[decision])
+        self.banner.pack(side="bottom", fill="x", padx=20, pady=(0, 12), before=self.lines)
 
     def destroy(self) -> None:
         """The conversation goes."""

@@ -1,10 +1,11 @@
-"""Buttons in the head of a conversation: a call, or the voice room of a channel and what the channel is."""
+"""Buttons in the head of a conversation: a call, or the voice room of a channel; and whom it is with."""
 
 from __future__ import annotations
 
 from mobium_client.gui.models.talk import HeadActions
 from mobium_client.gui.view import View
 from mobium_client.gui.widgets.button import Button
+from mobium_client.gui.widgets.hint import Hint
 
 __all__ = ["HeadActionsView"]
 
@@ -17,13 +18,14 @@ class HeadActionsView(View[HeadActions]):
         if presenter.channel:
             self.voice = Button(self, self.kit, "Voice", presenter.enter, icon="headphones")
             self.voice.pack(side="left")
-            self.about = Button(
-                self, self.kit, "", presenter.about, look="plain", icon="information_outline", tone=muted
-            )
-            self.about.pack(side="left", padx=(8, 0))
         else:
             self.call = Button(self, self.kit, "Call", presenter.call, icon="phone_outline")
             self.call.pack(side="left")
+        self.about = Button(
+            self, self.kit, "", presenter.about, look="plain", icon="information_outline", tone=muted
+        )
+        self.about.pack(side="left", padx=(8, 0))
+        Hint(self.about, self.kit, "About this channel" if presenter.channel else "About this contact")
 
     def _connect(self) -> None:
         if self.presenter.channel:

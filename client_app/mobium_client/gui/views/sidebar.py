@@ -7,6 +7,8 @@ import customtkinter as ctk
 from mobium_client.gui.models.main import Main
 from mobium_client.gui.view import View
 from mobium_client.gui.widgets.button import Button
+from mobium_client.gui.widgets.field import Field
+from mobium_client.gui.widgets.hint import Hint
 from mobium_client.gui.widgets.row_list import RowList
 
 __all__ = ["Sidebar"]
@@ -48,7 +50,16 @@ class Sidebar(View[Main]):
             below, self.kit, "Join by link", self.presenter.join_channel, look="plain", icon="link_variant"
         )
         self.join.pack(side="left", fill="x", expand=True, padx=(4, 0))
-        self.list = RowList(self, self.kit, self.presenter.list.open, self.presenter.list.move)
+        tools = ctk.CTkFrame(self, fg_color="transparent")
+        tools.pack(fill="x", padx=(20, 14), pady=(0, 8))
+        self.new_message = Button(
+            tools, self.kit, "", self.presenter.new_message, look="plain", icon="message_plus_outline"
+        )
+        self.new_message.pack(side="right", padx=(4, 0))
+        Hint(self.new_message, self.kit, "New message (Ctrl+N)")
+        self.search = Field(tools, self.kit, hint="Search", changed=self.presenter.search.type, width=120)
+        self.search.pack(side="left", fill="x", expand=True)
+        self.list = RowList(self, self.kit, self._open, self.presenter.list.move)
         self._empty = ctk.CTkLabel(
             self,
             text=_EMPTY,
@@ -59,8 +70,12 @@ class Sidebar(View[Main]):
         )
 
     def _connect(self) -> None:
+        self.search.entry.bind("<Escape>", lambda _: self._end_search())
+        self.search.entry.bind("<Return>", lambda _: self._open(0))
+        self.search.entry.bind("<Down>", lambda _: self.list.focus_set())
         self.follow(self.presenter.status, self._render_status)
         self.follow(self.presenter.list, self._render_list)
+        self.follow(self.presenter.search, self._render_list)
 
     def _render_status(self) -> None:
         state = self.presenter.status.state
@@ -72,11 +87,25 @@ class Sidebar(View[Main]):
         )
 
     def _render_list(self) -> None:
-        state = self.presenter.list.state
-        if state.loaded and not state.rows:
+        listed, search = self.presenter.list.state, self.presenter.search.state
+        rows = search.rows if search.text else listed.rows
+        nothing = "Nothing was found." if search.searched else _EMPTY
+        waiting = not search.searched if search.text else not listed.loaded
+        if not rows and not waiting:
             self.list.pack_forget()
+            self._empty.configure(text=nothing)
             self._empty.pack(padx=20, pady=24, anchor="w")
-        else:
+        elif rows or not search.text:
             self._empty.pack_forget()
             self.list.pack(fill="both", expand=True)
-        self.list.show(state.rows, state.selected)
+        self.list.show(rows, listed.selected)
+
+    def _open(self, place: int) -> None:
+        if self.presenter.search.state.text:
+            self.presenter.search.open(place)
+        elif place < len(self.presenter.list.state.rows):
+            self.presenter.list.open(self.presenter.list.state.rows[place].target)
+
+    def _end_search(self) -> None:
+        self.search.clear()
+        self.presenter.search.type("")

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import customtkinter as ctk
 
-from mobium_client.gui.models.conversation import Bubble, Line, Remark
+from mobium_client.gui.models.lines import Bubble, Line, Remark
 from mobium_client.gui.view import Kit
 from mobium_client.gui.wrapping import Ruler, wrap
 from mobium_client.gui.writers import writer_color
@@ -63,6 +63,7 @@ class Shapes:
         self._kit = kit
         self._text = text
         self._ruler = Ruler()
+        self._double = int(text.tk.call("string", "length", "\U0001f600")) == 2
         self._made: set[str] = set()
         self._actions: dict[str, tuple[str, str]] = {}
         self._act: Callable[[str, str], object] = lambda *_: None
@@ -142,11 +143,13 @@ class Shapes:
             "other_link": {"foreground": colors.link, "underline": True},
             "problem": {"foreground": colors.danger, "font": small, "justify": "right", "rmargin": px(_SIDE)},
             "again": {"underline": True},
+            "found": {"foreground": colors.on_fill, "background": colors.fill},
             "skip": {},
         }
         for name, look in looks.items():
             text.tag_configure(name, **look)
         if _COLOUR_EMOJI in self._families():
+            self._fonts["emoji"] = ctk.CTkFont(_COLOUR_EMOJI, px(theme.size("body")), "normal")
             text.tag_configure("emoji", font=(_COLOUR_EMOJI, -px(theme.size("body"))))
         text.tag_raise("sel")
 
@@ -265,20 +268,27 @@ class Shapes:
         """Mark what can be clicked, and emoji, in one row; its text begins behind a tab."""
         for first, last, url in line.links:
             if first < end and last > begin:
-                span = (max(first, begin) - begin + 1, min(last, end) - begin + 1)
-                piece.spans.append((piece.rows, *span, (look, self._action("link", url))))
+                span = (max(first, begin), min(last, end))
+                columns = [1 + self._columns(line.text[begin:at]) for at in span]
+                piece.spans.append((piece.rows, columns[0], columns[1], (look, self._action("link", url))))
         if line.text.isascii():
             return
         for found in _EMOJI.finditer(line.text, begin, end):
-            piece.spans.append((piece.rows, found.start() - begin + 1, found.end() - begin + 1, ("emoji",)))
+            columns = [1 + self._columns(line.text[begin:at]) for at in found.span()]
+            piece.spans.append((piece.rows, columns[0], columns[1], ("emoji",)))
+
+    def _columns(self, text: str) -> int:
+        """How many of its own characters Tk takes for a text: before version 9 two for each beyond U+FFFF."""
+        return len(text) if not self._double else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
     def _measure(self, text: str) -> int:
-        """The width of a row, with room for emoji, whose font is wider than the one that measures."""
+        """The width of a row, whose emoji have a font of their own."""
         if text.isascii():
             return sum(self._widths(text))
-        size = self._kit.theme.raw(self._kit.theme.size("body"))
-        emoji = sum(len(found[0]) for found in _EMOJI.finditer(text))
-        return self._fonts["body"].measure(text) + round(emoji * size * 0.5)  # type: ignore[no-any-return]
+        emoji = "".join(found[0] for found in _EMOJI.finditer(text)) if "emoji" in self._fonts else ""
+        if not emoji:
+            return int(self._fonts["body"].measure(text))
+        return int(self._fonts["body"].measure(_EMOJI.sub("", text)) + self._fonts["emoji"].measure(emoji))
 
     def _widths(self, text: str) -> Iterator[int]:
         blank = self._ruler.width(self._fonts["body"], "body", " ")

@@ -3,7 +3,7 @@ pictures.
 
 A bubble is as wide as its text, which is broken into lines here, since a tag has no padding: each line begins
 with a tab. What is selected is copied without those. Only what changed is drawn anew. Not its concern: which
-lines there are (`mobium_client.gui.models.conversation`).
+lines there are (`mobium_client.gui.models.lines`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import customtkinter as ctk
 
-from mobium_client.gui.models.conversation import Bubble, Line
+from mobium_client.gui.models.lines import Bubble, Line
 from mobium_client.gui.view import Kit
 from mobium_client.gui.widgets.bubbles import Shapes
 
@@ -42,6 +42,7 @@ class MessageText(ctk.CTkFrame):
         self._heights: list[int] = []  # lines of the widget for each of ours
         self._width = 0
         self._later: str | None = None
+        self._was_at_top = True
         self._build()
         self._connect()
 
@@ -63,8 +64,8 @@ class MessageText(ctk.CTkFrame):
 
     def _connect(self) -> None:
         self.text.bind("<Configure>", lambda event: self._resized(event.width))
-        for key in ("<Button-4>", "<MouseWheel>", "<Prior>", "<Home>", "<Up>"):
-            self.text.bind(key, lambda _: self.after_idle(self._look_up), add=True)
+        set_bar = self.text.cget("yscrollcommand")
+        self.text.configure(yscrollcommand=lambda *ends: self._scrolled(set_bar, ends))
         self.text.bind("<<Copy>>", self._copy)
         self._shapes.on_action(self._act)
 
@@ -144,9 +145,26 @@ class MessageText(ctk.CTkFrame):
         self._later = None
         self.render()
 
-    def _look_up(self) -> None:
-        if self.winfo_exists() and self.text.yview()[0] <= 0.0:
-            self._older()
+    def _scrolled(self, set_bar: str, ends: tuple[Any, ...]) -> None:
+        """Whoever has come to the top wants to see what is above."""
+        self.text.tk.call(set_bar, *ends)
+        at_top = float(ends[0]) <= 0.0
+        if at_top and not self._was_at_top and self._lines:
+            self.after_idle(self._older)
+        self._was_at_top = at_top
+
+    def reveal(self, position: int) -> bool:
+        """Bring the message at a position into the middle, and mark it; whether it is there."""
+        row = 1
+        for line, height in zip(self._lines, self._heights, strict=True):
+            if isinstance(line, Bubble) and line.position == position:
+                self.text.tag_remove("found", "1.0", "end")
+                self.text.tag_add("found", f"{row}.0", f"{row + height}.0")
+                visible = int(self.text.winfo_height() / max(1, self._kit.theme.raw(20)))
+                self.text.yview(f"{max(1, row - visible // 2)}.0")
+                return True
+            row += height
+        return False
 
     def _act(self, action: str, value: str) -> None:
         if action == "link":

@@ -23,13 +23,13 @@ _FIELDS = 12
 
 
 class RowList(ctk.CTkFrame):
-    """Shows rows; `chosen` is called with the target of the one that is clicked or opened by Enter."""
+    """Shows rows; `chosen` is called with the place of the one that is clicked or opened by Enter."""
 
     def __init__(
         self,
         parent: Any,
         kit: Kit,
-        chosen: Callable[[str], object],
+        chosen: Callable[[int], object],
         moved: Callable[[int], object],
     ) -> None:
         """`moved` is called with +1 or -1 by the arrow keys."""
@@ -72,6 +72,7 @@ class RowList(ctk.CTkFrame):
         canvas.bind("<MouseWheel>", lambda event: self._wheel(-event.delta / 120))
         canvas.bind("<Button-4>", lambda _: self._wheel(-1))
         canvas.bind("<Button-5>", lambda _: self._wheel(1))
+        canvas.bind("<Return>", lambda _: self._entered())
         for key, steps in (("<Up>", -1), ("<Down>", 1), ("<Prior>", -8), ("<Next>", 8)):
             canvas.bind(key, lambda _, steps=steps: self._moved(steps))
 
@@ -99,6 +100,10 @@ class RowList(ctk.CTkFrame):
             self._bar.set(self._top / whole, (self._top + visible) / whole)
         else:
             self._bar.pack_forget()
+
+    def focus_set(self) -> None:
+        """Take the focus of the keyboard."""
+        self._paper.focus_set()
 
     def destroy(self) -> None:
         """The list goes."""
@@ -133,7 +138,9 @@ class RowList(ctk.CTkFrame):
         )
         end = right - self._badge(row, right, lower)
         said, color = row.preview, colors.muted
-        if row.changed:
+        if row.draft:
+            said, color = f"Draft: {row.draft}", colors.accent
+        elif row.changed:
             said, color = "Key changed: look before you write", colors.danger
         elif row.state in {"failed", "expired", "queued"}:
             said = f"{STATES[row.state]}: {row.preview.removeprefix('You: ')}"
@@ -208,8 +215,14 @@ class RowList(ctk.CTkFrame):
             self._paper.configure(cursor="" if over is None else "hand2")
             self.render()
 
+    def _entered(self) -> None:
+        """Enter opens the selected row, or the first."""
+        places = [place for place, row in enumerate(self._rows) if row.target == self._selected]
+        if self._rows:
+            self._chosen(places[0] if places else 0)
+
     def _clicked(self, event: Any) -> None:
         place = self._at(event.y)
         self._paper.focus_set()
         if place is not None:
-            self._chosen(self._rows[place].target)
+            self._chosen(place)

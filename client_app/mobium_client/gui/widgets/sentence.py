@@ -8,7 +8,9 @@ import customtkinter as ctk
 
 from mobium_client.gui.view import Kit
 
-__all__ = ["Sentence"]
+__all__ = ["Sentence", "Tone"]
+
+Tone = Literal["danger", "warning", "good", "muted"]
 
 _ICONS = {"danger": "alert_circle_outline", "warning": "alert_outline", "good": "check_circle_outline",
           "muted": "information_outline"}  # fmt: skip
@@ -27,7 +29,7 @@ class Sentence(ctk.CTkFrame):
         self._width = width
         self._fills = fills
         self._text = ""
-        self._tone: Literal["danger", "warning", "good", "muted"] = "danger"
+        self._tone: Tone = "danger"
         self._build()
         self._connect()
         self.render()
@@ -53,7 +55,7 @@ class Sentence(ctk.CTkFrame):
         if room > _ICON:
             self._label.configure(wraplength=min(self._width, room) - _ICON)
 
-    def say(self, text: str, tone: Literal["danger", "warning", "good", "muted"] = "danger") -> None:
+    def say(self, text: str, tone: Tone = "danger") -> None:
         """Show a sentence, or nothing."""
         if (text, tone) != (self._text, self._tone):
             self._text, self._tone = text, tone

@@ -16,8 +16,9 @@ from mobium_client.gui.models.pictures import Picture, fitted
 from mobium_client.gui.models.screen_pane import ScreenPane
 from mobium_client.gui.models.voice_bar import Speaker, VoiceState
 from tests.support.desktop import Pilot
+from tests.support.said import key_of
 from tools.scenes.channels import channel_open, garden
-from tools.scenes.stage import Stage, key_of, scene
+from tools.scenes.stage import Stage, scene
 from tools.scenes.talk import LONG, a_few
 
 BERT = key_of("Bert")

@@ -1,0 +1,219 @@
+"""B13: the desktop on a private display: from its start to the unlock screen; a conversation of 10,000
+messages is opened; it sends while a message arrives each 10 ms.
+
+The window runs in a process of its own, the other side's engine in another, behind a real server. A stall is
+the longest time between two turns of the window's loop, beyond the 5 ms that were asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benches.python.bench_inbox import start_server
+from mobium.client import Engine
+from tests.support.display import display
+from tests.support.engines import tx
+from tests.support.said import key_of, say
+
+PASSWORD = "a password for a bench"
+TIME_LIMIT = 300.0
+EACH = 0.010  # seconds between two arrivals
+BEAT = 5  # milliseconds between two turns that are asked for
+TURNS = 3  # each figure is the median of so many
+
+
+async def fill(data: Path, count: int, url: str) -> str:
+    """Two profiles that have written to each other, the window's with a long conversation; the other's key."""
+    for name in ("window", "other"):
+        (data / "profiles" / name).mkdir(parents=True)
+        await Engine.create(data / "profiles" / name, PASSWORD)
+    async with (
+        Engine.open(data / "profiles" / "window", PASSWORD) as window,
+        Engine.open(data / "profiles" / "other", PASSWORD) as other,
+    ):
+        said = [
+            (n % 3 == 0, f"Message {n} of a long conversation, about nothing much.", 0.0)
+            for n in range(count)
+        ]
+        await tx(window, say, "Long", said)
+        for engine in (window, other):
+            await engine.connect(url)
+        await window.contacts.add(other.me, "Other")
+        await other.wait(await other.send(window.me, "hello"), "sent", TIME_LIMIT)
+        await window.wait(await window.send(other.me, "hello"), "sent", TIME_LIMIT)
+        return window.me
+
+
+def until(app: Any, true: Callable[[], object]) -> None:
+    """Turn the window's loop until something is so."""
+    end = time.monotonic() + TIME_LIMIT
+    while not true():
+        if time.monotonic() > end:
+            raise TimeoutError
+        app.update()
+        time.sleep(0.001)
+
+
+def opened(app: Any) -> Any:
+    """Unlock; the main screen's presenter."""
+    until(app, lambda: type(app.screen).__name__ == "UnlockView")
+    app.screen.presenter.open(PASSWORD)
+    until(app, lambda: type(app.screen).__name__ == "MainView" and app.screen.presenter.list.state.rows)
+    return app.screen.presenter
+
+
+def start(_: str) -> dict[str, float]:
+    """The window's process: seconds from its beginning to the unlock screen."""
+    from mobium_client.gui.app import App
+
+    app = App("window")
+    until(app, lambda: type(app.screen).__name__ == "UnlockView")
+    app.update()
+    seconds = time.time() - psutil.Process().create_time()
+    app.close()
+    app.end()
+    return {"seconds": seconds}
+
+
+def long_one(_: str) -> dict[str, float]:
+    """Seconds from a click on a conversation of 10,000 to its newest messages on the screen."""
+    from mobium_client.gui.app import App
+
+    app = App("window")
+    main = opened(app)
+    began = time.perf_counter()
+    main.list.open(key_of("Long"))
+    until(app, lambda: "of a long conversation" in app.screen.conversation.lines.text.get("1.0", "end"))
+    app.update()
+    seconds = time.perf_counter() - began
+    app.close()
+    app.end()
+    return {"seconds": seconds}
+
+
+def burst(count: str) -> dict[str, float]:
+    """The longest stall in milliseconds while `count` messages arrive and some are sent."""
+    from mobium_client.gui.app import App
+
+    app = App("window")
+    main = opened(app)
+    until(app, lambda: main.status.state.words == "Connected")
+    until(app, lambda: any(row.title == "Other" for row in main.list.state.rows))
+    main.list.open(next(row.target for row in main.list.state.rows if row.title == "Other"))
+    until(app, lambda: main.state.conversation.state.loaded)
+    gaps: list[float] = []
+    last = time.perf_counter()
+
+    def beat() -> None:
+        nonlocal last
+        now = time.perf_counter()
+        gaps.append((now - last) * 1000 - BEAT)
+        last = now
+        if len(gaps) % 50 == 0:
+            main.state.conversation.composer.type(f"An answer, the {len(gaps)}th")
+            main.state.conversation.composer.send()
+        app.after(BEAT, beat)
+
+    print("ready", flush=True)
+    app.after(BEAT, beat)
+    shown: Callable[[], str] = lambda: app.screen.conversation.lines.text.get("1.0", "end")  # noqa: E731
+    end = time.monotonic() + TIME_LIMIT
+
+    def look() -> None:
+        if f"Arrival {int(count) - 1}," in shown() or time.monotonic() > end:
+            app.quit()
+        else:
+            app.after(200, look)
+
+    app.after(200, look)
+    app.mainloop()
+    app.close()
+    app.end()
+    return {"most": max(gaps), "p99": statistics.quantiles(gaps, n=100)[-1], "turns": float(len(gaps))}
+
+
+async def send(data: Path, peer: str, count: int, url: str, ready: Callable[[], object]) -> None:
+    """The other side."""
+    async with Engine.open(data / "profiles" / "other", PASSWORD) as other:
+        await other.connect(url)
+        await asyncio.to_thread(ready)
+        began = time.monotonic()
+        for number in range(count):
+            await other.send(peer, f"Arrival {number}, one of many")
+            await asyncio.sleep(max(0.0, began + (number + 1) * EACH - time.monotonic()))
+        await other.settled(TIME_LIMIT)
+
+
+def child(what: str, argument: str, environment: dict[str, str]) -> subprocess.Popen[str]:
+    """A process that runs one of the functions above, and prints what it returns."""
+    code = (
+        f"import json, sys; from benches.python.bench_desktop import {what}; "
+        f"print(json.dumps({what}(sys.argv[1])), flush=True)"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code, argument], env=environment, stdout=subprocess.PIPE, text=True
+    )
+
+
+def figures(process: subprocess.Popen[str]) -> dict[str, float]:
+    """What a child has found."""
+    out, _ = process.communicate(timeout=TIME_LIMIT)
+    if process.returncode:
+        raise RuntimeError("the window's process has failed")
+    found: dict[str, float] = json.loads(out.splitlines()[-1])
+    return found
+
+
+def rows(quick: bool = False) -> list[dict[str, Any]]:
+    """B13."""
+    count, arrivals, turns = (1_000, 100, 1) if quick else (10_000, 500, TURNS)
+    with tempfile.TemporaryDirectory() as name:
+        data = Path(name)
+        server, url = start_server(data)
+        try:
+            peer = asyncio.run(fill(data, count, url))
+            with display(data, 1_440, 900) as shown:
+                environment = {**os.environ, **shown.environ, "MOBIUM_DATA_DIR": str(data)}
+                child("start", "", environment).wait(TIME_LIMIT)  # fonts are put into its home once
+                starts = [figures(child("start", "", environment))["seconds"] for _ in range(turns)]
+                opens = [figures(child("long_one", "", environment))["seconds"] for _ in range(turns)]
+                window = child("burst", str(arrivals), environment)
+                assert window.stdout is not None
+                asyncio.run(send(data, peer, arrivals, url, window.stdout.readline))
+                stalls = figures(window)
+        finally:
+            server.terminate()
+            server.wait(30)
+    found = [
+        ("start to the unlock screen", statistics.median(starts) * 1000, 1_000),
+        (f"a conversation of {count:,} messages opened", statistics.median(opens) * 1000, 250),
+        (
+            f"longest stall while {arrivals} messages arrive, one each 10 ms, and some are sent",
+            stalls["most"],
+            50,
+        ),
+        ("the same, 99th percentile", stalls["p99"], None),
+    ]
+    return [
+        {
+            "id": "B13",
+            "what": f"desktop: {what}",
+            "ours": ours,
+            "unit": "ms",
+            "mark": "" if mark is None else f"{mark:,} ms",
+            "met": None if mark is None or quick else ours <= mark,
+        }
+        for what, ours, mark in found
+    ]

@@ -7,7 +7,7 @@ PYTHON = .venv/bin/python
 # Random schedules that `make test-long` runs of each test that has them; make test runs about 20.
 MOBIUM_SCHEDULES ?= 500
 
-.PHONY: help run native desktop demo test test-long lint bench wheels wheel-pi docs clean
+.PHONY: help run native desktop demo test test-long lint bench bench-quick wheels wheel-pi docs clean
 
 help:
 	@echo 'make run        start a server on this machine; it says where clients connect'
@@ -18,6 +18,7 @@ help:
 	@echo 'make test-long  the long ones too, with $(MOBIUM_SCHEDULES) random schedules (MOBIUM_SCHEDULES=...)'
 	@echo 'make lint       style, types, who imports whom'
 	@echo 'make bench      how fast it is; figures go into benches/RESULTS.md'
+	@echo 'make bench-quick  only whether every bench runs: three minutes, nothing is written'
 	@echo 'make wheels     everything that can be installed elsewhere, into dist/, and tried in fresh environments'
 	@echo 'make wheel-pi   the wheel for a Raspberry Pi, into dist/, and run emulated; takes Debian'
 	@echo 'make docs       the API reference as HTML, into build/docs'
@@ -56,6 +57,10 @@ lint:
 bench:
 	@sh tools/setup.sh dev
 	@$(PYTHON) benches/run.py
+
+bench-quick:
+	@sh tools/setup.sh dev
+	@$(PYTHON) benches/run.py --quick
 
 wheels:
 	@sh tools/setup.sh dev

@@ -5,7 +5,7 @@ A bench is a module in benches/python or benches/load with `rows(quick) -> list[
 process of its own, so that none warms another's caches. `--quick` finishes in three minutes and writes
 nothing; `--only B8` runs the benches that have that row, and with `--write` replaces the sections that they
 make. Rows that name no section are the first table, which only a full run replaces. What RESULTS.md has under
-a heading that no bench makes was written by hand, and stays.
+a heading that no bench makes was written by hand, and stays. Each table has its picture in benches/plots.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+sys.path.insert(0, str(ROOT))
+from benches import plots  # noqa: E402
+
 RESULTS = HERE / "RESULTS.md"
 PEERS = ("cryptography", "vodozemac", "DoubleRatchet", "websockets")
 TIME_LIMIT = 1_800  # seconds for one bench; the longest, 2,000 connections, takes two minutes
@@ -125,6 +128,8 @@ def first(rows: list[Row]) -> str:
             "",
             table(rows),
             "",
+            plots.link("What was measured"),
+            "",
             f"Missed: {', '.join(dict.fromkeys(missed))}." if missed else "Every mark was met.",
             "",
         )
@@ -134,7 +139,8 @@ def first(rows: list[Row]) -> str:
 def section(title: str, rows: list[Row]) -> str:
     """One section of RESULTS.md."""
     shown = wide(rows) if "figures" in rows[0] else table(rows)
-    return "\n".join((f"## {title}", "", f"{rows[0]['about']} ({when()})", "", shown, ""))
+    about = f"{rows[0]['about']} ({when()})"
+    return "\n".join((f"## {title}", "", about, "", shown, "", plots.link(title), ""))
 
 
 def page(rows: list[Row], old: str) -> str:
@@ -177,6 +183,7 @@ def main() -> int:
         old = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
         measured = [row for row in rows if "section" in row] if options.only else rows
         RESULTS.write_text(page(measured, old), encoding="utf-8")
+        plots.write(RESULTS.read_text(encoding="utf-8"))
         print(f"written to {RESULTS.relative_to(ROOT)}")
     return 0
 

@@ -16,6 +16,7 @@ TARGETS = [
     "test-long",
     "lint",
     "bench",
+    "bench-quick",
     "wheels",
     "wheel-pi",
     "docs",

@@ -63,7 +63,7 @@ def test_speech_comes_out_of_every_other_one(tmp_path: Path) -> None:
                 while b"voice room" not in process.stderr.readline():
                     assert process.poll() is None
             told = first.run("voice", "#garden", "--input", str(file)).err
-            assert told.count("is in the voice room") == len(listeners)
+            assert told.count(" is in the voice room\n") == len(listeners)
             for process in listening:
                 process.terminate()
             for index, process in enumerate(listening):

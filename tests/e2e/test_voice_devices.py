@@ -32,7 +32,7 @@ class Talker:
 
     def __init__(self, desk: Desk, index: int) -> None:
         devices = ("--microphone", f"mic{index}src", "--speaker", f"spk{index}")
-        self.process = desk.start("voice", "#garden", *devices, "--seconds", "90")
+        self.process = desk.start("voice", "#garden", *devices, "--seconds", "600")
         self.seen = 0
 
     def sees(self, others: int) -> None:
@@ -41,7 +41,7 @@ class Talker:
         while self.seen < others:
             line = self.process.stderr.readline()
             assert line, f"it ended with {self.process.wait(20)}"
-            self.seen += b"is in the voice room" in line
+            self.seen += line.endswith(b" is in the voice room\n")
 
 
 def loudest(pcm: bytes) -> int:

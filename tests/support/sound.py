@@ -73,6 +73,14 @@ class Pulse:
             self.process.kill()
             self.process.wait()
 
+    def answers(self) -> bool:
+        """Whether it takes orders; its socket is there a little before."""
+        try:
+            self.control("info")
+        except subprocess.CalledProcessError:
+            return False
+        return True
+
     def control(self, *arguments: str) -> str:
         """What `pactl` says."""
         return self._run("pactl", *arguments)
@@ -202,6 +210,8 @@ def pulse(
             assert process.poll() is None, (place / "output").read_text("utf-8", "replace")
             assert time.monotonic() < end, "PulseAudio does not start"
             time.sleep(0.02)
+        while not server.answers():
+            assert time.monotonic() < end, "PulseAudio does not answer"
         for name in speakers:
             server.add_speaker(name)
         for name in microphones:

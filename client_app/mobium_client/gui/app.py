@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import webbrowser
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -32,9 +33,20 @@ from mobium_client.gui.settings import Settings, load, settings_file
 from mobium_client.gui.theme import Theme
 from mobium_client.gui.view import Kit
 
-__all__ = ["App"]
+__all__ = ["Anew", "App"]
 
 SMALLEST = (800, 560)
+
+
+@dataclass(frozen=True, slots=True)
+class Anew:
+    """What the next process of this window shows: the profile that was locked, why if nobody asked for it,
+    and where the window is (WIDTHxHEIGHT+X+Y).
+    """
+
+    profile: str
+    notice: str = ""
+    place: str = ""
 
 
 class App(ctk.CTk):
@@ -49,8 +61,11 @@ class App(ctk.CTk):
         open_engine: Any = None,
         open_link: Callable[[str], object] = webbrowser.open,
         notify: Notify | None = None,
+        anew: Anew | None = None,
     ) -> None:
-        """`profile` is the one that somebody asked for. The rest stands in for what is on the machine."""
+        """`profile` is the one that somebody asked for; `anew` what a process before this one left. The rest
+        stands in for what is on the machine.
+        """
         file = settings_file()
         chosen = load(file) if settings is None else settings
         system = "light" if (darkdetect.theme() or "").lower() == "light" else "dark"
@@ -71,6 +86,10 @@ class App(ctk.CTk):
             self.bridge, events, self.call_later, lambda: datetime.now().astimezone(), self.preferences,
             profiles or Profiles(), session, notify=notify or SystemNotifier(),
         )  # fmt: skip
+        self.anew: Anew | None = None
+        self._replaced = False
+        if anew is not None and anew.place:
+            self.geometry(anew.place)
         self._looked = (chosen.appearance, chosen.text_scale)
         self._make_kit()
         self._overlays = OverlayHost(self, self.kit, self.desktop.context.overlays)
@@ -79,7 +98,7 @@ class App(ctk.CTk):
         self.preferences.watch(self._look_again)
         events.on(SessionEnded, self._forget)
         self._poll = self.after(1, self._turn)
-        self.desktop.start(profile)
+        self.desktop.start(profile if anew is None else anew.profile, "" if anew is None else anew.notice)
 
     # ------------------------------------------------------------ look
 
@@ -192,11 +211,18 @@ class App(ctk.CTk):
         if not self._closing:
             self._poll = self.after(1 if more else round(POLL * 1000), self._turn)
 
-    def _forget(self, _: SessionEnded) -> None:
+    def replace_when_locked(self) -> None:
+        """End with `anew` once a profile was locked, so that a fresh process takes the place of this one."""
+        self._replaced = True
+
+    def _forget(self, event: SessionEnded) -> None:
         """A profile was locked: what was copied from it goes, unless something else was copied since."""
         if self.tk.call("selection", "own", "-selection", "CLIPBOARD"):
             self.clipboard_clear()
         gc.collect()  # widgets and presenters hold each other
+        if self._replaced and not self._closing:
+            self.anew = Anew(event.profile.name, event.reason, self.geometry())
+            self.close()
 
     def report_callback_exception(self, _kind: object, error: BaseException, _trace: object) -> None:
         """What nobody expected in a callback of the window: into the log file, and nowhere else."""

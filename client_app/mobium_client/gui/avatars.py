@@ -66,13 +66,12 @@ class Avatars:
         self._made: dict[tuple[object, ...], Any] = {}
 
     def image(self, key: str, size: int, *, square: bool = False) -> Any:
-        """A picture for CustomTkinter's widgets, `size` pixels of the design a side."""
-
-        def make() -> Any:
-            picture = drawn(key, round(size * max(2.0, self._density)), square=square)
-            return ctk.CTkImage(picture, picture, size=(size, size))
-
-        return self._once(("ctk", key, size, square), make)
+        """A picture for a widget of CustomTkinter, `size` pixels of the design a side, for that one alone: an
+        image knows who shows it, and would keep a widget that is gone.
+        """
+        pixels = round(size * max(2.0, self._density))
+        picture = self._once(("drawn", key, size, square), lambda: drawn(key, pixels, square=square))
+        return ctk.CTkImage(picture, picture, size=(size, size))
 
     def photo(self, key: str, pixels: int, *, square: bool = False) -> Any:
         """A picture for canvases and text widgets, `pixels` of the screen a side."""

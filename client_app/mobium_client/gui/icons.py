@@ -26,12 +26,13 @@ class Icons:
         self._made: dict[tuple[object, ...], Any] = {}
 
     def image(self, name: str, size: int, color: str) -> Any:
-        """An icon for CustomTkinter's widgets, `size` pixels of the design high."""
-        key = ("ctk", name, size, color)
+        """An icon for a widget of CustomTkinter, `size` pixels of the design high. Each widget has one of its
+        own: an image knows who shows it, and would keep a widget that is gone, with all that it leads to.
+        """
+        key = ("drawn", name, size, color)
         if key not in self._made:
-            drawn = self.drawn(name, round(size * max(2.0, self._density)), color)
-            self._made[key] = ctk.CTkImage(drawn, drawn, size=(size, size))
-        return self._made[key]
+            self._made[key] = self.drawn(name, round(size * max(2.0, self._density)), color)
+        return ctk.CTkImage(self._made[key], self._made[key], size=(size, size))
 
     def photo(self, name: str, pixels: int, color: str) -> Any:
         """An icon for canvases and text widgets, `pixels` of the screen high."""

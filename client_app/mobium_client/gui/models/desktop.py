@@ -73,11 +73,13 @@ class Desktop:
         events.on(SessionOpened, self._on_opened)
         events.on(SessionEnded, self._on_ended)
 
-    def start(self, name: str | None = None) -> None:
-        """Look for profiles, and show what follows: `name` is the profile that somebody asked for."""
+    def start(self, name: str | None = None, notice: str = "") -> None:
+        """Look for profiles, and show what follows: `name` is the profile that somebody asked for, `notice` a
+        sentence about it.
+        """
         self.context.bridge.submit(
             asyncio.to_thread(self.context.profiles.all),
-            lambda found: self._choose(found, name),
+            lambda found: self._choose(found, name, notice),
             lambda error: self._first_run(problem=told(error)),
         )
 
@@ -129,10 +131,10 @@ class Desktop:
         if (screen := self.context.router.state) is not None:
             screen.close()
 
-    def _choose(self, found: list[Profile], name: str | None) -> None:
+    def _choose(self, found: list[Profile], name: str | None, notice: str) -> None:
         wanted = [profile for profile in found if profile.name == name] if name else found
         if len(wanted) == 1:
-            self._ask(wanted[0])
+            self._ask(wanted[0], notice)
         else:
             self._show_all(found)
 

@@ -5,7 +5,6 @@ Not its concern: which screen follows on which (`mobium_client.gui.models.deskto
 
 from __future__ import annotations
 
-import gc
 import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from mobium_client.gui.notifier import SystemNotifier
 from mobium_client.gui.overlay_host import OverlayHost
 from mobium_client.gui.registry import view_of
 from mobium_client.gui.settings import Settings, load, settings_file
+from mobium_client.gui.sweeper import Sweeper
 from mobium_client.gui.theme import Theme
 from mobium_client.gui.view import Kit
 
@@ -78,6 +78,7 @@ class App(ctk.CTk):
         self._open_link = open_link
         self._screen: tuple[Presenter[Any] | None, Any] = (None, None)
         self._closing = False
+        self._sweeper = Sweeper()
         events = Dispatcher()
         self.bridge = Bridge(events)
         self.preferences = Preferences(self.bridge, file, chosen)
@@ -85,6 +86,7 @@ class App(ctk.CTk):
         self.desktop = Desktop(
             self.bridge, events, self.call_later, lambda: datetime.now().astimezone(), self.preferences,
             profiles or Profiles(), session, notify=notify or SystemNotifier(),
+            sweep=self._sweeper.everything,
         )  # fmt: skip
         self.anew: Anew | None = None
         self._replaced = False
@@ -208,6 +210,7 @@ class App(ctk.CTk):
         except Exception as error:  # noqa: BLE001 - the outermost edge
             self.bridge.note(error)
             more = True
+        self._sweeper.turn()
         if not self._closing:
             self._poll = self.after(1 if more else round(POLL * 1000), self._turn)
 
@@ -219,7 +222,7 @@ class App(ctk.CTk):
         """A profile was locked: what was copied from it goes, unless something else was copied since."""
         if self.tk.call("selection", "own", "-selection", "CLIPBOARD"):
             self.clipboard_clear()
-        gc.collect()  # widgets and presenters hold each other
+        self._sweeper.everything()  # widgets and presenters hold each other
         if self._replaced and not self._closing:
             self.anew = Anew(event.profile.name, event.reason, self.geometry())
             self.close()
@@ -237,6 +240,7 @@ class App(ctk.CTk):
         self.withdraw()
         self.after_cancel(self._poll)
         self.desktop.close()
+        self._sweeper.everything()
         self.bridge.close()
         self.quit()
 
@@ -245,6 +249,7 @@ class App(ctk.CTk):
         for pending in self.tk.splitlist(self.tk.call("after", "info")):
             self.tk.call("after", "cancel", pending)  # the widgets delete the commands
         self.destroy()
+        self._sweeper.end()
 
 
 def _ignoring(call: Callable[[], object], _: object) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
 from mobium.client.profile import Profile, Profiles
 from mobium_client.gui.models.attention import Attention
@@ -30,6 +31,9 @@ from mobium_client.gui.models.unlock import Unlock
 __all__ = ["Desktop"]
 
 
+_SOON: Final = 0.01  # seconds
+
+
 async def _nobody(_title: str, _text: str) -> None:
     """Shows nothing."""
 
@@ -49,9 +53,10 @@ class Desktop:
         *,
         clock: Callable[[], float] = time.time,
         notify: Notify = _nobody,
+        sweep: Callable[[], object] = lambda: None,
     ) -> None:
         """`clock` gives seconds that also pass while the machine sleeps; `notify` shows something outside the
-        window.
+        window; `sweep` collects what the views leave behind.
         """
         self.session = session or Session(bridge)
         self.context = Context(
@@ -69,6 +74,7 @@ class Desktop:
         self.idle = Idle(later, clock, preferences, self.lock, self._talking)
         self._clock = clock
         self._notify = notify
+        self._sweep = sweep
         self._notifications: Notifications | None = None
         events.on(SessionOpened, self._on_opened)
         events.on(SessionEnded, self._on_ended)
@@ -123,10 +129,16 @@ class Desktop:
         """Wipe the keys and close the socket; meanwhile nothing of the profile is shown any more."""
         if self._opened is not None:
             self._leave("")
-            self.session.lock()
+            # once the key or the button that said so is done with, which holds its view until then
+            self.context.later(_SOON, self._lock_engine)
+
+    def _lock_engine(self) -> None:
+        self._sweep()  # before the engine does so, in its own thread
+        self.session.lock()
 
     def close(self) -> None:
         """The window goes: every presenter ends. The bridge locks what is open when it stops."""
+        self.idle.stop()
         self.context.overlays.clear()
         if (screen := self.context.router.state) is not None:
             screen.close()

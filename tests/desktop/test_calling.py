@@ -41,6 +41,10 @@ class Told:
         """Where the call is."""
         return self.calling.state.phase
 
+    def looks(self) -> bool:
+        """Whether the other side's screen is shown."""
+        return self.calling.screen is not None
+
     def dialogs(self) -> int:
         """How many lie over everything."""
         return len(self.seat.context.overlays.state)
@@ -183,9 +187,9 @@ def test_screens_and_devices_are_told(told: Told) -> None:
     told.seat.events.tell(CallScreenChanged(CALL, "", False, "The display is gone."))
     assert (told.calling.state.sharing, told.calling.state.problem) == ("", "The display is gone.")
     told.seat.events.tell(CallScreenChanged(CALL, BERT, True))
-    assert told.calling.screen is not None
+    assert told.looks()
     told.seat.events.tell(CallScreenChanged(CALL, BERT, False))
-    assert told.calling.screen is None
+    assert not told.looks()
     told.seat.events.tell(SoundChanged("speaker", "lost", "USB", None))
     assert "there is no other one" in told.calling.state.said
     told.state("ended", "lost", "The connection was lost.")

@@ -97,6 +97,8 @@ class ItemList(ctk.CTkFrame):
         """Draw the rows that can be seen."""
         canvas = self.canvas
         canvas.delete("all")
+        if canvas.winfo_width() <= 1:  # it has no place yet
+            return
         visible = max(1, canvas.winfo_height())
         whole = len(self._items) * self.row
         self._top = min(max(self._top, 0.0), max(0.0, whole - visible))

@@ -88,6 +88,8 @@ class RowList(ctk.CTkFrame):
         """Draw the rows that can be seen."""
         canvas = self._paper
         canvas.delete("all")
+        if canvas.winfo_width() <= 1:  # it has no place yet
+            return
         visible = max(1, canvas.winfo_height())
         whole = len(self._rows) * self._height
         self._top = min(max(self._top, 0.0), max(0.0, whole - visible))

@@ -1,0 +1,132 @@
+"""Channels in the real window, by mouse and keyboard of a private display, with the command line as the other
+side: made, joined by a link, talked in, removed from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mobium.client import Channel, Engine
+from mobium_client.gui.models.channel_pane import ChannelPane
+from mobium_client.gui.models.main import Main
+from tests.desktop.profiles import PASSWORD, make
+from tests.support.commands import FAST, Desk
+from tests.support.desktop import window
+from tests.support.display import DISPLAY, Display
+from tests.support.programs import where
+from tests.support.server import ServerProcess
+
+pytestmark = [*DISPLAY, pytest.mark.needs("xdotool")]
+
+
+def tool(*arguments: str) -> None:
+    """Something done at the display's keyboard or mouse."""
+    subprocess.run([where("xdotool") or "xdotool", *arguments], check=True, timeout=20)
+
+
+def click(pilot: Any, widget: Any) -> None:
+    """Click on a widget."""
+    pilot.rest(0.1)
+    x = widget.winfo_rootx() + widget.winfo_width() // 2
+    y = widget.winfo_rooty() + widget.winfo_height() // 2
+    tool("mousemove", str(x), str(y), "click", "1")
+    pilot.rest(0.1)
+
+
+def test_channels_by_mouse_and_keyboard(screen: Display, folder: Path, tmp_path: Path) -> None:
+    bert = Desk(tmp_path / "bert", PASSWORD, command=FAST)
+    hers: list[str] = []
+
+    async def his(engine: Engine) -> None:
+        await engine.connect(server.url)
+        await engine.set_name("Bert")
+
+    async def fill(engine: Engine) -> None:
+        hers.append(engine.me)
+        await engine.connect(server.url)
+
+    async def known() -> list[Channel]:
+        async with Engine.open(bert.profile("bert"), PASSWORD) as engine:
+            await engine.connect()
+            await engine.settled(10)
+            return await engine.channels.list()
+
+    with ServerProcess(tmp_path / "server") as server:
+        make(bert.data, "bert", his)
+        make(folder, fill=fill)
+        with window(folder) as pilot:
+            pilot.unlock(PASSWORD)
+            main: Main = pilot.screen.presenter
+            pilot.until(lambda: main.status.state.words == "Connected")
+
+            # she makes a channel, invites Bert by a link that she copies, and they talk
+            click(pilot, pilot.screen.side.new_channel)
+            pilot.until(lambda: pilot.app._overlays.view is not None)
+            pilot.app.focus_force()
+            pilot.app._overlays.view.name.focus_set()
+            pilot.rest(0.1)
+            tool("type", "garden")
+            tool("key", "Return")
+            pilot.until(lambda: main.state.conversation is not None, "the channel")
+            click(pilot, pilot.screen.conversation.actions.about)
+            pane = main.state.pane
+            assert isinstance(pane, ChannelPane)
+            pilot.until(lambda: pane.state.members)
+            view = pilot.screen._shown["right"][1]
+            click(pilot, view.invite)
+            pilot.until(lambda: pilot.app._overlays.view is not None)
+            dialog = pilot.app._overlays.view
+            click(pilot, dialog.make)
+            pilot.until(lambda: dialog.presenter.state.link)
+            click(pilot, dialog.copy)
+            link = pilot.app.clipboard_get()
+            assert link == dialog.presenter.state.link
+            tool("key", "Escape")
+            pilot.until(lambda: pilot.app._overlays.view is None)
+            assert bert.run("channel", "join", link).out == "#garden\n"
+            pilot.until(lambda: " joined" in pilot.text(), "the notice")
+            pilot.write("Welcome, Bert")
+            bert.run("send", "#garden", "Thank you 🌻")
+            pilot.until(lambda: "Thank you" in pilot.text(), "his message")
+            assert "~Bert" in pilot.text()
+            said = [json.loads(line) for line in bert.run("history", "#garden", "--json").out.splitlines()]
+            assert "Welcome, Bert" in [one["text"] for one in said]
+
+            # she removes him: asked first, and seen by him
+            view.list.canvas.focus_force()
+            pilot.until(lambda: len(pane.state.members) == 2)
+            pilot.rest(0.2)
+            tool("key", "Down", "Return")
+            pilot.until(lambda: pane.state.member is not None and not pane.state.member.me)
+            click(pilot, view.acts["remove"])
+            pilot.until(lambda: pane.state.ask is not None)
+            click(pilot, view.yes)
+            pilot.until(lambda: len(pane.state.members) == 1)
+            assert [one.state for one in asyncio.run(known())] == ["removed"]
+
+            # he makes one, she joins by pasting his link, and is removed
+            bert.run("channel", "create", "meadow")
+            link = bert.run("channel", "invite", "#meadow").out.strip()
+            pilot.app.clipboard_clear()
+            pilot.app.clipboard_append(link)
+            click(pilot, pilot.screen.side.join)
+            pilot.until(lambda: pilot.app._overlays.view is not None)
+            joining = pilot.app._overlays.view
+            joining.link.entry._entry.focus_force()
+            pilot.rest(0.2)
+            tool("key", "ctrl+v")
+            pilot.until(lambda: joining.presenter.state.good, "what the link says")
+            click(pilot, joining.join)
+            pilot.until(lambda: main.state.conversation and main.state.conversation.state.title == "#meadow")
+            pilot.until(lambda: main.state.conversation and main.state.conversation.state.writable)
+            bert.run("channel", "remove", "#meadow", hers[0])
+            pilot.until(lambda: main.state.conversation and not main.state.conversation.state.writable)
+            pilot.rest(0.2)
+            assert "removed" in pilot.screen.conversation._standing._text
+            assert not pilot.screen.conversation.composer.winfo_ismapped()

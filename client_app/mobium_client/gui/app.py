@@ -36,6 +36,10 @@ from mobium_client.gui.view import Kit
 __all__ = ["Anew", "App"]
 
 SMALLEST = (800, 560)
+# `selection own` does not tell of the clipboard; an application of Tk answers with its own name
+_CLIPBOARD_OWNER = (
+    "if {[catch {selection get -selection CLIPBOARD -type TK_APPLICATION} owner]} {set owner {}}; set owner"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +224,7 @@ class App(ctk.CTk):
 
     def _forget(self, event: SessionEnded) -> None:
         """A profile was locked: what was copied from it goes, unless something else was copied since."""
-        if self.tk.call("selection", "own", "-selection", "CLIPBOARD"):
+        if self.tk.eval(_CLIPBOARD_OWNER) == self.tk.call("tk", "appname"):
             self.clipboard_clear()
         self._sweeper.everything()  # widgets and presenters hold each other
         if self._replaced and not self._closing:

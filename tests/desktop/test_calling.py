@@ -215,3 +215,35 @@ def test_locking_ends_what_is_shown_of_a_call(told: Told) -> None:
 
 
 async def _nothing() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("full", ["Bert calls", "Bert called during another call"]),
+        ("quiet", ["Somebody calls", "Somebody called during another call"]),
+        ("off", []),
+    ],
+)
+def test_a_call_is_told_outside_the_window_as_settings_say(told: Told, how: str, said: list[str]) -> None:
+    shown: list[str] = []
+
+    async def notify(_: str, text: str) -> None:
+        shown.append(text)
+
+    notifications = told.seat.desktop._notifications
+    assert notifications is not None
+    setattr(notifications, "_notify", notify)  # noqa: B010 - a method is not assigned to
+    told.seat.context.preferences.change(notifications=how)
+    told.state("incoming")
+    told.seat.do(_nothing())
+    assert shown == [], "whoever looks at the window sees it there"
+    told.seat.context.attention.change(there=False)
+    told.state("incoming", call="22" * 16)
+    told.state("active", call="22" * 16)
+    told.seat.do(_nothing())
+    told.seat.events.tell(CallMissed("33" * 16, BERT))
+    told.seat.until(lambda: len(told.calling.state.missed) == 1 and len(shown) == len(said))
+    assert shown == said
+    told.until(lambda: told.main.talk.busy)
+    assert told.seat.desktop._talking(), "which idling does not end"

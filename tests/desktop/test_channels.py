@@ -80,7 +80,9 @@ class Scene:
         pane.invites()
         dialog = self.dialog(Invites)
         self.seat.until(lambda: dialog.state.loaded)
-        dialog.make("5", "1 day")
+        dialog.choose_uses("5")
+        dialog.choose_lasting("1 day")
+        dialog.make()
         self.seat.until(lambda: dialog.state.link, "a link")
         dialog.close_dialog()
         return dialog.state.link
@@ -197,12 +199,14 @@ def test_invites_are_made_listed_revoked_and_made_worthless(scene: Scene) -> Non
     dialog = scene.dialog(Invites)
     scene.seat.until(lambda: dialog.state.loaded)
     assert not dialog.state.rows
-    dialog.make("One", "7 days")
+    dialog.make()
     scene.seat.until(lambda: len(dialog.state.rows) == 1)
     assert "one person in, for 7 days" in dialog.state.about
     assert "secret" in dialog.state.about
     assert "1 use left" in dialog.state.rows[0].words
-    dialog.make("Anybody", "For ever")
+    dialog.choose_uses("Anybody")
+    dialog.choose_lasting("For ever")
+    dialog.make()
     scene.seat.until(lambda: len(dialog.state.rows) == 2)
     assert "any number of people, until revoked" in {row.words for row in dialog.state.rows}
     link = dialog.state.link

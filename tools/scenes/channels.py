@@ -182,7 +182,7 @@ def new_channel_open(stage: Stage) -> None:
     pilot.rest(0.1)
     view = pilot.app._overlays.view
     view.name.put("garden")
-    view.choice.buttons["Open"].invoke()
+    view.choice.rows[1].invoke()
     dialog = view.presenter
     dialog._show(
         replace(dialog.state, alike="There is #garden already; the two will be told apart by digits.")
@@ -225,7 +225,8 @@ def invites(stage: Stage) -> None:
     dialog = pilot.app.desktop.context.overlays.state[-1]
     assert isinstance(dialog, Invites)
     pilot.until(lambda: dialog.state.loaded)
-    dialog.make("5", "7 days")
+    dialog.choose_uses("5")
+    dialog.make()
     pilot.until(lambda: dialog.state.link and dialog.state.rows)
     more = tuple(InviteRow(f"{n:032x}", "1 use left, until 2026-12-05 14:00", "Cora") for n in range(12))
     dialog._show(replace(dialog.state, rows=(*dialog.state.rows, *more)))

@@ -211,5 +211,5 @@ class Desktop:
 
     def _talking(self) -> bool:
         """Whether a call or a voice room is going on, which nobody wants to lose for want of a key."""
-        opened = self._opened
-        return opened is not None and opened.engine.calls.current is not None
+        screen = self.context.router.state
+        return isinstance(screen, Main) and screen.talk.busy

@@ -35,12 +35,14 @@ class InviteRow:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class InvitesState:
-    """`link` is the one that was made, a secret of a private channel; `said` what became of the last
-    action.
+    """`uses` and `lasting` are what is chosen for the next link; `link` is the one that was made, a secret of
+    a private channel; `said` what became of the last action.
     """
 
     label: str
     private: bool
+    uses: str = "One"
+    lasting: str = "7 days"
     link: str = ""
     about: str = ""
     rows: tuple[InviteRow, ...] = ()
@@ -62,11 +64,20 @@ class Invites(Presenter[InvitesState]):
         else:
             self._run(opened.engine.invite(self._target), self._made_open, self._refused)
 
-    def make(self, uses: str, lasting: str) -> None:
-        """Make a link; both are words of `USES` and `LASTING`."""
+    def choose_uses(self, word: str) -> None:
+        """For how many the next link is, a word of `USES`."""
+        self._show(replace(self.state, uses=word))
+
+    def choose_lasting(self, word: str) -> None:
+        """How long the next link is good, a word of `LASTING`."""
+        self._show(replace(self.state, lasting=word))
+
+    def make(self) -> None:
+        """Make a link."""
         if self.state.busy:
             return
         self._begin()
+        uses, lasting = self.state.uses, self.state.lasting
         count, seconds = USES[uses], LASTING[lasting]
         whom = {0: "anybody who has it", 1: "one person"}.get(count, f"{count} people")
         end = "until you revoke it" if seconds == 0 else f"for {lasting}"

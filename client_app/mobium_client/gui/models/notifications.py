@@ -1,4 +1,4 @@
-"""Telling of a message outside the window: that something came, or what, or nothing at all.
+"""Telling of a message or a call outside the window: that something came, or what, or nothing at all.
 
 Nothing is told of a conversation that is before somebody's eyes. Not its concern: how the system shows it
 (`mobium_client.gui.notifier`).
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from mobium.client import Contact, MessageReceived
+from mobium.client import CallChanged, CallMissed, Contact, MessageReceived
 from mobium_client.gui.models.context import Opened
 from mobium_client.plain import one_line
 
@@ -40,7 +40,17 @@ class Notifications:
         self._before_eyes = before_eyes
         self._clock = clock
         self._told: dict[str, float] = {}
-        self.close = opened.context.events.on(MessageReceived, self._on_message)
+        events = opened.context.events
+        self._endings = (
+            events.on(MessageReceived, self._on_message),
+            events.on(CallChanged, self._on_call),
+            events.on(CallMissed, lambda event: self._on_called(event.peer, "called during another call")),
+        )
+
+    def close(self) -> None:
+        """Tell nothing any more."""
+        for ending in self._endings:
+            ending()
 
     def _on_message(self, event: MessageReceived) -> None:
         how = self._opened.context.preferences.state.notifications
@@ -48,6 +58,26 @@ class Notifications:
         if how == "off" or self._before_eyes(target) or not self._due(target):
             return
         self._opened.context.bridge.submit(self._tell(event, full=how == "full"))
+
+    def _on_call(self, event: CallChanged) -> None:
+        if event.state == "incoming":
+            self._on_called(event.peer, "calls")
+
+    def _on_called(self, peer: str, what: str) -> None:
+        """Somebody calls; whoever looks at the window sees it there."""
+        context = self._opened.context
+        how = context.preferences.state.notifications
+        if how != "off" and not context.attention.state:
+            context.bridge.submit(self._tell_call(peer, what, full=how == "full"))
+
+    async def _tell_call(self, peer: str, what: str, *, full: bool) -> None:
+        name = await self._name(peer) if full else "Somebody"
+        await self._notify("mobium", f"{name} {what}")
+
+    async def _name(self, peer: str) -> str:
+        contacts: list[Contact] = await self._opened.engine.contacts.list()
+        names = {contact.key: contact.name for contact in contacts}
+        return one_line(names.get(peer) or peer[:16])
 
     def _due(self, target: str) -> bool:
         now = self._clock()
@@ -61,9 +91,7 @@ class Notifications:
         if not full:
             await self._notify("mobium", "A new message")
             return
-        contacts: list[Contact] = await self._opened.engine.contacts.list()
-        names = {contact.key: contact.name for contact in contacts}
-        name = one_line(names.get(event.peer) or event.peer[:16])
+        name = await self._name(event.peer)
         title = f"{name} in {one_line(event.channel)}" if event.channel else name
         if event.request:
             title, text = "mobium", "Somebody who is no contact has written"

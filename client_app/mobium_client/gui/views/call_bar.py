@@ -8,6 +8,7 @@ from mobium_client.gui.models.calling import Calling, MissedCall
 from mobium_client.gui.models.talk import Talk
 from mobium_client.gui.view import Kit, View
 from mobium_client.gui.widgets.button import Button
+from mobium_client.gui.widgets.hint import Hint
 
 __all__ = ["CallBar"]
 
@@ -38,6 +39,8 @@ class CallBar(View[Calling]):
             self.call, self.kit, "", self._talk.enlarge, look="plain", icon="arrow_expand", tone=colors.muted
         )
         self.enlarge.pack(side="right", pady=6)
+        Hint(self.mute, self.kit, "Mute, or speak again")
+        Hint(self.enlarge, self.kit, "Show the call")
         self._words.pack(side="left", fill="x", expand=True)
         self.missed = ctk.CTkFrame(self, fg_color="transparent")
         ctk.CTkLabel(
@@ -50,6 +53,7 @@ class CallBar(View[Calling]):
             self.missed, self.kit, "", calling.forget_missed, look="plain", icon="close", tone=colors.muted
         )
         self.seen.pack(side="right", padx=(4, 12), pady=6)
+        Hint(self.seen, self.kit, "Do not show it any more")
         self.back = Button(self.missed, self.kit, "Call back", self._call_back, icon="phone_outline")
         self.back.pack(side="right", pady=6)
         self._whom.pack(side="left", fill="x", expand=True)

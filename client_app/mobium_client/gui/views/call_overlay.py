@@ -9,6 +9,7 @@ import customtkinter as ctk
 from mobium_client.gui.models.call_overlay import CallOverlay
 from mobium_client.gui.view import View
 from mobium_client.gui.widgets.button import Button
+from mobium_client.gui.widgets.hint import Hint
 from mobium_client.gui.widgets.sentence import Sentence
 from mobium_client.gui.widgets.sizes import ScreenButton
 
@@ -29,6 +30,7 @@ class CallOverlayView(View[CallOverlay]):
         self.small = Button(
             self, self.kit, "", self.presenter.shrink, look="plain", icon="arrow_collapse", tone=colors.muted
         )
+        Hint(self.small, self.kit, "Show it as a bar (Escape)")
         self._middle = ctk.CTkFrame(self, fg_color="transparent")
         self._picture = ctk.CTkLabel(self._middle, text="")
         self._picture.pack()
@@ -73,7 +75,11 @@ class CallOverlayView(View[CallOverlay]):
         self._picture.configure(image=self.kit.avatars.image(state.peer, self.kit.theme.grown(_PICTURE)))
         self._who.configure(text=state.name if len(state.name) <= 60 else f"{state.name[:59]}…")
         self._words.configure(text=state.clock if state.phase == "active" else state.words)
-        self._way.configure(text=state.way if state.going else "")
+        if state.way and state.going:
+            self._way.configure(text=state.way)
+            self._way.pack(pady=(8, 0), after=self._words)
+        else:
+            self._way.pack_forget()
         self._say()
         self._render_buttons()
         self._render_screen()
@@ -106,7 +112,8 @@ class CallOverlayView(View[CallOverlay]):
                 button.pack_forget()
             for button in shown:
                 button.pack(side="left", padx=6)
-            (shown[-1] if state.phase == "ended" else shown[0]).focus_set()
+            # whoever is typing when somebody calls answers nothing by it
+            (self if state.phase == "incoming" else shown[-1]).focus_set()
         self.answer.change(text="Answering …" if state.busy else "Answer", enabled=not state.busy)
         self.mute.change(
             text="Speak again" if state.muted else "Mute",

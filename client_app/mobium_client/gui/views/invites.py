@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import customtkinter as ctk
 
-from mobium_client.gui.models.invites import LASTING, USES, Invites
+from mobium_client.gui.models.invites import Invites
 from mobium_client.gui.view import View
 from mobium_client.gui.widgets.button import Button
 from mobium_client.gui.widgets.card import Card
-from mobium_client.gui.widgets.choice import Choice
+from mobium_client.gui.widgets.choices import Choices
 from mobium_client.gui.widgets.field import Field
 from mobium_client.gui.widgets.item_list import Item, ItemList
 from mobium_client.gui.widgets.qr import qr_image
@@ -56,15 +58,9 @@ class InvitesView(View[Invites]):
 
     def _build_choices(self, parent: ctk.CTkFrame) -> None:
         theme = self.kit.theme
-        self.uses = Choice(
-            parent, self.kit, tuple(USES), lambda _: None, name="For how many people", columns=4
-        )
-        self.uses.pack(fill="x")
-        self.lasting = Choice(
-            parent, self.kit, tuple(LASTING), lambda _: None, name="For how long", value="7 days", columns=4
-        )
-        self.lasting.pack(fill="x", pady=(4, 0))
-        self.make = Button(parent, self.kit, "Make a link", self._make, look="primary")
+        self.uses = self._choices(parent, "For how many people", self.presenter.choose_uses)
+        self.lasting = self._choices(parent, "For how long", self.presenter.choose_lasting)
+        self.make = Button(parent, self.kit, "Make a link", self.presenter.make, look="primary")
         self.make.pack(fill="x", pady=(4, 16))
         self._heading = ctk.CTkLabel(
             parent, text="Links in force", font=theme.font("small"), text_color=theme.colors.muted, anchor="w"
@@ -74,6 +70,15 @@ class InvitesView(View[Invites]):
         self.list.configure(height=theme.grown(_LIST))
         self.list.pack_propagate(False)
         self.list.pack(fill="both", expand=True)
+
+    def _choices(self, parent: ctk.CTkFrame, words: str, chosen: Callable[[str], object]) -> Choices[str]:
+        theme = self.kit.theme
+        ctk.CTkLabel(
+            parent, text=words, font=theme.font("small"), text_color=theme.colors.muted, anchor="w"
+        ).pack(fill="x")
+        made: Choices[str] = Choices(parent, self.kit, chosen, across=_LEFT)
+        made.pack(fill="x", pady=(4, 8))
+        return made
 
     def _build_link(self, parent: ctk.CTkFrame) -> None:
         theme = self.kit.theme
@@ -118,9 +123,6 @@ class InvitesView(View[Invites]):
         self.make.change(enabled=not state.busy)
         self.renew.change(enabled=not state.busy)
         self.revoke.change(enabled=bool(self._chosen) and not state.busy)
-
-    def _make(self) -> None:
-        self.presenter.make(self.uses.value, self.lasting.value)
 
     def _choose(self, key: str) -> None:
         self._chosen = "" if key == self._chosen else key

@@ -8,14 +8,14 @@ from mobium_client.gui.models.new_channel import NewChannel
 from mobium_client.gui.view import View
 from mobium_client.gui.widgets.button import Button
 from mobium_client.gui.widgets.card import Card
-from mobium_client.gui.widgets.choice import Choice
+from mobium_client.gui.widgets.choices import Choices
 from mobium_client.gui.widgets.field import Field
 from mobium_client.gui.widgets.sentence import Sentence
 
 __all__ = ["NewChannelView"]
 
 _WIDTH = 440
-_PRIVATE, _OPEN = "Private", "Open"
+_ACCESS = ((True, "Private"), (False, "Open"))
 
 
 class NewChannelView(View[NewChannel]):
@@ -34,11 +34,11 @@ class NewChannelView(View[NewChannel]):
         self._alike.pack(fill="x", pady=(4, 0))
         self.topic = Field(body, self.kit, "Topic, if you like", done=lambda _: self._create(), width=_WIDTH)
         self.topic.pack(fill="x", pady=(12, 16))
-        self.choice = Choice(
-            body, self.kit, (_PRIVATE, _OPEN), lambda word: self.presenter.choose(private=word == _PRIVATE),
-            name="Who may come in",
-        )  # fmt: skip
-        self.choice.pack(fill="x")
+        ctk.CTkLabel(
+            body, text="Who may come in", font=theme.font("small"), text_color=theme.colors.muted, anchor="w"
+        ).pack(fill="x", pady=(0, 4))
+        self.choice: Choices[bool] = Choices(body, self.kit, self._choose, across=_WIDTH)
+        self.choice.pack(fill="x", pady=(0, 4))
         self._meaning = ctk.CTkLabel(
             body, text="", font=theme.font("small"), text_color=theme.colors.muted, justify="left",
             wraplength=_WIDTH, anchor="w",
@@ -58,10 +58,14 @@ class NewChannelView(View[NewChannel]):
     def render(self) -> None:
         """Show what it means, and what went wrong."""
         state = self.presenter.state
+        self.choice.show(_ACCESS, state.private)
         self._meaning.configure(text=state.meaning)
         self._alike.say(state.alike, "warning")
         self._problem.say(state.problem)
         self.create.change(text="Creating …" if state.busy else "Create", enabled=not state.busy)
+
+    def _choose(self, private: bool) -> None:
+        self.presenter.choose(private=private)
 
     def _create(self) -> None:
         self.presenter.create(self.name.text, self.topic.text)

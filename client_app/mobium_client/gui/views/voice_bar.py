@@ -7,6 +7,7 @@ import customtkinter as ctk
 from mobium_client.gui.models.voice_bar import VoiceBar
 from mobium_client.gui.view import View
 from mobium_client.gui.widgets.button import Button
+from mobium_client.gui.widgets.hint import Hint
 from mobium_client.gui.widgets.sentence import Sentence
 from mobium_client.gui.widgets.sizes import ScreenButton
 from mobium_client.gui.widgets.speakers import SpeakerChip, VolumeRow
@@ -39,6 +40,7 @@ class VoiceBarView(View[VoiceBar]):
         self.leave = Button(top, self.kit, "Leave", bar.leave, look="danger", icon="phone_hangup_outline")
         self.leave.pack(side="right")
         self.dismiss = Button(top, self.kit, "", bar.forget, look="plain", icon="close", tone=colors.muted)
+        Hint(self.dismiss, self.kit, "Do not show it any more")
         self.screen = ScreenButton(top, self.kit, bar.share, bar.stop_sharing)
         self.screen.pack(side="right", padx=4)
         self.deafen = Button(top, self.kit, "Deafen", bar.deafen, look="plain", icon="volume_high")

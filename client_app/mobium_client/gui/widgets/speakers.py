@@ -10,6 +10,7 @@ import customtkinter as ctk
 from mobium_client.gui.models.voice_bar import Speaker
 from mobium_client.gui.view import Kit
 from mobium_client.gui.widgets.button import Button
+from mobium_client.gui.widgets.hint import Hint
 
 __all__ = ["SpeakerChip", "VolumeRow"]
 
@@ -101,6 +102,8 @@ class VolumeRow(ctk.CTkFrame):
         self.less.pack(side="left")
         self.more = Button(self, self._kit, "", lambda: self._by(_STEP), icon="volume_plus")
         self.more.pack(side="left", padx=4)
+        Hint(self.less, self._kit, "Quieter")
+        Hint(self.more, self._kit, "Louder")
 
     def _connect(self) -> None:
         """The buttons do it."""

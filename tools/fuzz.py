@@ -42,16 +42,8 @@ def fuzz(target: str, seconds: int) -> bool:
     corpus = CORPUS / target
     corpus.mkdir(parents=True, exist_ok=True)
     folders = [str(folder) for folder in (corpus, FUZZ / "seeds" / target) if folder.is_dir()]
-    command = [
-        "cargo",
-        "fuzz",
-        "run",
-        "--fuzz-dir",
-        str(FUZZ),
-        "--target-dir",
-        str(ROOT / "target" / "fuzz"),
-        target,
-    ]
+    command = ["cargo", "fuzz", "run", "--fuzz-dir", str(FUZZ), "--features", "run"]
+    command += ["--target-dir", str(ROOT / "target" / "fuzz"), target]
     limits = [
         f"-max_total_time={seconds}",
         f"-max_len={LONGEST}",

@@ -35,7 +35,7 @@ TURNS = 3  # each figure is the median of so many
 
 
 async def fill(data: Path, count: int, url: str) -> str:
-    """Two profiles that have written to each other, the window's with a long conversation; the other's key."""
+    """Two profiles that have written to each other, the window's with a long conversation; its own key."""
     for name in ("window", "other"):
         (data / "profiles" / name).mkdir(parents=True)
         await Engine.create(data / "profiles" / name, PASSWORD)
@@ -156,11 +156,12 @@ async def send(data: Path, peer: str, count: int, url: str, ready: Callable[[], 
         await other.settled(TIME_LIMIT)
 
 
-def child(what: str, argument: str, environment: dict[str, str]) -> subprocess.Popen[str]:
-    """A process that runs one of the functions above, and prints what it returns."""
+def child(
+    what: str, argument: str, environment: dict[str, str], module: str = "benches.python.bench_desktop"
+) -> subprocess.Popen[str]:
+    """A process that runs one of the functions of a module, and prints what it returns."""
     code = (
-        f"import json, sys; from benches.python.bench_desktop import {what}; "
-        f"print(json.dumps({what}(sys.argv[1])), flush=True)"
+        f"import json, sys; from {module} import {what}; print(json.dumps({what}(sys.argv[1])), flush=True)"
     )
     return subprocess.Popen(
         [sys.executable, "-c", code, argument], env=environment, stdout=subprocess.PIPE, text=True

@@ -58,7 +58,7 @@ def standing_of(channel: Channel) -> tuple[str, bool]:
     """
     reason = one_line(channel.reason)
     if channel.state == "member":
-        return reason, not reason
+        return reason, True  # what is written meanwhile waits
     if channel.state == "broken":
         return (
             reason or "What the server shows of this channel does not add up. Nothing is sent there.",

@@ -14,8 +14,10 @@ from typing import Any
 
 import customtkinter as ctk
 import darkdetect
+from PIL import ImageTk
 
 from mobium.client.profile import Profiles
+from mobium_client.gui import app_icon
 from mobium_client.gui.avatars import Avatars
 from mobium_client.gui.bridge import POLL, Bridge
 from mobium_client.gui.icons import Icons
@@ -36,6 +38,7 @@ from mobium_client.gui.view import Kit
 __all__ = ["Anew", "App"]
 
 SMALLEST = (800, 560)
+_ICON = 64  # pixels
 # `selection own` does not tell of the clipboard; an application of Tk answers with its own name
 _CLIPBOARD_OWNER = (
     "if {[catch {selection get -selection CLIPBOARD -type TK_APPLICATION} owner]} {set owner {}}; set owner"
@@ -76,6 +79,8 @@ class App(ctk.CTk):
         ctk.set_appearance_mode("light" if _look(chosen, system) == "light" else "dark")
         super().__init__(className="Mobium")
         self.title("mobium")
+        self._icon = ImageTk.PhotoImage(app_icon.drawn(_ICON))
+        self.iconphoto(True, self._icon)
         self.minsize(*SMALLEST)
         self.geometry(f"{max(SMALLEST[0], chosen.width)}x{max(SMALLEST[1], chosen.height)}")
         self._system = system

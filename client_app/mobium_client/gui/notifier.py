@@ -21,12 +21,22 @@ _NOBODY: Final = "There is no session bus, so notifications are not shown."
 _FAILED: Final = "The system does not show notifications; no more are tried."
 
 
+class _Complaints(logging.Handler):
+    """What the package logs instead of raising it: tracebacks, which go nowhere else."""
+
+    heard = False
+
+    def emit(self, _record: logging.LogRecord) -> None:
+        self.heard = True
+
+
 class SystemNotifier:
     """Shows a title and a text. Belongs to one event loop; raises nothing."""
 
     def __init__(self) -> None:
         self._notifier: Any = None
         self._over = False
+        self._complaints = _Complaints(logging.WARNING)
 
     async def __call__(self, title: str, text: str) -> None:
         """Show one."""
@@ -40,18 +50,22 @@ class SystemNotifier:
                 if self._notifier is None:
                     self._notifier = self._make()
                 await self._notifier.send(title=title, message=text)
+                failed = self._complaints.heard
         except Exception:  # noqa: BLE001 - what a desktop of somebody's raises is not known
+            failed = True
+        if failed:
             self._give_up(_FAILED)
 
     def _give_up(self, why: str) -> None:
         self._over = True
         log.warning(why)
 
-    @staticmethod
-    def _make() -> Any:
+    def _make(self) -> Any:
         from desktop_notifier import DesktopNotifier
 
-        logging.getLogger("desktop_notifier").disabled = True  # it logs tracebacks, with what was to be shown
+        theirs = logging.getLogger("desktop_notifier")
+        theirs.addHandler(self._complaints)
+        theirs.propagate = False
         return DesktopNotifier(app_name="mobium")
 
 

@@ -16,7 +16,7 @@ from mobium_client.gui.icons import Icons
 from mobium_client.gui.models.presenter import Cancel, Presenter
 from mobium_client.gui.theme import Theme
 
-__all__ = ["Kit", "View"]
+__all__ = ["Kit", "View", "window_width"]
 
 P = TypeVar("P", bound=Presenter[Any])
 
@@ -32,6 +32,11 @@ class Kit:
     avatars: Avatars
     make: Callable[[Any, Presenter[Any]], Any]
     open_link: Callable[[str], object]
+
+
+def window_width(widget: Any) -> float:
+    """How wide the window of a widget is, or will be once it is shown, in pixels of the design."""
+    return float(widget.winfo_toplevel()._current_width)
 
 
 class View(ctk.CTkFrame, Generic[P]):

@@ -7,7 +7,7 @@ from typing import Any
 import customtkinter as ctk
 
 from mobium_client.gui.models.settings_dialog import SECTIONS, Section, SettingsDialog
-from mobium_client.gui.view import View
+from mobium_client.gui.view import View, window_width
 from mobium_client.gui.views.settings_about import AboutSection
 from mobium_client.gui.views.settings_devices import DevicesSection
 from mobium_client.gui.views.settings_machine import LookSection, NotificationsSection
@@ -41,8 +41,7 @@ class SettingsView(View[SettingsDialog]):
         colors = theme.colors
         self._section: Section | None = None
         self.part: Any = None
-        window = self.winfo_toplevel().winfo_width() / theme.density
-        self._wide = round(min(theme.grown(_SIDE), window * _PART))
+        self._wide = round(min(theme.grown(_SIDE), window_width(self) * _PART))
         side = ctk.CTkFrame(self, corner_radius=0, fg_color=colors.side, width=self._wide)
         side.pack(side="left", fill="y")
         side.pack_propagate(False)
@@ -87,7 +86,7 @@ class SettingsView(View[SettingsDialog]):
 
     def _make(self, section: Section) -> Any:
         body, kit, presenter = self._scroll.body, self.kit, self.presenter
-        beside = self.winfo_toplevel().winfo_width() / kit.theme.density - self._wide - _AROUND
+        beside = window_width(self) - self._wide - _AROUND
         room = round(min(kit.theme.grown(_ROOM), max(_LEAST, beside)))
         if section == "profile":
             return ProfileSection(body, kit, presenter.profile, room)

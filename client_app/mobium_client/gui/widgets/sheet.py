@@ -10,7 +10,7 @@ from typing import Any
 
 import customtkinter as ctk
 
-from mobium_client.gui.view import Kit
+from mobium_client.gui.view import Kit, window_width
 from mobium_client.gui.widgets.scroll import Scroll
 
 __all__ = ["Sheet"]
@@ -29,7 +29,7 @@ class Sheet(Scroll):
         self._title = title
         self._text = text
         self._icon = icon
-        window = parent.winfo_toplevel().winfo_width() / kit.theme.density
+        window = window_width(parent)
         self.room = round(min(kit.theme.grown(width), max(_LEAST, window - _AROUND)))
         super().__init__(parent, kit, kit.theme.colors.base, centered=True)
         self.pack(fill="both", expand=True)

@@ -1,0 +1,222 @@
+"""Settings, notifications, locking by itself and the help, without a display."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mobium import __version__
+from mobium.client import SoundCheck
+from mobium.errors import OpusUnavailable, WrongPassword
+from mobium.media.devices import VirtualDevices
+from mobium.media.sources import MemorySink, PcmSource
+from mobium_client.gui.models.about import licences
+from mobium_client.gui.models.device_settings import DeviceSettings
+from mobium_client.gui.models.idle import Idle
+from mobium_client.gui.models.settings_dialog import SettingsDialog
+from mobium_client.gui.models.unlock import Unlock
+from mobium_client.gui.notifier import SystemNotifier
+from mobium_client.gui.settings import Settings
+from tests.desktop.profiles import PASSWORD, make
+from tests.support.seat import Seat
+
+OTHER = "another long password"
+
+
+def _loud() -> bytes:
+    """A square wave of 440 Hz, 20 s."""
+    return (b"\x00\x40" * 55 + b"\x00\xc0" * 54) * 8_800
+
+
+def _settings(seat: Seat) -> SettingsDialog:
+    main = seat.unlock(PASSWORD)
+    main.show_settings()
+    dialog = seat.context.overlays.state[-1]
+    assert isinstance(dialog, SettingsDialog)
+    return dialog
+
+
+# ---------------------------------------------------------------- profile
+
+
+def test_the_password_is_changed_by_who_knows_the_present_one(folder: Path) -> None:
+    make(folder)
+    with Seat(folder) as seat:
+        profile = _settings(seat).profile
+        profile.change_password("", OTHER, OTHER)
+        assert "present password" in profile.state.problem
+        profile.change_password("wrong and long enough", OTHER, OTHER)
+        seat.until(lambda: not profile.state.busy)
+        assert profile.state.problem == str(WrongPassword("The password does not open this profile.")) or (
+            "password" in profile.state.problem
+        )
+        assert profile.state.changes == 0
+        profile.change_password(PASSWORD, OTHER, OTHER)
+        seat.until(lambda: profile.state.changes == 1)
+        assert profile.state.said
+        seat.desktop.lock()
+        seat.until(lambda: isinstance(seat.screen, Unlock) and not seat.screen.state.locking)
+        seat.screen.open(PASSWORD)
+        seat.until(lambda: seat.screen.state.problem, "the old one opens nothing")
+        seat.screen.open(OTHER)
+        seat.enter()
+
+
+def test_the_name_in_channels_and_the_hidden_address_are_kept(folder: Path) -> None:
+    make(folder)
+    with Seat(folder) as seat:
+        profile = _settings(seat).profile
+        seat.until(lambda: profile.state.loaded)
+        assert (profile.state.name, profile.state.hide_address) == ("", False)
+        profile.rename(" Anna B. ")
+        seat.until(lambda: profile.state.name == "Anna B.")
+        profile.hide(True)
+        seat.until(lambda: profile.state.hide_address)
+        engine = seat.main.opened.engine
+        assert seat.do(engine.name()) == "Anna B."
+        assert seat.do(engine.calls.hide_address())
+        profile.rename("x" * 500)
+        seat.until(lambda: profile.state.problem)
+
+
+# ---------------------------------------------------------------- devices
+
+
+def test_a_microphone_is_seen_to_hear_and_a_speaker_is_heard(folder: Path) -> None:
+    heard = MemorySink(10.0)
+    virtual = VirtualDevices({"desk mic": PcmSource(_loud())}, {"speaker": heard})
+    with virtual.running(), Seat(folder) as seat:
+        devices = DeviceSettings(seat.context, SoundCheck(virtual))
+        seat.until(lambda: devices.state.loaded)
+        assert devices.state.found.microphones == ("desk mic",)
+        assert devices.state.found.problems == ()
+        devices.choose_microphone("desk mic")
+        devices.listen()
+        seat.until(lambda: devices.state.level > 40, "the level")
+        devices.stop()
+        seat.until(lambda: virtual.streams == 0)
+        assert devices.state.level == 0
+        devices.choose_speaker("speaker")
+        devices.play()
+        seat.until(lambda: any(heard.pcm), "the tone")
+        kept = seat.context.preferences.state
+        assert (kept.microphone, kept.speaker) == ("desk mic", "speaker")
+        devices.close()
+        seat.until(lambda: virtual.streams == 0)
+
+
+def test_what_is_missing_is_said_with_what_installs_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> Any:
+        raise OpusUnavailable("libopus, which codes voice, was not found.", "sudo apt install libopus0")
+
+    monkeypatch.setattr("mobium.client.sound_check.libopus", missing)
+    with VirtualDevices().running(), Seat(folder) as seat:
+        devices = DeviceSettings(seat.context, SoundCheck(VirtualDevices()))
+        seat.until(lambda: devices.state.loaded)
+        said = " ".join(devices.state.found.problems)
+        assert "sudo apt install libopus0" in said
+        assert "no microphone" in said
+        assert "no speaker" in said
+        devices.listen()
+        seat.until(lambda: devices.state.problem)
+        assert not devices.state.listening
+        devices.play()
+        seat.until(lambda: "speaker" in devices.state.problem)
+        devices.close()
+
+
+def test_a_device_that_is_not_there_any_more_is_said(folder: Path) -> None:
+    virtual = VirtualDevices({"other": PcmSource(b"")})
+    with virtual.running(), Seat(folder, Settings(microphone="gone")) as seat:
+        devices = DeviceSettings(seat.context, SoundCheck(virtual))
+        seat.until(lambda: devices.state.loaded)
+        devices.listen()
+        seat.until(lambda: devices.state.problem)
+        assert "gone" in devices.state.problem
+        devices.close()
+
+
+# ---------------------------------------------------------------- about, help, locking by itself
+
+
+def test_about_names_version_back_end_and_licences(folder: Path) -> None:
+    make(folder)
+    with Seat(folder) as seat:
+        about = _settings(seat).about
+        seat.until(lambda: about.state.licences)
+        assert about.state.version == __version__
+        assert about.state.backend in {"native", "pure"}
+        assert not about.state.logged
+    found = {name.lower(): licence for name, _, licence in licences()}
+    assert found["pillow"] == "MIT-CMU"
+    assert {"cryptography", "websockets", "zxcvbn"} <= found.keys()
+
+
+def test_help_is_laid_over_everything_once(folder: Path) -> None:
+    with Seat(folder) as seat:
+        seat.desktop.show_help()
+        seat.desktop.show_help()
+        assert len(seat.context.overlays.state) == 1
+        seat.context.overlays.dismiss()
+
+
+def test_it_locks_after_idle_minutes_but_not_while_somebody_talks(folder: Path) -> None:
+    now = [0.0]
+    locked: list[float] = []
+    talking = [False]
+    waiting: list[Any] = []
+
+    def later(seconds: float, work: Any) -> Any:
+        waiting[:] = [work]
+        return waiting.clear
+
+    def pass_minutes(minutes: float) -> None:
+        now[0] += minutes * 60
+        waiting.pop()()
+
+    preferences: Any = SimpleNamespace(state=Settings(idle_minutes=5))
+    idle = Idle(later, lambda: now[0], preferences, lambda: locked.append(now[0]), lambda: talking[0])
+    idle.start()
+    pass_minutes(4)
+    idle.touch()
+    pass_minutes(4)
+    assert locked == []
+    talking[0] = True
+    pass_minutes(60)
+    assert locked == []
+    talking[0] = False
+    pass_minutes(4.9)
+    assert locked == []
+    pass_minutes(0.2)
+    assert len(locked) == 1
+    assert waiting == []
+    preferences.state = Settings(idle_minutes=0)
+    idle.start()
+    pass_minutes(1_000)
+    assert len(locked) == 1
+    idle.stop()
+    assert waiting == []
+
+
+# ---------------------------------------------------------------- notifications
+
+
+@pytest.mark.parametrize("way", ["no bus", "a bus that is none"])
+async def test_without_anybody_who_shows_them_the_log_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path, way: str
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
+    if way != "no bus":
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path}/none")
+    notifier = SystemNotifier()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            await notifier("Bert", "a secret text")
+    assert len(caplog.records) == 1
+    assert caplog.records[0].name == "mobium_client.gui.notifier"
+    assert "secret" not in caplog.text

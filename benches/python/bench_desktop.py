@@ -1,8 +1,9 @@
 """B13: the desktop on a private display: from its start to the unlock screen; a conversation of 10,000
 messages is opened; it sends while a message arrives each 10 ms.
 
-The window runs in a process of its own, the other side's engine in another, behind a real server. A stall is
-the longest time between two turns of the window's loop, beyond the 5 ms that were asked for.
+The window runs in a process of its own (desktop_window.py), the other side's engine in this one, behind a
+real server. A stall is the longest time between two turns of the window's loop, beyond the 5 ms that were
+asked for; what its thread itself did meanwhile is beside it, since on a busy machine it mostly waits.
 """
 
 from __future__ import annotations
@@ -19,8 +20,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from benches.python.bench_inbox import start_server
 from mobium.client import Engine
 from tests.support.display import display
@@ -30,7 +29,6 @@ from tests.support.said import key_of, say
 PASSWORD = "a password for a bench"
 TIME_LIMIT = 300.0
 EACH = 0.010  # seconds between two arrivals
-BEAT = 5  # milliseconds between two turns that are asked for
 TURNS = 3  # each figure is the median of so many
 
 
@@ -43,10 +41,9 @@ async def fill(data: Path, count: int, url: str) -> str:
         Engine.open(data / "profiles" / "window", PASSWORD) as window,
         Engine.open(data / "profiles" / "other", PASSWORD) as other,
     ):
-        said = [
-            (n % 3 == 0, f"Message {n} of a long conversation, about nothing much.", 0.0)
-            for n in range(count)
-        ]
+        text = "Message {} of a long conversation, about nothing much."
+        text = "Message {} of a long conversation, about nothing much."
+        said = [(n % 3 == 0, text.format(n), 0.0) for n in range(count)]
         await tx(window, say, "Long", said)
         for engine in (window, other):
             await engine.connect(url)
@@ -54,94 +51,6 @@ async def fill(data: Path, count: int, url: str) -> str:
         await other.wait(await other.send(window.me, "hello"), "sent", TIME_LIMIT)
         await window.wait(await window.send(other.me, "hello"), "sent", TIME_LIMIT)
         return window.me
-
-
-def until(app: Any, true: Callable[[], object]) -> None:
-    """Turn the window's loop until something is so."""
-    end = time.monotonic() + TIME_LIMIT
-    while not true():
-        if time.monotonic() > end:
-            raise TimeoutError
-        app.update()
-        time.sleep(0.001)
-
-
-def opened(app: Any) -> Any:
-    """Unlock; the main screen's presenter."""
-    until(app, lambda: type(app.screen).__name__ == "UnlockView")
-    app.screen.presenter.open(PASSWORD)
-    until(app, lambda: type(app.screen).__name__ == "MainView" and app.screen.presenter.list.state.rows)
-    return app.screen.presenter
-
-
-def start(_: str) -> dict[str, float]:
-    """The window's process: seconds from its beginning to the unlock screen."""
-    from mobium_client.gui.app import App
-
-    app = App("window")
-    until(app, lambda: type(app.screen).__name__ == "UnlockView")
-    app.update()
-    seconds = time.time() - psutil.Process().create_time()
-    app.close()
-    app.end()
-    return {"seconds": seconds}
-
-
-def long_one(_: str) -> dict[str, float]:
-    """Seconds from a click on a conversation of 10,000 to its newest messages on the screen."""
-    from mobium_client.gui.app import App
-
-    app = App("window")
-    main = opened(app)
-    began = time.perf_counter()
-    main.list.open(key_of("Long"))
-    until(app, lambda: "of a long conversation" in app.screen.conversation.lines.text.get("1.0", "end"))
-    app.update()
-    seconds = time.perf_counter() - began
-    app.close()
-    app.end()
-    return {"seconds": seconds}
-
-
-def burst(count: str) -> dict[str, float]:
-    """The longest stall in milliseconds while `count` messages arrive and some are sent."""
-    from mobium_client.gui.app import App
-
-    app = App("window")
-    main = opened(app)
-    until(app, lambda: main.status.state.words == "Connected")
-    until(app, lambda: any(row.title == "Other" for row in main.list.state.rows))
-    main.list.open(next(row.target for row in main.list.state.rows if row.title == "Other"))
-    until(app, lambda: main.state.conversation.state.loaded)
-    gaps: list[float] = []
-    last = time.perf_counter()
-
-    def beat() -> None:
-        nonlocal last
-        now = time.perf_counter()
-        gaps.append((now - last) * 1000 - BEAT)
-        last = now
-        if len(gaps) % 50 == 0:
-            main.state.conversation.composer.type(f"An answer, the {len(gaps)}th")
-            main.state.conversation.composer.send()
-        app.after(BEAT, beat)
-
-    print("ready", flush=True)
-    app.after(BEAT, beat)
-    shown: Callable[[], str] = lambda: app.screen.conversation.lines.text.get("1.0", "end")  # noqa: E731
-    end = time.monotonic() + TIME_LIMIT
-
-    def look() -> None:
-        if f"Arrival {int(count) - 1}," in shown() or time.monotonic() > end:
-            app.quit()
-        else:
-            app.after(200, look)
-
-    app.after(200, look)
-    app.mainloop()
-    app.close()
-    app.end()
-    return {"most": max(gaps), "p99": statistics.quantiles(gaps, n=100)[-1], "turns": float(len(gaps))}
 
 
 async def send(data: Path, peer: str, count: int, url: str, ready: Callable[[], object]) -> None:
@@ -157,7 +66,7 @@ async def send(data: Path, peer: str, count: int, url: str, ready: Callable[[], 
 
 
 def child(
-    what: str, argument: str, environment: dict[str, str], module: str = "benches.python.bench_desktop"
+    what: str, argument: str, environment: dict[str, str], module: str = "benches.python.desktop_window"
 ) -> subprocess.Popen[str]:
     """A process that runs one of the functions of a module, and prints what it returns."""
     code = (
@@ -177,6 +86,11 @@ def figures(process: subprocess.Popen[str]) -> dict[str, float]:
     return found
 
 
+def median(found: list[dict[str, float]], name: str) -> float:
+    """The median of a figure in milliseconds."""
+    return statistics.median(one[name] for one in found) * 1000
+
+
 def rows(quick: bool = False) -> list[dict[str, Any]]:
     """B13."""
     count, arrivals, turns = (1_000, 100, 1) if quick else (10_000, 500, TURNS)
@@ -188,8 +102,10 @@ def rows(quick: bool = False) -> list[dict[str, Any]]:
             with display(data, 1_440, 900) as shown:
                 environment = {**os.environ, **shown.environ, "MOBIUM_DATA_DIR": str(data)}
                 child("start", "", environment).wait(TIME_LIMIT)  # fonts are put into its home once
-                starts = [figures(child("start", "", environment))["seconds"] for _ in range(turns)]
-                opens = [figures(child("long_one", "", environment))["seconds"] for _ in range(turns)]
+                starts = [figures(child("start", "", environment)) for _ in range(turns)]
+                opens = [
+                    figures(child("long_one", key_of("Long"), environment))["seconds"] for _ in range(turns)
+                ]
                 window = child("burst", str(arrivals), environment)
                 assert window.stdout is not None
                 asyncio.run(send(data, peer, arrivals, url, window.stdout.readline))
@@ -198,7 +114,8 @@ def rows(quick: bool = False) -> list[dict[str, Any]]:
             server.terminate()
             server.wait(30)
     found = [
-        ("start to the unlock screen", statistics.median(starts) * 1000, 1_000),
+        ("start to the unlock screen", median(starts, "seconds"), 1_000),
+        ("the same, processor time", median(starts, "work"), None),
         (f"a conversation of {count:,} messages opened", statistics.median(opens) * 1000, 250),
         (
             f"longest stall while {arrivals} messages arrive, one each 10 ms, and some are sent",
@@ -206,6 +123,7 @@ def rows(quick: bool = False) -> list[dict[str, Any]]:
             50,
         ),
         ("the same, 99th percentile", stalls["p99"], None),
+        ("the longest work of the window's thread between two turns meanwhile", stalls["work"], None),
     ]
     return [
         {

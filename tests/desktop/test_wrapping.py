@@ -17,7 +17,7 @@ class Seven:
 
 
 def lines(text: str, room: int) -> list[str]:
-    return [text[begin:end] for begin, end in wrap(text, room, Ruler(), Seven(), "seven")]
+    return [text[begin:end] for begin, end in wrap(text, room, Ruler(Seven()))]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_lines(text: str, room: int, found: list[str]) -> None:
 
 @given(st.text(alphabet="ab \n", max_size=60), st.integers(7, 80))
 def test_lines_fit_and_hold_everything_but_the_blanks_at_their_ends(text: str, room: int) -> None:
-    found = wrap(text, room, Ruler(), Seven(), "seven")
+    found = wrap(text, room, Ruler(Seven()))
     at = 0
     for begin, end in found:
         assert begin >= at
@@ -48,6 +48,6 @@ def test_lines_fit_and_hold_everything_but_the_blanks_at_their_ends(text: str, r
 
 
 def test_short() -> None:
-    ruler = Ruler()
-    assert ruler.short(Seven(), "seven", "a short text", 84) == "a short text"
-    assert ruler.short(Seven(), "seven", "a longer text", 84) == "a longer te…"
+    ruler = Ruler(Seven())
+    assert ruler.short("a short text", 84) == "a short text"
+    assert ruler.short("a longer text", 84) == "a longer te…"

@@ -88,6 +88,7 @@ class App(ctk.CTk):
         self._screen: tuple[Presenter[Any] | None, Any] = (None, None)
         self._closing = False
         self._sweeper = Sweeper()
+        self._looking: str | None = None
         events = Dispatcher()
         self.bridge = Bridge(events)
         self.preferences = Preferences(self.bridge, file, chosen)
@@ -189,10 +190,14 @@ class App(ctk.CTk):
         if side is not None:
             side.search.focus_set()
 
-    def _looked_at(self, event: Any) -> None:
-        """The window, and not only a widget of it, has got the focus or lost it."""
-        if event.widget is self:
-            self.desktop.context.attention.change(there=str(event.type) == "FocusIn")
+    def _looked_at(self, _: object) -> None:
+        """The focus has moved, perhaps to another window or from one."""
+        if self._looking is None and not self._closing:
+            self._looking = self.after(50, self._look_where)
+
+    def _look_where(self) -> None:
+        self._looking = None
+        self.desktop.context.attention.change(there=self.focus_displayof() is not None)
 
     def call_later(self, seconds: float, work: Callable[[], object]) -> Cancel:
         """Call `work` after some seconds, in this thread."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 POLL = 0.015  # seconds between two looks at the queue
 DRAIN = 0.008  # seconds that one look may take
+_SWITCH = 0.0005  # seconds
 _START = 10.0  # seconds
 _STOP = 10.0  # seconds that locking may take when the window is closed
 
@@ -40,6 +42,9 @@ class Bridge:
         self._group: asyncio.TaskGroup | None = None
         self._stop: asyncio.Event | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        # The longest that the window's thread waits for the interpreter's lock after a call of the toolkit:
+        # there are thousands of those calls, and 5 ms, the default, are seen.
+        sys.setswitchinterval(_SWITCH)
         self._thread = threading.Thread(target=self._work, name="mobium", daemon=True)
         self._thread.start()
         if not self._ready.wait(_START):

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import customtkinter as ctk
 
 from mobium_client.gui.settings import Settings
+from mobium_client.gui.wrapping import Ruler
 
 __all__ = ["DARK", "LIGHT", "PAIRS", "SIZES", "Colors", "Role", "Theme", "contrast"]
 
@@ -151,6 +152,7 @@ class Theme:
         self.density = density
         self.family: str = str(ctk.ThemeManager.theme["CTkFont"]["family"])
         self._fonts: dict[str, Any] = {}
+        self._rulers: dict[str, Ruler] = {}
 
     def size(self, role: Role) -> int:
         """The height of a role's text, for CustomTkinter's own widgets."""
@@ -168,6 +170,13 @@ class Theme:
         """The font of a role for canvases and text widgets themselves, whose sizes are pixels if negative."""
         family = "DejaVu Sans Mono" if role == "mono" else self.family
         return (family, -self.raw(self.size(role)), "bold" if role in _BOLD else "normal")
+
+    def ruler(self, role: Role) -> Ruler:
+        """What measures texts of a role in pixels of the screen."""
+        if role not in self._rulers:
+            family, size, weight = self.raw_font(role)
+            self._rulers[role] = Ruler(ctk.CTkFont(family, -size, weight))
+        return self._rulers[role]
 
     def raw(self, pixels: float) -> int:
         """Pixels of the screen for pixels of the design."""

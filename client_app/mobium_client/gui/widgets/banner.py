@@ -21,7 +21,10 @@ class Banner(ctk.CTkFrame):
     """Shows a sentence and choices, or nothing."""
 
     def __init__(self, parent: Any, kit: Kit) -> None:
-        super().__init__(parent, corner_radius=12, fg_color=kit.theme.colors.raised)
+        colors = kit.theme.colors
+        super().__init__(
+            parent, corner_radius=12, fg_color=colors.raised, border_width=1, border_color=colors.line
+        )
         self._kit = kit
         self._shown: tuple[str, Tone] = ("", "muted")
         self._choices: tuple[Choice, ...] = ()

@@ -11,13 +11,14 @@ Not its concern: which rows change (`mobium_client.gui.widgets.message_text`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import customtkinter as ctk
 
 from mobium_client.gui.models.lines import Bubble, Line, Remark
+from mobium_client.gui.theme import Role
 from mobium_client.gui.view import Kit
 from mobium_client.gui.wrapping import Ruler, wrap
 from mobium_client.gui.writers import writer_color
@@ -35,6 +36,7 @@ _EMOJI: Final = re.compile(
     "[\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff\u2600-\u27bf\u2b50\u2b55\u231a\u231b\u23e9-\u23fa]"
     "[\ufe0f\u200d\U0001f300-\U0001faff\u2600-\u27bf]*"
 )
+_ROLES: Final[tuple[Role, ...]] = ("body", "small", "strong")
 _COLOUR_EMOJI: Final = "Noto Color Emoji"
 
 
@@ -62,18 +64,14 @@ class Shapes:
     def __init__(self, kit: Kit, text: Any) -> None:
         self._kit = kit
         self._text = text
-        self._ruler = Ruler()
         self._double = int(text.tk.call("string", "length", "\U0001f600")) == 2
         self._made: set[str] = set()
         self._actions: dict[str, tuple[str, str]] = {}
+        self._acts: dict[tuple[str, str], str] = {}
         self._act: Callable[[str, str], object] = lambda *_: None
         theme = kit.theme
-        self._fonts = {
-            role: ctk.CTkFont(
-                theme.family, theme.raw(theme.size(role)), "bold" if role == "strong" else "normal"
-            )
-            for role in ("body", "small", "strong")
-        }
+        self._rulers = {role: theme.ruler(role) for role in _ROLES}
+        self._emoji: Ruler | None = None
         self._configure()
 
     def on_action(self, act: Callable[[str, str], object]) -> None:
@@ -90,20 +88,22 @@ class Shapes:
         if not chunks:
             return
         self._text.insert(f"{row}.0", *chunks)
+        name = str(self._text)
+        script: list[str] = []
         for piece in pieces:
             for offset, picture, tag in piece.pictures:
                 place = f"{row + offset}.0"
-                self._text.image_create(place, image=picture)
-                self._text.tag_add(tag, place)
+                script.append(f"{name} image create {place} -image {picture}; {name} tag add {tag} {place}")
             for offset, picture, tags in piece.faces:
                 place = f"{row + offset}.1"  # behind the tab
-                self._text.image_create(place, image=picture, padx=0)
-                for tag in tags:
-                    self._text.tag_add(tag, place)
+                script.append(f"{name} image create {place} -image {picture}")
+                script += [f"{name} tag add {tag} {place}" for tag in tags]
             for offset, begin, end, tags in piece.spans:
-                for tag in tags:
-                    self._text.tag_add(tag, f"{row + offset}.{begin}", f"{row + offset}.{end}")
+                place = f"{row + offset}"
+                script += [f"{name} tag add {tag} {place}.{begin} {place}.{end}" for tag in tags]
             row += piece.rows
+        # In one call, since each may wait for another thread. There are names of ours alone in it.
+        self._text.tk.eval("\n".join(script))
 
     def written(self, first: str, last: str) -> str:
         """The text between two places as it was written."""
@@ -149,7 +149,7 @@ class Shapes:
         for name, look in looks.items():
             text.tag_configure(name, **look)
         if _COLOUR_EMOJI in self._families():
-            self._fonts["emoji"] = ctk.CTkFont(_COLOUR_EMOJI, px(theme.size("body")), "normal")
+            self._emoji = Ruler(ctk.CTkFont(_COLOUR_EMOJI, px(theme.size("body")), "normal"))
             text.tag_configure("emoji", font=(_COLOUR_EMOJI, -px(theme.size("body"))))
         text.tag_raise("sel")
 
@@ -176,12 +176,14 @@ class Shapes:
 
     def _action(self, word: str, value: str) -> str:
         """A tag that does something when it is clicked."""
-        tag = f"act:{word}:{value}"
-        if tag not in self._actions:
-            self._actions[tag] = (word, value)
-            self._text.tag_bind(tag, "<ButtonRelease-1>", lambda _: self._clicked(tag))
-            self._text.tag_bind(tag, "<Enter>", lambda _: self._text.configure(cursor="hand2"))
-            self._text.tag_bind(tag, "<Leave>", lambda _: self._text.configure(cursor=""))
+        known = self._acts.get((word, value))
+        if known is not None:
+            return known
+        tag = self._acts[word, value] = f"act{len(self._acts)}"
+        self._actions[tag] = (word, value)
+        self._text.tag_bind(tag, "<ButtonRelease-1>", lambda _: self._clicked(tag))
+        self._text.tag_bind(tag, "<Enter>", lambda _: self._text.configure(cursor="hand2"))
+        self._text.tag_bind(tag, "<Leave>", lambda _: self._text.configure(cursor=""))
         return tag
 
     def _clicked(self, tag: str) -> None:
@@ -200,10 +202,9 @@ class Shapes:
         who = "own" if line.own else "other"
         edge, pad = px(_SIDE), px(_PAD)
         most = max(px(80), min(px(_WIDEST * max(1.0, theme.scale)), int((width - 2 * edge) * 0.78)) - 2 * pad)
-        font = self._fonts["body"]
-        rows = wrap(line.text, most, self._ruler, font, "body")
+        rows = wrap(line.text, most, self._rulers["body"])
         last = self._measure(line.text[slice(*rows[-1])])
-        meta = self._ruler.width(self._fonts["small"], "small", line.meta) + px(16) if line.meta else 0
+        meta = self._rulers["small"].width(line.meta) + px(16) if line.meta else 0
         meta_alone = last + meta > most
         inside = max(
             *(self._measure(line.text[begin:end]) for begin, end in rows),
@@ -262,7 +263,7 @@ class Shapes:
         if not line.name or not line.first:
             return 0
         face = self._kit.theme.raw(self._kit.theme.grown(_FACE))
-        return face + self._ruler.width(self._fonts["strong"], "strong", f"  {line.name}")
+        return face + self._rulers["strong"].width(f"  {line.name}")
 
     def _links(self, piece: Piece, line: Bubble, begin: int, end: int, look: str) -> None:
         """Mark what can be clicked, and emoji, in one row; its text begins behind a tab."""
@@ -283,17 +284,11 @@ class Shapes:
 
     def _measure(self, text: str) -> int:
         """The width of a row, whose emoji have a font of their own."""
-        if text.isascii():
-            return sum(self._widths(text))
-        emoji = "".join(found[0] for found in _EMOJI.finditer(text)) if "emoji" in self._fonts else ""
-        if not emoji:
-            return int(self._fonts["body"].measure(text))
-        return int(self._fonts["body"].measure(_EMOJI.sub("", text)) + self._fonts["emoji"].measure(emoji))
-
-    def _widths(self, text: str) -> Iterator[int]:
-        blank = self._ruler.width(self._fonts["body"], "body", " ")
-        for number, word in enumerate(text.split(" ")):
-            yield (blank if number else 0) + self._ruler.width(self._fonts["body"], "body", word)
+        body = self._rulers["body"]
+        if self._emoji is None or text.isascii():
+            return body.width(text)
+        emoji = "".join(found[0] for found in _EMOJI.finditer(text))
+        return body.width(_EMOJI.sub("", text)) + self._emoji.width(emoji)
 
     def _cap(self, wide: int, ground: str, *, upper: bool) -> Any:
         px = self._kit.theme.raw

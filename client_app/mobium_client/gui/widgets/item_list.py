@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import customtkinter as ctk
 
+from mobium_client.gui.theme import Role
 from mobium_client.gui.view import Kit
-from mobium_client.gui.wrapping import Ruler
 
 __all__ = ["Item", "ItemList"]
 
@@ -37,6 +37,9 @@ class Item:
     picture: str = ""
 
 
+_ROLES: tuple[Role, ...] = ("strong", "small")
+
+
 class ItemList(ctk.CTkFrame):
     """Shows items; `chosen` is called with the key of the one that is clicked or taken by Enter."""
 
@@ -50,7 +53,6 @@ class ItemList(ctk.CTkFrame):
         self._at = 0  # the row of the keyboard
         self._over: int | None = None
         self._top = 0.0
-        self._ruler = Ruler()
         self._build()
         self._connect()
 
@@ -63,12 +65,7 @@ class ItemList(ctk.CTkFrame):
             self, command=self._scrolled, width=10, fg_color=self._color, button_color=theme.colors.line,
             button_hover_color=theme.colors.muted,
         )  # fmt: skip
-        self._fonts = {
-            role: ctk.CTkFont(
-                theme.family, theme.raw(theme.size(role)), "bold" if role == "strong" else "normal"
-            )
-            for role in ("strong", "small")
-        }
+        self._rulers = {role: theme.ruler(role) for role in _ROLES}
 
     def _connect(self) -> None:
         canvas = self.canvas
@@ -153,8 +150,8 @@ class ItemList(ctk.CTkFrame):
         detail = self._short("small", item.detail, right - left)
         canvas.create_text(left, lower, text=detail, anchor="w", fill=color, font=theme.raw_font("small"))
 
-    def _short(self, role: str, text: str, room: int) -> str:
-        return self._ruler.short(self._fonts[role], role, text, room)
+    def _short(self, role: Role, text: str, room: int) -> str:
+        return self._rulers[role].short(text, room)
 
     # ------------------------------------------------------------ moving
 

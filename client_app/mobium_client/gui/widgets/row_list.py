@@ -13,13 +13,14 @@ import customtkinter as ctk
 
 from mobium_client.gui.models.conversations import Row
 from mobium_client.gui.models.words import STATES
+from mobium_client.gui.theme import Role
 from mobium_client.gui.view import Kit
-from mobium_client.gui.wrapping import Ruler
 
 __all__ = ["RowList"]
 
 _ROW = 64  # pixels at 100 %
 _FIELDS = 12
+_ROLES: tuple[Role, ...] = ("strong", "body", "small")
 
 
 class RowList(ctk.CTkFrame):
@@ -40,8 +41,8 @@ class RowList(ctk.CTkFrame):
         self._rows: Sequence[Row] = ()
         self._selected: str | None = None
         self._over: int | None = None
+        self._stale = True
         self._top = 0.0  # pixels above the visible part
-        self._ruler = Ruler()
         self._build()
         self._connect()
 
@@ -54,12 +55,7 @@ class RowList(ctk.CTkFrame):
             self, command=self._scrolled, width=10, fg_color=theme.colors.side,
             button_color=theme.colors.line, button_hover_color=theme.colors.muted,
         )  # fmt: skip
-        self._measures = {
-            role: ctk.CTkFont(
-                theme.family, theme.raw(theme.size(role)), "bold" if role == "strong" else "normal"
-            )
-            for role in ("strong", "body", "small")
-        }
+        self._rulers = {role: theme.ruler(role) for role in _ROLES}
 
     def _connect(self) -> None:
         canvas = self._paper
@@ -79,6 +75,9 @@ class RowList(ctk.CTkFrame):
     def show(self, rows: Sequence[Row], selected: str | None) -> None:
         """Show other rows; the one that is newly selected comes into sight."""
         moved = selected != self._selected
+        if not moved and rows == self._rows and not self._stale:
+            return
+        self._stale = False
         self._rows, self._selected = rows, selected
         if moved:
             self._reveal()
@@ -173,12 +172,12 @@ class RowList(ctk.CTkFrame):
         picture = self._kit.icons.pill(right - left, bottom - top, color, self._kit.theme.raw(10))
         self._paper.create_image(left, top, image=picture, anchor="nw")
 
-    def _measure(self, role: str, text: str) -> int:
-        return self._ruler.width(self._measures[role], role, text)
+    def _measure(self, role: Role, text: str) -> int:
+        return self._rulers[role].width(text)
 
-    def _short(self, role: str, text: str, room: int) -> str:
+    def _short(self, role: Role, text: str, room: int) -> str:
         """`text` in at most `room` pixels, with an ellipsis where it was cut."""
-        return self._ruler.short(self._measures[role], role, text, room)
+        return self._rulers[role].short(text, room)
 
     # ------------------------------------------------------------ moving
 

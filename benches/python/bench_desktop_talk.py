@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from benches.python.bench_desktop import BEAT, PASSWORD, child, figures, opened, until
+from benches.python.bench_desktop import child, figures
 from benches.python.bench_inbox import start_server
+from benches.python.desktop_window import BEAT, PASSWORD, opened, until
 from mobium.client import Engine, Member
 from tests.support.display import display
 

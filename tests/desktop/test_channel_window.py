@@ -82,6 +82,14 @@ def test_channels_by_mouse_and_keyboard(screen: Display, folder: Path, tmp_path:
             click(pilot, view.invite)
             pilot.until(lambda: pilot.app._overlays.view is not None)
             dialog = pilot.app._overlays.view
+            assert [row.cget("text") for row in dialog.lasting.rows] == [
+                "1 hour",
+                "1 day",
+                "7 days",
+                "For ever",
+            ]
+            click(pilot, dialog.uses.rows[1])
+            assert dialog.presenter.state.uses == "5"
             click(pilot, dialog.make)
             pilot.until(lambda: dialog.presenter.state.link)
             click(pilot, dialog.copy)

@@ -27,6 +27,7 @@ class CallOverlayView(View[CallOverlay]):
         colors = theme.colors
         self._stage = ctk.CTkFrame(self, corner_radius=0, fg_color=colors.base)
         self._screen: tuple[Any, Any] = (None, None)
+        self._alone: bool | None = None
         self.small = Button(
             self, self.kit, "", self.presenter.shrink, look="plain", icon="arrow_collapse", tone=colors.muted
         )
@@ -47,7 +48,7 @@ class CallOverlayView(View[CallOverlay]):
         self._said = Sentence(self._middle, self.kit)
         self._said.pack(pady=(12, 0))
         self._rows = ctk.CTkFrame(self._middle, fg_color="transparent")
-        self._rows.pack(pady=(24, 0))
+        self._rows.pack(pady=(16, 0))
         self._build_buttons()
 
     def _build_buttons(self) -> None:
@@ -132,14 +133,19 @@ class CallOverlayView(View[CallOverlay]):
             if made is not None:
                 made.pack(fill="both", expand=True)
             self._screen = (pane, made)
+        if (pane is None) is self._alone:
+            return
+        self._alone = pane is None
         if pane is None:
-            self._stage.place_forget()
+            self._stage.pack_forget()
+            self._middle.pack_forget()
             self._picture.pack(before=self._who)
             self._middle.place(relx=0.5, rely=0.46, anchor="center")
         else:
             self._picture.pack_forget()
-            self._stage.place(relx=0, rely=0, relwidth=1, relheight=0.72)
-            self._middle.place(relx=0.5, rely=0.86, anchor="center")
+            self._middle.place_forget()
+            self._middle.pack(side="bottom", pady=12)
+            self._stage.pack(fill="both", expand=True)
         self.small.place(relx=1.0, x=-8, y=4, anchor="ne")
         self.small.lift()
 

@@ -49,7 +49,7 @@ class ChannelPaneView(View[ChannelPane]):
         self._meaning.pack(fill="x", padx=20)
         self._topic = self._label("body", colors.text)
         self._topic.pack(fill="x", padx=20, pady=(8, 0))
-        self._standing = Sentence(self, self.kit, _WIDE)
+        self._standing = Sentence(self, self.kit, self.kit.theme.grown(_WIDE))
         self._standing.pack(fill="x", padx=20, pady=(4, 0))
         self.field = Field(self, self.kit, done=self._edited, width=_WIDE)
         self._lead = ctk.CTkFrame(self, fg_color="transparent")
@@ -65,12 +65,12 @@ class ChannelPaneView(View[ChannelPane]):
     def _build_feet(self) -> None:
         feet = ctk.CTkFrame(self, fg_color="transparent")
         feet.pack(side="bottom", fill="x", padx=16, pady=(4, 12))
-        self._said = Sentence(feet, self.kit, _WIDE)
+        self._said = Sentence(feet, self.kit, self.kit.theme.grown(_WIDE))
         self._said.pack(fill="x", padx=4, pady=(0, 4))
         self._asking = ctk.CTkFrame(feet, fg_color="transparent")
         self._question = ctk.CTkLabel(
             self._asking, text="", font=self.kit.theme.font("body"), text_color=self.kit.theme.colors.text,
-            justify="left", anchor="w", wraplength=_WIDE,
+            justify="left", anchor="w", wraplength=self.kit.theme.grown(_WIDE),
         )  # fmt: skip
         self._question.pack(fill="x", padx=4, pady=(0, 8))
         self.no = Button(self._asking, self.kit, "Keep it", self.presenter.take_back)
@@ -85,12 +85,12 @@ class ChannelPaneView(View[ChannelPane]):
         card = ctk.CTkFrame(self, corner_radius=8, fg_color=theme.colors.raised)
         self._who = ctk.CTkLabel(
             card, text="", font=theme.font("strong"), text_color=theme.colors.text, anchor="w",
-            justify="left", wraplength=_WIDE - 24,
+            justify="left", wraplength=self.kit.theme.grown(_WIDE - 24),
         )  # fmt: skip
         self._who.pack(fill="x", padx=12, pady=(10, 0))
         self._key = ctk.CTkLabel(
             card, text="", font=theme.font("small"), text_color=theme.colors.muted, anchor="w",
-            justify="left", wraplength=_WIDE - 24,
+            justify="left", wraplength=self.kit.theme.grown(_WIDE - 24),
         )  # fmt: skip
         self._key.pack(fill="x", padx=12, pady=(0, 6))
         self._acts = ctk.CTkFrame(card, fg_color="transparent")
@@ -112,7 +112,7 @@ class ChannelPaneView(View[ChannelPane]):
     def _label(self, role: Any, color: str) -> Any:
         return ctk.CTkLabel(
             self, text="", font=self.kit.theme.font(role), text_color=color, justify="left", anchor="w",
-            wraplength=_WIDE,
+            wraplength=self.kit.theme.grown(_WIDE),
         )  # fmt: skip
 
     # ------------------------------------------------------------ drawing

@@ -6,20 +6,21 @@ from collections.abc import Callable
 
 import customtkinter as ctk
 
-from mobium_client.gui.models.invites import Invites
+from mobium_client.gui.models.invites import LASTING, USES, Invites
 from mobium_client.gui.view import View
 from mobium_client.gui.widgets.button import Button
-from mobium_client.gui.widgets.card import Card
 from mobium_client.gui.widgets.choices import Choices
 from mobium_client.gui.widgets.field import Field
 from mobium_client.gui.widgets.item_list import Item, ItemList
 from mobium_client.gui.widgets.qr import qr_image
 from mobium_client.gui.widgets.sentence import Sentence
+from mobium_client.gui.widgets.sheet import Sheet
 
 __all__ = ["InvitesView"]
 
 _LEFT = 400
 _SIDE = 240
+_APART = 24
 _LIST = 116
 
 
@@ -30,22 +31,23 @@ class InvitesView(View[Invites]):
         private = self.presenter.state.private
         self._chosen = ""
         self._drawn = ""
-        card = Card(
-            self, self.kit, f"Invite into {self.presenter.state.label}"[:60], width=_LEFT + _SIDE + 32
-        )
-        body = card.body
+        title = f"Invite into {self.presenter.state.label}"[:60]
+        wanted = _LEFT + _SIDE + _APART if private else _SIDE
+        sheet = Sheet(self, self.kit, title, width=wanted)
+        body = sheet.inside
+        beside = sheet.room >= self.kit.theme.grown(_LEFT) + _SIDE + _APART  # else the link stands below
         body.columnconfigure(0, weight=1)
         left = ctk.CTkFrame(body, fg_color="transparent", width=_LEFT)
         if private:
-            left.grid(row=0, column=0, sticky="nsew", padx=(0, 32))
+            left.grid(row=0, column=0, sticky="nsew", padx=(0, _APART if beside else 0))
             self._build_choices(left)
         right = ctk.CTkFrame(body, fg_color="transparent", width=_SIDE)
-        right.grid(row=0, column=1 if private else 0, sticky="n")
+        right.grid(row=0 if beside else 1, column=1 if private and beside else 0, sticky="n")
         self._build_link(right)
-        self._problem = Sentence(body, self.kit)
-        self._problem.grid(row=1, column=0, columnspan=2, sticky="ew", pady=(8, 0))
+        self._problem = Sentence(body, self.kit, sheet.room)
+        self._problem.grid(row=2, column=0, columnspan=2, sticky="ew", pady=(8, 0))
         buttons = ctk.CTkFrame(body, fg_color="transparent")
-        buttons.grid(row=2, column=0, columnspan=2, sticky="ew", pady=(16, 0))
+        buttons.grid(row=3, column=0, columnspan=2, sticky="ew", pady=(16, 0))
         self.done = Button(buttons, self.kit, "Done", self.presenter.close_dialog, width=120)
         self.done.pack(side="right")
         if private:
@@ -55,6 +57,7 @@ class InvitesView(View[Invites]):
             self.renew.pack(side="left")
             self.revoke = Button(buttons, self.kit, "Revoke the chosen link", self._revoke, look="danger")
             self.revoke.pack(side="left", padx=8)
+        sheet.adopt()
 
     def _build_choices(self, parent: ctk.CTkFrame) -> None:
         theme = self.kit.theme
@@ -113,6 +116,8 @@ class InvitesView(View[Invites]):
         self._problem.say(state.problem or state.said, "danger" if state.problem else "good")
         if not state.private:
             return
+        self.uses.show([(word, word) for word in USES], state.uses)
+        self.lasting.show([(word, word) for word in LASTING], state.lasting)
         count = len(state.rows)
         self._heading.configure(
             text="Links in force" if count else "No link is in force." if state.loaded else ""

@@ -7,9 +7,9 @@ import customtkinter as ctk
 from mobium_client.gui.models.join_channel import JoinChannel
 from mobium_client.gui.view import View
 from mobium_client.gui.widgets.button import Button
-from mobium_client.gui.widgets.card import Card
 from mobium_client.gui.widgets.field import Field
 from mobium_client.gui.widgets.sentence import Sentence
+from mobium_client.gui.widgets.sheet import Sheet
 
 __all__ = ["JoinChannelView"]
 
@@ -22,26 +22,28 @@ class JoinChannelView(View[JoinChannel]):
 
     def _build(self) -> None:
         theme = self.kit.theme
-        body = Card(self, self.kit, "Join by link", _TEXT, width=_WIDTH).body
+        sheet = Sheet(self, self.kit, "Join by link", _TEXT, width=_WIDTH)
+        body, room = sheet.inside, sheet.room
         self.link = Field(
             body, self.kit, "Link", hint="mobium://join/…", changed=self.presenter.type,
-            done=lambda _: self._join(), width=_WIDTH,
+            done=lambda _: self._join(), width=room,
         )  # fmt: skip
         self.link.pack(fill="x")
         if self.presenter.state.link:
             self.link.put(self.presenter.state.link)
         self.about = ctk.CTkLabel(
             body, text="", font=theme.font("small"), text_color=theme.colors.muted, justify="left",
-            wraplength=_WIDTH, anchor="w",
+            wraplength=room, anchor="w",
         )  # fmt: skip
         self.about.pack(fill="x", pady=(8, 0))
-        self._problem = Sentence(body, self.kit)
+        self._problem = Sentence(body, self.kit, room)
         self._problem.pack(fill="x", pady=(8, 0))
         buttons = ctk.CTkFrame(body, fg_color="transparent")
         buttons.pack(fill="x", pady=(16, 0))
         self.join = Button(buttons, self.kit, "Join", self._join, look="primary", width=120)
         self.join.pack(side="right")
         Button(buttons, self.kit, "Cancel", self.presenter.cancel, look="plain").pack(side="right", padx=8)
+        sheet.adopt()
 
     def _connect(self) -> None:
         self.link.entry.bind("<<Paste>>", lambda _: self.after_idle(self._look), add=True)

@@ -7,10 +7,10 @@ import customtkinter as ctk
 from mobium_client.gui.models.new_channel import NewChannel
 from mobium_client.gui.view import View
 from mobium_client.gui.widgets.button import Button
-from mobium_client.gui.widgets.card import Card
 from mobium_client.gui.widgets.choices import Choices
 from mobium_client.gui.widgets.field import Field
 from mobium_client.gui.widgets.sentence import Sentence
+from mobium_client.gui.widgets.sheet import Sheet
 
 __all__ = ["NewChannelView"]
 
@@ -23,34 +23,35 @@ class NewChannelView(View[NewChannel]):
 
     def _build(self) -> None:
         theme = self.kit.theme
-        card = Card(self, self.kit, "New channel", width=_WIDTH)
-        body = card.body
+        sheet = Sheet(self, self.kit, "New channel", width=_WIDTH)
+        body, room = sheet.inside, sheet.room
         self.name = Field(
             body, self.kit, "Name", hint="garden", changed=self.presenter.name, done=lambda _: self._create(),
-            width=_WIDTH,
+            width=room,
         )  # fmt: skip
         self.name.pack(fill="x")
-        self._alike = Sentence(body, self.kit)
+        self._alike = Sentence(body, self.kit, room)
         self._alike.pack(fill="x", pady=(4, 0))
-        self.topic = Field(body, self.kit, "Topic, if you like", done=lambda _: self._create(), width=_WIDTH)
+        self.topic = Field(body, self.kit, "Topic, if you like", done=lambda _: self._create(), width=room)
         self.topic.pack(fill="x", pady=(12, 16))
         ctk.CTkLabel(
             body, text="Who may come in", font=theme.font("small"), text_color=theme.colors.muted, anchor="w"
         ).pack(fill="x", pady=(0, 4))
-        self.choice: Choices[bool] = Choices(body, self.kit, self._choose, across=_WIDTH)
+        self.choice: Choices[bool] = Choices(body, self.kit, self._choose, across=room)
         self.choice.pack(fill="x", pady=(0, 4))
         self._meaning = ctk.CTkLabel(
             body, text="", font=theme.font("small"), text_color=theme.colors.muted, justify="left",
-            wraplength=_WIDTH, anchor="w",
+            wraplength=room, anchor="w",
         )  # fmt: skip
         self._meaning.pack(fill="x")
-        self._problem = Sentence(body, self.kit)
+        self._problem = Sentence(body, self.kit, room)
         self._problem.pack(fill="x", pady=(8, 0))
         buttons = ctk.CTkFrame(body, fg_color="transparent")
         buttons.pack(fill="x", pady=(16, 0))
         self.create = Button(buttons, self.kit, "Create", self._create, look="primary", width=120)
         self.create.pack(side="right")
         Button(buttons, self.kit, "Cancel", self.presenter.cancel, look="plain").pack(side="right", padx=8)
+        sheet.adopt()
 
     def _connect(self) -> None:
         self.after(50, self.name.focus_set)

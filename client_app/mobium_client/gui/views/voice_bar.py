@@ -15,6 +15,7 @@ from mobium_client.gui.widgets.speakers import SpeakerChip, VolumeRow
 __all__ = ["VoiceBarView"]
 
 _MOST = 12  # people that are drawn at most; the rest is a number
+_NARROW = 620  # pixels; below that the buttons have no words
 _REST = 90  # pixels for that number
 
 
@@ -26,6 +27,7 @@ class VoiceBarView(View[VoiceBar]):
         self.chosen = ""
         self._inside: bool | None = None
         self._wide = 0
+        self._narrow = False
         colors = theme.colors
         self.configure(fg_color=colors.raised)
         top = ctk.CTkFrame(self, fg_color="transparent")
@@ -36,7 +38,6 @@ class VoiceBarView(View[VoiceBar]):
         self._label = ctk.CTkLabel(
             top, text="", font=theme.font("strong"), text_color=colors.text, anchor="w"
         )
-        self._label.pack(side="left")
         self.leave = Button(top, self.kit, "Leave", bar.leave, look="danger", icon="phone_hangup_outline")
         self.leave.pack(side="right")
         self.dismiss = Button(top, self.kit, "", bar.forget, look="plain", icon="close", tone=colors.muted)
@@ -47,6 +48,8 @@ class VoiceBarView(View[VoiceBar]):
         self.deafen.pack(side="right")
         self.mute = Button(top, self.kit, "Mute", bar.mute, look="plain", icon="microphone")
         self.mute.pack(side="right", padx=4)
+        Hint(self.mute, self.kit, "Mute, or speak again")
+        Hint(self.deafen, self.kit, "Hear nothing and say nothing, or hear again")
         self._people = ctk.CTkFrame(self, fg_color="transparent")
         self._people.pack(fill="x", padx=16, pady=(2, 6))
         self.chips: list[SpeakerChip] = []
@@ -69,19 +72,24 @@ class VoiceBarView(View[VoiceBar]):
         words = "entering …" if state.phase == "joining" else "voice"
         self._label.configure(text=f"{state.label[:40]} · {words}")
         self._render_buttons(inside)
+        self.leave.change(text=self._words("Leave"))
         self.mute.change(
-            text="Unmute" if state.muted else "Mute", icon="microphone_off" if state.muted else "microphone",
+            text=self._words("Unmute" if state.muted else "Mute"),
+            icon="microphone_off" if state.muted else "microphone",
             enabled=not state.held,
-        )  # fmt: skip
+        )
         self.deafen.change(
-            text="Hear again" if state.deafened else "Deafen",
+            text=self._words("Hear again" if state.deafened else "Deafen"),
             icon="volume_off" if state.deafened else "volume_high",
             enabled=not state.held,
         )
-        self.screen.show(state.sharing, enabled=state.phase == "in")
+        self.screen.show(state.sharing, enabled=state.phase == "in", narrow=self._narrow)
         self._render_people()
         self._said.say(state.problem or state.said, "danger" if state.problem else "muted")
         self.grid()
+
+    def _words(self, text: str) -> str:
+        return "" if self._narrow else text
 
     def _render_buttons(self, inside: bool) -> None:
         if inside is self._inside:
@@ -96,6 +104,8 @@ class VoiceBarView(View[VoiceBar]):
             self.mute.pack(side="right", padx=4)
         else:
             self.dismiss.pack(side="right")
+        self._label.pack_forget()
+        self._label.pack(side="left")  # last: where there is little room, the buttons have it
 
     def _render_people(self) -> None:
         """As many as there is room for: those first who speak or show a screen."""
@@ -126,7 +136,12 @@ class VoiceBarView(View[VoiceBar]):
     def _resized(self, width: int) -> None:
         if width != self._wide:
             self._wide = width
-            self._render_people()
+            narrow = width < self.kit.theme.raw(self.kit.theme.grown(_NARROW))
+            if narrow is not self._narrow:
+                self._narrow = narrow
+                self.render()
+            else:
+                self._render_people()
 
     def choose(self, key: str) -> None:
         """Show the volume of somebody, or no one's."""

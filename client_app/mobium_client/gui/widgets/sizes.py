@@ -10,6 +10,7 @@ import customtkinter as ctk
 from mobium.client import SCREEN_PRESETS
 from mobium_client.gui.view import Kit
 from mobium_client.gui.widgets.button import Button
+from mobium_client.gui.widgets.hint import Hint
 
 __all__ = ["ScreenButton"]
 
@@ -28,6 +29,7 @@ class ScreenButton(ctk.CTkFrame):
         self._stop = stop
         self._sharing = ""
         self._open = False
+        self._narrow = False
         self._build()
         self._connect()
         self.render()
@@ -35,6 +37,7 @@ class ScreenButton(ctk.CTkFrame):
     def _build(self) -> None:
         self.main = Button(self, self._kit, "Show screen", self._pressed, icon=_SHOW)
         self.main.pack(side="left")
+        Hint(self.main, self._kit, "Show your screen, or no more")
         self.sizes = {
             name: Button(self, self._kit, name, lambda name=name: self._take(name), look="plain")  # type: ignore[misc]
             for name in SCREEN_PRESETS
@@ -46,9 +49,10 @@ class ScreenButton(ctk.CTkFrame):
     def render(self) -> None:
         """One button, or the sizes beside it."""
         if self._sharing:
-            self.main.change(text=f"Stop showing · {self._sharing}", icon=_STOP)
+            words, icon = f"Stop showing · {self._sharing}", _STOP
         else:
-            self.main.change(text="Which size?" if self._open else "Show screen", icon=_SHOW)
+            words, icon = "Which size?" if self._open else "Show screen", _SHOW
+        self.main.change(text="" if self._narrow else words, icon=icon)
         for button in self.sizes.values():
             if self._open and not self._sharing:
                 button.pack(side="left", padx=(4, 0))
@@ -59,9 +63,12 @@ class ScreenButton(ctk.CTkFrame):
         """The button goes."""
         super().destroy()
 
-    def show(self, sharing: str, *, enabled: bool = True) -> None:
-        """`sharing` is the size in which the screen is shown, or empty."""
+    def show(self, sharing: str, *, enabled: bool = True, narrow: bool = False) -> None:
+        """`sharing` is the size in which the screen is shown, or empty; `narrow` leaves the words away."""
         self.main.change(enabled=enabled)
+        if narrow is not self._narrow:
+            self._narrow = narrow
+            self.render()
         if sharing != self._sharing or (self._open and not enabled):
             self._sharing, self._open = sharing, False
             self.render()

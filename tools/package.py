@@ -128,7 +128,7 @@ def deb(folder: Path) -> Path:
         CONTROL.format(version=version(), arch=arch, size=size, needs=NEEDS.format(libc=libc), better=BETTER)
     )
     file = DIST / f"mobium_{version()}_{arch}.deb"
-    run("Making the .deb", ["dpkg-deb", "--root-owner-group", "-Zxz", "-z3", "--build", str(tree), str(file)])
+    run("Making the .deb", ["dpkg-deb", "--root-owner-group", "-Zxz", "-z1", "--build", str(tree), str(file)])
     shutil.rmtree(tree)
     return file
 

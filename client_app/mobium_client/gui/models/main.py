@@ -12,6 +12,7 @@ from mobium_client.gui.models.contact import ContactPane
 from mobium_client.gui.models.context import Opened
 from mobium_client.gui.models.conversation import Conversation
 from mobium_client.gui.models.conversations import Conversations, Row
+from mobium_client.gui.models.first_steps import FirstSteps
 from mobium_client.gui.models.join_channel import JoinChannel
 from mobium_client.gui.models.new_channel import NewChannel
 from mobium_client.gui.models.new_message import NewMessage
@@ -40,6 +41,8 @@ class Main(Presenter[MainState]):
         super().__init__(opened.context.bridge, MainState())
         self.opened = opened
         self.status = Status(opened)
+        self.steps = FirstSteps(opened)
+        self._until_closed(self.steps.close)
         self.list = Conversations(opened, self.open)
         self.talk = Talk(opened)
         self.search = Search(opened, self.list, self._found)

@@ -12,6 +12,7 @@ from mobium_client.gui.models.presenter import Presenter
 from mobium_client.gui.view import View
 from mobium_client.gui.views.call_bar import CallBar
 from mobium_client.gui.views.sidebar import Sidebar
+from mobium_client.gui.widgets.first_steps_box import FirstStepsBox
 
 __all__ = ["MainView"]
 
@@ -50,23 +51,8 @@ class MainView(View[Main]):
             self, width=self.kit.theme.grown(_PANE), corner_radius=0, fg_color=colors.side
         )
         self._right.pack_propagate(False)
-        self._empty = self._make_empty()
+        self._empty = FirstStepsBox(self._middle, self.kit, self.presenter, self.presenter.steps)
         self._shown: dict[str, tuple[Presenter[Any] | None, Any]] = {}
-
-    def _make_empty(self) -> Any:
-        theme = self.kit.theme
-        frame = ctk.CTkFrame(self._middle, fg_color="transparent")
-        ctk.CTkLabel(
-            frame, text="", image=self.kit.icons.image("message_lock_outline", 56, theme.colors.muted)
-        ).pack()
-        ctk.CTkLabel(
-            frame, text="Choose a conversation", font=theme.font("title"), text_color=theme.colors.text
-        ).pack(pady=(16, 4))
-        ctk.CTkLabel(
-            frame, text="What is written there, only you and the others can read.", font=theme.font("body"),
-            text_color=theme.colors.muted,
-        ).pack()  # fmt: skip
-        return frame
 
     def _connect(self) -> None:
         self.follow(self.presenter.talk, self.render)
@@ -80,7 +66,7 @@ class MainView(View[Main]):
         if conversation is not None:
             (conversation.pack_forget if stage else conversation.pack)(**{} if stage else _FILLING)
         if state.conversation is None and stage is None:
-            self._empty.place(relx=0.5, rely=0.45, anchor="center")
+            self._empty.place(relx=0.5, rely=0.47, anchor="center")
         else:
             self._empty.place_forget()
         if state.pane is None:

@@ -30,16 +30,24 @@ class Sidebar(View[Main]):
         Button(
             top, self.kit, "", self.presenter.lock, look="plain", icon="lock_outline", tone=colors.muted
         ).pack(side="right")
+        self.settings = Button(
+            top, self.kit, "", self.presenter.show_settings, look="plain", icon="cog_outline",
+            tone=colors.muted,
+        )  # fmt: skip
+        self.settings.pack(side="right")
+        Hint(self.settings, self.kit, "Settings (Ctrl+,)")
         words = ctk.CTkFrame(top, fg_color="transparent")
         words.pack(side="left", fill="x", expand=True, padx=(12, 4))
         self._name = ctk.CTkLabel(
             words, text="", font=theme.font("strong"), text_color=colors.text, anchor="w", height=18
         )
         self._name.pack(fill="x")
-        self._state = ctk.CTkLabel(
-            words, text="", font=theme.font("small"), anchor="w", compound="left", padx=0, height=18
+        self.state = Button(words, self.kit, "", self.presenter.show_connection, look="plain", width=1)
+        self.state.configure(
+            font=theme.font("small"), anchor="w", height=theme.grown(22), border_spacing=0, corner_radius=2
         )
-        self._state.pack(fill="x")
+        self.state.pack(fill="x")
+        Hint(self.state, self.kit, "The connection (Ctrl+Shift+K)")
         below = ctk.CTkFrame(self, fg_color="transparent")
         below.pack(side="bottom", fill="x", padx=12, pady=(4, 12))
         self.new_channel = Button(
@@ -82,8 +90,8 @@ class Sidebar(View[Main]):
         colors = self.kit.theme.colors
         color = {"good": colors.good, "waiting": colors.warning, "off": colors.muted}[state.tone]
         self._name.configure(text=state.name)
-        self._state.configure(
-            text=f" {state.words}", text_color=color, image=self.kit.icons.image(_DOTS[state.tone], 10, color)
+        self.state.configure(
+            text=state.words, text_color=color, image=self.kit.icons.image(_DOTS[state.tone], 10, color)
         )
 
     def _render_list(self) -> None:

@@ -18,6 +18,7 @@ __all__ = ["Choices", "Switch"]
 T = TypeVar("T")
 
 _APART = 4
+_BESIDE = 32  # pixels of a row beside its words and its sign
 _ON, _OFF = "radiobox_marked", "radiobox_blank"
 _YES, _NO = "checkbox_marked_outline", "checkbox_blank_outline"
 
@@ -62,21 +63,19 @@ class Choices(ctk.CTkFrame, Generic[T]):
         return row
 
     def _arrange(self) -> None:
-        """One below the other, or side by side with as many lines as that takes."""
-        line: Any = None
-        left = 0.0
-        for row in self._rows:
-            if self._across is None:
+        """One below the other, or in as many columns as there is room for."""
+        if self._across is None:
+            for row in self._rows:
                 row.pack(fill="x", pady=1)
-                continue
-            wide = row.winfo_reqwidth() / self._kit.theme.density + _APART
-            if line is None or wide > left:
-                line = ctk.CTkFrame(self, fg_color="transparent")
-                line.pack(anchor="w")
-                left = float(self._across)
-            left -= wide
-            row.pack(in_=line, side="left", padx=(0, _APART))
-            row.lift(line)
+            return
+        theme = self._kit.theme
+        words = max(theme.font("body").measure(words) for _, words in self._offered)
+        widest = words + theme.grown(20) + _BESIDE + _APART
+        columns = max(1, int(self._across // widest))
+        for place, row in enumerate(self._rows):
+            row.grid(
+                row=place // columns, column=place % columns, sticky="w", padx=(0, _APART), pady=(0, _APART)
+            )
 
 
 class Switch(Button):

@@ -12,7 +12,7 @@ set -eu
 cd "$(dirname "$0")/.."
 python3 -m venv build/package/venv
 . build/package/venv/bin/activate
-pip install --quiet . './client_app[desktop]' 'pyinstaller>=6.16,<7'
+pip install --quiet . './client_app[desktop,package]'
 python tools/package.py --icons
 python -m PyInstaller --noconfirm --distpath build/package --workpath build/package/work packaging/mobium-desktop.spec
 app=build/package/mobium.app

@@ -10,7 +10,7 @@ Set-Location (Join-Path $PSScriptRoot "..")
 
 py -m venv build\package\venv
 $python = "build\package\venv\Scripts\python.exe"
-& $python -m pip install --quiet . ".\client_app[desktop]" "pyinstaller>=6.16,<7"
+& $python -m pip install --quiet . ".\client_app[desktop,package]"
 & $python tools\package.py --icons
 & $python -m PyInstaller --noconfirm --distpath build\package --workpath build\package\work packaging\mobium-desktop.spec
 

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -137,6 +138,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Packs the desktop for machines without Python.")
     parser.add_argument("--icons", action="store_true", help="draw the icons alone")
     chosen = parser.parse_args()
+    if find_spec("PIL") is None or (find_spec("PyInstaller") is None and not chosen.icons):
+        sys.exit("Packing takes more than a checkout has: pip install . './client_app[desktop,package]'")
     icons()
     if chosen.icons:
         return 0

@@ -29,6 +29,7 @@ from mobium_server.clock import Clock
 from mobium_server.config import Settings, database_path
 from mobium_server.delivery import PostOffice
 from mobium_server.door import Door
+from mobium_server.envelope import Desk
 from mobium_server.figures import all_figures
 from mobium_server.files import Scarcity
 from mobium_server.gateway import Wire
@@ -147,7 +148,11 @@ async def _serving(
     counters = Counters()
     holding, health = Holding(), Health()
     space = Space(on_disk(database_path(settings.database_url).parent), clock.steady)
-    pages = Pages(worker, health)
+
+    def owes(desk: Desk) -> float:
+        return hub.owes(desk)
+
+    pages = Pages(worker, health, loop.call_later, owes)
     office = PostOffice(
         storage,
         worker,

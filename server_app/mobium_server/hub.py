@@ -290,6 +290,14 @@ class Hub:
             self._by_address.charge(session.line.address, cost)
         session.reply(page)
 
+    def owes(self, desk: Desk) -> float:
+        """The seconds until a connection's identity and address have paid for the pages that they got."""
+        session = self.sessions.get(desk.identity)
+        if session is None or session.desk is not desk:
+            return 0.0
+        by_identity = self._by_identity.wait(session.identity, 0)
+        return max(by_identity, self._by_address.wait(session.line.address, 0))
+
     def penalize(self, address: str) -> None:
         """A connection of this address was closed as a flood: the next ones have to wait."""
         self._by_address.charge(address, self.settings.rate_general.burst)

@@ -1,5 +1,6 @@
 """Pages out of the storage: one at a time for each connection, and only while its socket takes more, so that
-whoever asks for much and reads nothing costs no memory.
+whoever asks for much and reads nothing costs no memory; and not before what the pages before it turned out to
+cost is paid, so that whoever asks for many at once gets no more than others.
 
 Not its concern: what is on a page (`mobium_server.channels`).
 """
@@ -12,11 +13,14 @@ from typing import TypeVar
 
 from mobium_server.envelope import Desk
 from mobium_server.health import Health
+from mobium_server.pace import Later
 from mobium_server.storage.worker import Jobs
 
 __all__ = ["Pages"]
 
 T = TypeVar("T")
+
+LOOK = 1.0  # seconds after which whoever waits to have paid is looked at again: he may be gone
 
 
 class _Reader:
@@ -26,15 +30,20 @@ class _Reader:
 
     def __init__(self) -> None:
         self.reading = False
+        """One is read, or is waited with."""
         self.waiting: deque[Callable[[], None]] = deque()
 
 
 class Pages:
-    """The pages that were asked for, by connection."""
+    """The pages that were asked for, by connection. `owes` gives the seconds until a connection has paid for
+    those that it got.
+    """
 
-    def __init__(self, jobs: Jobs, health: Health) -> None:
+    def __init__(self, jobs: Jobs, health: Health, later: Later, owes: Callable[[Desk], float]) -> None:
         self._jobs = jobs
         self._health = health
+        self._later = later
+        self._owes = owes
         self._readers: dict[Desk, _Reader] = {}
 
     def read(
@@ -71,4 +80,12 @@ class Pages:
             del self._readers[desk]
         elif desk.outlet.writable():
             reader.reading = True
-            reader.waiting.popleft()()
+            owes = self._owes(desk)
+            if owes:
+                self._later(min(owes, LOOK), lambda: self._waited(desk, reader))
+            else:
+                reader.waiting.popleft()()
+
+    def _waited(self, desk: Desk, reader: _Reader) -> None:
+        reader.reading = False
+        self.go_on(desk)

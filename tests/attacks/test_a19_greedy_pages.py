@@ -4,7 +4,9 @@ prekeys. They count by what they cost, so that a rate bounds the work (docs/PROT
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from mobium.protocol.roster import Kind
 from mobium_server import hub
 from mobium_server.limits import Rate
 from tests.support.channels import Room, append, begin, sealed, tell
+from tests.support.engines import PATIENCE
 from tests.support.server import Client, Person, client, publication, server
 
 pytestmark = pytest.mark.once
@@ -62,6 +65,26 @@ async def work(folder: Path, person: Person, ask: Ask) -> int:
     return done
 
 
+async def at_once(folder: Path, person: Person, ask: Ask, patience: float, enough: int) -> int:
+    """How many entries the server reads for somebody who asks 20 times before he takes an answer: until that
+    is `enough`, or nothing more has come for `patience` seconds.
+    """
+    done = 0
+    async with (
+        server(folder, rate_general=RATE) as running,
+        client(running.url, person, publish=False) as greedy,
+    ):
+        for number in range(BURST):
+            await ask(greedy, number)
+        with suppress(TimeoutError):
+            while done < enough:
+                async with asyncio.timeout(patience):
+                    answer = await greedy.receive()
+                assert isinstance(answer, m.History)
+                done += len(answer.entries)
+    return done
+
+
 def history(room: Room) -> Ask:
     """Asks for the first page of the history."""
     return lambda one, _: one.send(m.GetHistory(room.id, 0, 500))
@@ -92,6 +115,21 @@ async def test_without_their_cost_a_page_is_as_cheap_as_a_ping(
     person, room = await filled(tmp_path)
     monkeypatch.setattr(hub, "answer_cost", lambda _: 0)  # the defence, off
     assert await work(tmp_path, person, pages(room)) >= BURST * ENTRIES
+
+
+async def test_pages_that_are_asked_for_all_at_once_count_no_less(tmp_path: Path) -> None:
+    person, room = await filled(tmp_path)
+    read = await at_once(tmp_path, person, history(room), 2.0, BURST * ENTRIES)
+    print(f"{read} entries read")
+    assert ENTRIES <= read <= (BURST / 4 + 1) * 2 * (ENTRIES + 1)
+
+
+async def test_if_nobody_waits_until_they_are_paid_they_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, room = await filled(tmp_path)
+    monkeypatch.setattr(hub.Hub, "owes", lambda _hub, _desk: 0.0)  # the defence, off
+    assert await at_once(tmp_path, person, history(room), PATIENCE, BURST * ENTRIES) >= BURST * ENTRIES
 
 
 async def test_publications_count_by_their_keys(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ class Machine:
             health=health,
             space=disk.Space(lambda: disk.Room(0, 0), lambda: self.timers.now),
         )
-        self.pages = Pages(self.jobs, health)
+        self.pages = Pages(self.jobs, health, self.timers.later, lambda _desk: 0.0)
         steady = lambda: self.timers.now  # noqa: E731
         self.voice = Voice(self.board, self.timers.later, steady, Counters(), Rate(0, 0), 0)
         self.channels = Channels(

@@ -156,7 +156,7 @@ class Rooms:
         """
         if self.present is not None:
             self.present.look_again()
-        for key in self._partly:
+        for key in self._partly.keys() - self._news.keys():  # what is told next is newer than what was
             self._is_new(self._states[key])
 
     def offline(self) -> None:

@@ -101,6 +101,7 @@ class VoiceRoom:
         self._taken = asyncio.Event()
         self._entered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._number = 0
+        self._told: VoiceState | None = None  # last, while the answer to being let in is on its way
         self._speakers: dict[int, bytes] = {}
         self._audience: frozenset[bytes] = frozenset()
         self._answered: dict[tuple[bytes, int], float] = {}
@@ -228,6 +229,7 @@ class VoiceRoom:
     def told(self, state: VoiceState) -> None:
         """The server says who is in the room."""
         if self.state != "in":
+            self._told = state
             return
         if all(each.identity != self._me for each in state.members):
             self._lose()  # it has forgotten this side, as after a restart
@@ -330,6 +332,7 @@ class VoiceRoom:
             self.start(self._say(sender, self._request(kind, "key")))
 
     async def _enter(self, online: Online) -> None:
+        self._told = None
         try:
             answer = await online.request(JoinVoice(self.key))
         except ServerRefused as error:
@@ -351,9 +354,18 @@ class VoiceRoom:
         self._own = {MediaKind.VOICE: OwnKey(MediaKind.VOICE, self.key, self._me, now)}
         self._theirs = TheirKeys(self.key)
         self._audience = frozenset()
-        self._take(answer)
+        self._take(self._newer(answer))
         if not self._entered.done():
             self._entered.set_result(None)
+
+    def _newer(self, answer: VoiceState) -> VoiceState:
+        """The answer, or what was told behind it and has come to be looked at before it: that which shows
+        this side under its new number.
+        """
+        told, self._told = self._told, None
+        mine = [each for each in answer.members if each.identity == self._me]
+        behind = told is not None and told.room == answer.room and any(one in told.members for one in mine)
+        return told if told is not None and behind else answer
 
     def _again(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(max(seconds, 0.1), self._wake.set)

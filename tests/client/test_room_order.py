@@ -1,0 +1,56 @@
+"""Voice rooms where what the server says is looked at in another order than it was said, or all at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from mobium.client import VoiceChanged, VoiceRoom
+from mobium.protocol.messages import ClientMessage, JoinVoice, ServerMessage, Speaker, VoiceState
+from tests.client.test_voice_rooms import Hearing, enters, hears, see
+from tests.support.channel_world import ChannelWorld
+from tests.support.engines import Ear, online, until
+
+
+async def test_who_enters_behind_the_answer_is_not_overlooked(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the server tells right behind the answer may be looked at before it, where one read has both."""
+    anna, ben = await town.gather("anna", "ben")
+    connection = online(anna)
+    request = connection.request
+
+    async def both() -> bool:
+        return len(await anna.rooms.people("#garden")) == 2
+
+    async def late(message: ClientMessage) -> ServerMessage:
+        answer = await request(message)
+        if isinstance(message, JoinVoice):
+            entered.append(await enters(ben))
+            await until(both)
+        return answer
+
+    entered: list[tuple[VoiceRoom, Hearing]] = []
+    monkeypatch.setattr(connection, "request", late)
+    ours = await enters(anna)
+    await see(ours, *entered)
+    await hears(ours[0], entered[0][1])
+    await hears(entered[0][0], ours[1])
+
+
+async def test_what_is_told_next_is_not_forgotten_for_what_was(town: ChannelWorld) -> None:
+    """A room with somebody unknown is told again when a roster changes, and never in the place of news."""
+    anna, ben = await town.gather("anna", "ben")
+    ear = Ear(anna)
+    key = bytes.fromhex((await anna.channels.get("#garden")).id)
+    unknown, known = Speaker(b"u" * 32, 1), Speaker(bytes.fromhex(ben.me), 2)
+    anna.rooms.told(VoiceState(key, 7, [unknown]))
+    assert (await ear.next(VoiceChanged)).people == ()
+
+    async def noted() -> bool:
+        return key in anna.rooms._partly
+
+    await until(noted)
+    anna.rooms.told(VoiceState(key, 7, [unknown, known]))
+    anna.rooms.look_again()
+    assert (await ear.next(VoiceChanged)).people == (ben.me,)
+    assert await anna.rooms.people("#garden") == [ben.me]

@@ -11,7 +11,7 @@ suite=${1:-bookworm}
 root=$PWD/build/package/chroot
 deb=$(ls -t dist/mobium_*.deb | head -n 1)
 
-in_it() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive "$@"; }
+in_it() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp/home DEBIAN_FRONTEND=noninteractive "$@"; }
 
 leave() { umount "$root/proc" 2>/dev/null || true; }
 trap leave EXIT
@@ -42,9 +42,8 @@ for _ in $(seq 1 100); do
 done
 sleep 2
 [ -n "$found" ] && kill -0 $program && answer=0 || answer=1
-command -v import >/dev/null && import -window root /shot.png
 kill $program $server
-cat /root/.local/share/Mobium/log/mobium.log 2>/dev/null
+cat /tmp/home/.local/share/Mobium/log/mobium.log 2>/dev/null
 exit $answer
 TRY
 if in_it sh /try.sh; then

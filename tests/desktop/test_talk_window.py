@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import subprocess
+import time
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from tests.support.sound import SOUND, Pulse, pulse, speech
 pytestmark = [*DISPLAY, *SOUND, pytest.mark.needs("xdotool")]
 pytest.importorskip("aiortc")
 
+BRIEFLY = "We were away a year ago."
 SAID = "We were away a year ago, and nobody knew where the garden ended."
 BLUE, ORANGE = (0x20, 0x50, 0xD0), (0xF0, 0x90, 0x20)
 
@@ -52,12 +54,12 @@ class Table:
         found: Main = self.pilot.screen.presenter
         return found
 
-    def speech(self) -> str:
+    def speech(self, text: str = SAID) -> str:
         """A file in which somebody speaks."""
         path = self.tmp / "said.wav"
         with wave.open(str(path), "wb") as file:
             file.setparams((1, 2, 48_000, 0, "NONE", ""))
-            file.writeframes(speech(SAID))
+            file.writeframes(speech(text))
         return str(path)
 
     @property
@@ -154,11 +156,11 @@ def test_a_call_rings_is_answered_heard_and_hung_up(table: Table) -> None:
         pilot.until(lambda: calling.state.phase == "incoming" and table.dialog is not None, "it rings")
         assert calling.state.name == "Bert"
         assert "From machine to machine" in calling.state.way
-        assert loud(table.heard(1.2)), "the ringtone"
+        assert loud(table.heard(0.8)), "the ringtone"
         table.click(table.dialog.answer)
         pilot.until(lambda: calling.state.phase == "active", "the call")
-        assert loud(table.heard(2.0)), "what Bert says"
-        pilot.until(lambda: calling.state.clock >= "00:02", "the clock")
+        assert loud(table.heard(1.5)), "what Bert says"
+        pilot.until(lambda: calling.state.clock >= "00:01", "the clock")
         table.click(table.dialog.mute)
         pilot.until(lambda: calling.state.muted)
         table.tool("key", "Escape")
@@ -174,11 +176,11 @@ def test_a_call_rings_is_answered_heard_and_hung_up(table: Table) -> None:
 def test_a_call_is_made_and_declined_and_another_one_missed(table: Table) -> None:
     pilot, calling = table.pilot, table.main.talk.calling
     view = pilot.open("Bert")
-    with running(table.bert, "answer", "--input", table.speech(), "--record", str(table.tmp / "b.wav"),
+    with running(table.bert, "answer", "--input", table.speech(BRIEFLY), "--record", str(table.tmp / "b.wav"),
                  "--json") as bert:  # fmt: skip
         table.click(view.actions.call)
         pilot.until(lambda: calling.state.phase == "active", "the call")
-        assert loud(table.heard(2.0)), "what Bert says"
+        assert loud(table.heard(1.5)), "what Bert says"
         pilot.until(lambda: calling.state.phase == "ended", "Bert has said everything and hung up")
         said_by(bert, table)
     table.click(table.dialog.done)
@@ -189,25 +191,33 @@ def test_a_call_is_made_and_declined_and_another_one_missed(table: Table) -> Non
         pilot.until(lambda: table.dialog is None)
         told = said_by(bert, table, 1)
         assert [one["code"] for one in told if one["event"] == "call"][-1] == "declined"
-    assert not loud(table.heard(1.0)[24_000:]), "no ringing any more"
+    assert not loud(table.heard(0.7)[24_000:]), "no ringing any more"
     with running(table.bert, "call", "Anna", "--record", str(table.tmp / "d.wav")) as bert:
         pilot.until(lambda: calling.state.phase == "incoming")
         bert.send_signal(2)
         pilot.until(lambda: calling.state.missed, "a missed call")
     assert calling.state.missed[0].name == "Bert"
-    assert not loud(table.heard(1.0)[24_000:]), "no ringing after he has given up"
+    assert not loud(table.heard(0.7)[24_000:]), "no ringing after he has given up"
 
 
-def test_ringing_ends_with_the_lock(table: Table) -> None:
-    pilot, calling = table.pilot, table.main.talk.calling
+def test_ringing_ends_with_the_lock_and_with_the_window(table: Table) -> None:
+    pilot = table.pilot
     with running(table.bert, "call", "Anna", "--record", str(table.tmp / "c.wav"), "--json") as bert:
-        pilot.until(lambda: calling.state.phase == "incoming")
-        assert loud(table.heard(1.0))
+        pilot.until(lambda: table.main.talk.calling.state.phase == "incoming")
+        assert loud(table.heard(0.7))
         pilot.app.event_generate("<Control-l>")
         pilot.until(lambda: pilot.shows("UnlockView"))
-        assert pilot.app._overlays.view is None
+        assert table.dialog is None
         pilot.until(lambda: bert.poll() is not None, "the caller learns it")
-        assert not loud(table.heard(1.0)[24_000:]), "silence"
+    assert not loud(table.heard(0.7)[24_000:]), "silence"
+    pilot.unlock(PASSWORD)
+    with running(table.bert, "call", "Anna", "--record", str(table.tmp / "d.wav")):
+        pilot.until(lambda: table.main.talk.calling.state.phase == "incoming")
+        assert loud(table.heard(0.7))
+        pilot.app.close()
+        with table.sound.recording() as recording:
+            time.sleep(0.7)
+    assert not loud(recording.pcm[24_000:]), "nobody is there to hear it"
 
 
 def test_a_room_with_a_bot_that_speaks_and_shows_a_screen(table: Table) -> None:

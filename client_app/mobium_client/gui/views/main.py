@@ -55,6 +55,7 @@ class MainView(View[Main]):
         self._shown: dict[str, tuple[Presenter[Any] | None, Any]] = {}
 
     def _connect(self) -> None:
+        self.side.bind("<<Write>>", lambda _: self._write())
         self.follow(self.presenter.talk, self.render)
 
     def render(self) -> None:
@@ -86,6 +87,11 @@ class MainView(View[Main]):
         """The view of the conversation that is open, or None."""
         return self._shown.get("middle", (None, None))[1]
 
+    def _write(self) -> None:
+        """Begin to write in the conversation that is open."""
+        if self.conversation is not None:
+            self.conversation.focus_set()
+
     def _put(self, place: str, parent: Any, presenter: Presenter[Any] | None) -> None:
         """Show the view of a presenter in a column, in place of the one before."""
         before, view = self._shown.get(place, (None, None))
@@ -97,5 +103,5 @@ class MainView(View[Main]):
         self._shown[place] = (presenter, made)
         if made is not None:
             made.pack(fill="both", expand=True)
-            if isinstance(presenter, Conversation):
+            if isinstance(presenter, Conversation) and not self.side.list.by_key:
                 made.focus_set()

@@ -113,6 +113,7 @@ class Sidebar(View[Main]):
             self.presenter.search.open(place)
         elif place < len(self.presenter.list.state.rows):
             self.presenter.list.open(self.presenter.list.state.rows[place].target)
+        self.event_generate("<<Write>>")
 
     def _end_search(self) -> None:
         self.search.clear()

@@ -90,11 +90,12 @@ class MessageText(ctk.CTkFrame):
         fresh = [piece.rows for piece in pieces]
         self._heights[before : old_count - same_end] = fresh
         self._lines = lines
+        moved = sum(fresh) - old_rows
+        older = moved > 0 and before == 1 and same_end > 0  # the same day goes on above, under the same words
         if at_end:
             self.to_end()
-        elif top_line > first_row:
-            moved = sum(fresh) - old_rows
-            self.text.yview(f"{max(1, top_line + moved)}.0")
+        elif top_line >= first_row or older:
+            self.text.yview(f"{max(1, max(top_line, first_row if older else 1) + moved)}.0")
 
     def render(self) -> None:
         """Draw all lines anew, for another width."""
@@ -148,7 +149,8 @@ class MessageText(ctk.CTkFrame):
     def _scrolled(self, set_bar: str, ends: tuple[Any, ...]) -> None:
         """Whoever has come to the top wants to see what is above."""
         self.text.tk.call(set_bar, *ends)
-        at_top = float(ends[0]) <= 0.0
+        # Not by the fraction alone: it is 0 while the heights of new lines above are not known.
+        at_top = float(ends[0]) <= 0.0 and self.text.index("@0,0").startswith("1.")
         if at_top and not self._was_at_top and self._lines:
             self.after_idle(self._older)
         self._was_at_top = at_top

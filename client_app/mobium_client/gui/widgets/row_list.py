@@ -42,6 +42,8 @@ class RowList(ctk.CTkFrame):
         self._selected: str | None = None
         self._over: int | None = None
         self._stale = True
+        self.by_key = False
+        """Whether an arrow key is just opening another row, so that the focus is to stay here."""
         self._top = 0.0  # pixels above the visible part
         self._build()
         self._connect()
@@ -70,7 +72,7 @@ class RowList(ctk.CTkFrame):
         canvas.bind("<Button-5>", lambda _: self._wheel(1))
         canvas.bind("<Return>", lambda _: self._entered())
         for key, steps in (("<Up>", -1), ("<Down>", 1), ("<Prior>", -8), ("<Next>", 8)):
-            canvas.bind(key, lambda _, steps=steps: self._moved(steps))
+            canvas.bind(key, lambda _, steps=steps: self._stepped(steps))
 
     def show(self, rows: Sequence[Row], selected: str | None) -> None:
         """Show other rows; the one that is newly selected comes into sight."""
@@ -216,6 +218,13 @@ class RowList(ctk.CTkFrame):
             self._paper.configure(cursor="" if over is None else "hand2")
             self.render()
 
+    def _stepped(self, steps: int) -> None:
+        self.by_key = True
+        try:
+            self._moved(steps)
+        finally:
+            self.by_key = False
+
     def _entered(self) -> None:
         """Enter opens the selected row, or the first."""
         places = [place for place, row in enumerate(self._rows) if row.target == self._selected]
@@ -224,6 +233,5 @@ class RowList(ctk.CTkFrame):
 
     def _clicked(self, event: Any) -> None:
         place = self._at(event.y)
-        self._paper.focus_set()
         if place is not None:
-            self._chosen(place)
+            self.after_idle(self._chosen, place)  # CustomTkinter gives the focus to what is clicked, before

@@ -1,0 +1,180 @@
+"""The conversation in a real window: keys and mouse, what is copied, where the view stays, what a click
+opens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mobium.client import Engine
+from mobium.client.store.database import Tx
+from mobium_client.gui.settings import Settings
+from tests.desktop.profiles import PASSWORD, make
+from tests.support.desktop import Pilot, window
+from tests.support.display import DISPLAY, Display
+from tests.support.engines import tx
+from tests.support.said import Said, key_of, say
+
+pytestmark = [*DISPLAY]
+
+LONG = (
+    "This is one message that is so long that it takes several lines, whatever the width of the window is. "
+    * 3
+)
+TALK: list[Said] = [
+    (False, "Look at https://example.org/a?b=1, it is good 🌻🌻 https://example.org/second", 3),
+    (True, LONG.strip(), 2),
+    (False, "Two\nlines", 1),
+]
+OPENED: list[str] = []
+
+
+async def fill(engine: Engine) -> None:
+    await tx(engine, say, "Bert", TALK)
+    await tx(engine, say, "Long", [(n % 2 == 0, f"Message {n}", 0) for n in range(170)])
+    await tx(engine, numbers)
+
+
+def numbers(tx: Tx) -> None:
+    for n in range(300):
+        say(tx, f"Number {n}", [(False, f"The {n}th", 5 + n)])
+
+
+@pytest.fixture
+def pilot(screen: Display, folder: Path) -> Iterator[Pilot]:
+    make(folder, fill=fill)
+    OPENED.clear()
+    settings = Settings(appearance="dark", width=1000, height=700)
+    with window(folder, settings, open_link=OPENED.append) as one:
+        one.unlock(PASSWORD)
+        one.app.focus_force()
+        yield one
+
+
+def focus(pilot: Pilot, widget: Any) -> None:
+    """Give a widget the focus of the keyboard, which keys that are generated go to."""
+    widget.focus_force()
+    pilot.until(lambda: pilot.app.focus_get() is widget, "the focus")
+
+
+def click(text: Any, index: str) -> None:
+    """Click on a character of a text widget."""
+    x, y, width, height = text.bbox(index)
+    place = {"x": x + width // 2, "y": y + height // 2}
+    text.event_generate("<Motion>", **place)
+    text.event_generate("<Button-1>", **place)
+    text.event_generate("<ButtonRelease-1>", **place)
+    text.update()
+
+
+def test_a_click_on_a_link_opens_it_even_behind_emoji(pilot: Pilot) -> None:
+    text = pilot.open("Bert").lines.text
+    pilot.rest(0.2)
+    click(text, text.search("example.org/a", "1.0"))
+    click(text, text.search("example.org/second", "1.0"))
+    click(text, text.search("it is good", "1.0"))
+    assert OPENED == ["https://example.org/a?b=1", "https://example.org/second"]
+
+
+def test_what_is_copied_is_what_was_written(pilot: Pilot) -> None:
+    text = pilot.open("Bert").lines.text
+    pilot.rest(0.2)
+    text.tag_add("sel", "1.0", "end")
+    text.event_generate("<<Copy>>")
+    assert pilot.app.clipboard_get() == "\n".join(said for _, said, _ in TALK)
+
+
+def test_older_messages_come_above_and_what_is_read_stays_where_it_is(pilot: Pilot) -> None:
+    view = pilot.open("Long")
+    pilot.rest(0.2)
+    text = view.lines.text
+    assert "Message 169" in text.get("@0,0", "end")
+    assert text.bbox(text.search("Message 169", "1.0")) is not None
+    text.yview_moveto(0.0)
+    pilot.until(lambda: "Message 100" in text.get("1.0", "end"), "an older page")
+    pilot.rest(0.2)
+    first = text.search("Message 120", "1.0")
+    assert text.bbox(first) is not None, "what stood at the top is still seen"
+
+    def oldest() -> bool:
+        text.yview_moveto(0.0)
+        return "Message 0\t" in text.get("1.0", "end") or "Message 0\n" in text.get("1.0", "end")
+
+    pilot.until(oldest, "the oldest page")
+
+
+def test_another_width_breaks_the_lines_anew(pilot: Pilot) -> None:
+    text = pilot.open("Bert").lines.text
+    pilot.rest(0.2)
+    before = int(text.index("end").split(".")[0])
+    pilot.app.geometry("800x600")
+    pilot.until(lambda: int(text.index("end").split(".")[0]) > before, "more lines")
+    assert text.yview()[1] == 1.0
+
+
+def test_enter_sends_and_shift_enter_begins_a_line_and_the_box_grows(pilot: Pilot) -> None:
+    view = pilot.open("Bert")
+    box = view.composer.text
+    focus(pilot, box)
+    low = box.winfo_height()
+    box.insert("insert", "One")
+    box.event_generate("<Shift-Return>")
+    box.insert("insert", "Two")
+    pilot.until(lambda: box.winfo_height() > low, "a higher box")
+    focus(pilot, box)
+    box.event_generate("<Return>")
+    pilot.until(lambda: "Two" in pilot.text(), "the message")
+    assert box.get("1.0", "end-1c") == ""
+    pilot.until(lambda: box.winfo_height() == low, "a low box")
+    assert view.presenter.composer.state.text == ""
+
+
+def test_whoever_types_over_the_messages_writes(pilot: Pilot) -> None:
+    view = pilot.open("Bert")
+    focus(pilot, view.lines.text)
+    view.lines.text.event_generate("<Key-h>")
+    pilot.until(lambda: view.composer.text.get("1.0", "end-1c") == "h", "the letter")
+
+
+def test_of_a_long_list_what_is_seen_is_drawn_and_any_row_is_reached(pilot: Pilot) -> None:
+    side = pilot.screen.side
+    paper = side.list._paper
+    assert len(paper.find_all()) < 150
+    pilot.screen.presenter.list.open(key_of("Number 0"))
+    side.list.focus_set()
+    pilot.rest(0.1)
+    for _ in range(3):
+        paper.event_generate("<Next>")
+        pilot.rest(0.05)
+    conversation = pilot.screen.presenter.state.conversation
+    assert conversation.state.title == "Number 24"
+    pilot.until(lambda: any(paper.itemcget(item, "text") == "Number 24" for item in texts(paper)))
+    side.list._scrolled("moveto", "1.0")
+    assert any(paper.itemcget(item, "text") == "Number 299" for item in texts(paper))
+
+
+def texts(paper: Any) -> list[int]:
+    return [item for item in paper.find_all() if paper.type(item) == "text"]
+
+
+def test_a_search_is_typed_and_its_first_hit_opened_by_enter(pilot: Pilot) -> None:
+    pilot.open("Bert")
+    pilot.app.event_generate("<Control-f>")
+    entry = pilot.screen.side.search.entry._entry
+    pilot.until(lambda: pilot.app.focus_get() is entry, "the search")
+    entry.insert(0, "message 3")
+    entry.event_generate("<KeyRelease>", keysym="3")
+    search = pilot.screen.presenter.search
+    pilot.until(lambda: search.state.searched and search.state.rows, "hits")
+    entry.event_generate("<Return>")
+    pilot.until(lambda: pilot.screen.presenter.state.conversation.state.title == "Long", "the conversation")
+    shown = pilot.screen.conversation.lines.text
+    pilot.until(lambda: shown.tag_ranges("found"), "the message")
+    focus(pilot, entry)
+    entry.event_generate("<Escape>")
+    pilot.until(lambda: search.state.text == "", "the end of the search")
+    assert len(pilot.screen.side.list._rows) == 302

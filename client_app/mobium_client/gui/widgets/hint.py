@@ -29,12 +29,12 @@ class Hint:
         """The label is made when it is shown."""
 
     def _connect(self) -> None:
-        self._widget.bind("<Enter>", lambda _: self._wait(), add=True)
-        self._widget.bind("<Leave>", lambda _: self.destroy(), add=True)
-        self._widget.bind("<FocusIn>", lambda _: self._wait(), add=True)
-        self._widget.bind("<FocusOut>", lambda _: self.destroy(), add=True)
-        self._widget.bind("<Button-1>", lambda _: self.destroy(), add=True)
-        self._widget.bind("<Destroy>", lambda _: self.destroy(), add=True)
+        self._widget.bind("<Enter>", lambda *_: self._wait(), add=True)
+        self._widget.bind("<Leave>", lambda *_: self.destroy(), add=True)
+        self._widget.bind("<FocusIn>", lambda *_: self._wait(), add=True)
+        self._widget.bind("<FocusOut>", lambda *_: self.destroy(), add=True)
+        self._widget.bind("<Button-1>", lambda *_: self.destroy(), add=True)
+        self._widget.bind("<Destroy>", lambda *_: self.destroy(), add=True)
 
     def render(self) -> None:
         """Show the words."""

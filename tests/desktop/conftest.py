@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,8 +32,13 @@ def _screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Display]:
 
 
 @pytest.fixture
-def screen(_screen: Display, monkeypatch: pytest.MonkeyPatch) -> Display:
-    """A display of 1440 by 900 pixels, which the environment names; and a home for CustomTkinter's fonts."""
+def screen(_screen: Display, monkeypatch: pytest.MonkeyPatch) -> Iterator[Display]:
+    """A display of 1440 by 900 pixels, which the environment names; and a home for CustomTkinter's fonts.
+
+    What a window leaves behind is collected here, in its own thread: the next test's background loop would
+    wait for a window that is gone.
+    """
     monkeypatch.setenv("DISPLAY", _screen.name)
     monkeypatch.setenv("HOME", _screen.environ["HOME"])
-    return _screen
+    yield _screen
+    gc.collect()

@@ -89,3 +89,40 @@ def test_a_dialog_ends_when_it_is_dismissed(folder: Path) -> None:
         overlays.dismiss()
         overlays.dismiss(dialog)
         assert ended == ["one"]
+
+
+def test_a_damaged_database_is_said_with_what_to_do(folder: Path) -> None:
+    path = make(folder)
+    for name in ("mobium.db", "mobium.db-wal", "mobium.db-shm"):
+        if (path / name).exists():
+            (path / name).write_bytes(b"\x55" * 8_192)
+    with Seat(folder) as seat:
+        seat.desktop.start()
+        seat.until(lambda: isinstance(seat.screen, Unlock))
+        seat.screen.open(PASSWORD)
+        seat.until(lambda: seat.screen.state.problem)
+        assert not seat.screen.state.busy
+        assert "is damaged; it was left as it is. Put a copy in its place" in seat.screen.state.problem
+
+
+def test_a_damaged_vault_is_said_with_what_to_do(folder: Path) -> None:
+    vault = make(folder) / "vault"
+    vault.write_bytes(vault.read_bytes()[:100])
+    with Seat(folder) as seat:
+        seat.desktop.start()
+        seat.until(lambda: isinstance(seat.screen, Unlock))
+        seat.screen.open(PASSWORD)
+        seat.until(lambda: seat.screen.state.problem)
+        assert "24 words in another profile" in seat.screen.state.problem
+
+
+def test_a_profile_that_is_open_elsewhere_is_said(folder: Path) -> None:
+    make(folder)
+    with Seat(folder) as one:
+        one.unlock(PASSWORD)
+        with Seat(folder) as seat:
+            seat.desktop.start()
+            seat.until(lambda: isinstance(seat.screen, Unlock))
+            seat.screen.open(PASSWORD)
+            seat.until(lambda: seat.screen.state.problem)
+            assert "open in another program" in seat.screen.state.problem

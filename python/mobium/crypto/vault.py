@@ -44,6 +44,7 @@ DATA_KEY_SIZE = 32
 PASSWORD_LENGTH = 12  # code points after NFKC
 
 _MAGIC = b"MBV1"
+_MEND = "Put a copy in its place, or bring the identity back from its 24 words in another profile."
 _HEAD_SIZE = 32
 _SALT_SIZE = 16
 _NONCE_SIZE = 12
@@ -189,7 +190,7 @@ def _open(path: Path, password: str) -> tuple[Identity, bytes]:
         seed = AESGCM(_identity_key(data_key)).decrypt(nonce, sealed, _LABEL_IDENTITY + b"\0")
     except InvalidTag:
         raise StoreError(
-            f"The vault {path} is damaged: the password is right, but the identity does not open."
+            f"The vault {path} is damaged: the password is right, but the identity does not open. {_MEND}"
         ) from None
     return Identity.from_seed(seed), data_key
 
@@ -203,7 +204,7 @@ def _parameters(path: Path, data: bytes) -> tuple[int, int, int, bytes]:
     if data[:4] != _MAGIC:
         raise StoreError(f"The file {path} is not a vault of mobium.")
     if len(data) != VAULT_SIZE:
-        raise StoreError(f"The vault {path} is damaged: it does not have {VAULT_SIZE} bytes.")
+        raise StoreError(f"The vault {path} is damaged: it does not have {VAULT_SIZE} bytes. {_MEND}")
     memory_kib, passes, lanes = (int.from_bytes(data[at : at + 4], "big") for at in (4, 8, 12))
     for value, (least, most) in (
         (memory_kib, _MEMORY_RANGE),

@@ -326,7 +326,8 @@ def _explain(error: Exception, path: Path) -> StoreError:
     text = str(error)
     if "not a database" in text:
         return StoreError(
-            f"The database {path} does not belong to this profile or is damaged; it was left as it is."
+            f"The database {path} does not belong to this profile or is damaged; it was left as it is. "
+            "Put a copy in its place, or move it away to go on without contacts and history."
         )
     if "malformed" in text:
         return StoreDamaged(

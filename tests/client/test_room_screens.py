@@ -5,6 +5,7 @@ known.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -212,3 +213,32 @@ async def test_whoever_comes_again_and_shows_again_is_seen_at_once(town: Channel
 
         await until(gone)
     assert looks.screens._reassembly.counts.repeated == 0
+
+
+async def test_whoever_leaves_waits_for_no_display(town: ChannelWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """He is out at once, though he has just begun to show a screen that does not answer."""
+    monkeypatch.setattr("mobium.media.share.ANSWERS", 3_600.0)
+    anna, ben = await town.gather("anna", "ben")
+    shows, looks = await joins(anna), await joins(ben)
+    asked, answers = threading.Event(), threading.Event()
+
+    class Hanging(PatternCapture):
+        def __init__(self) -> None:
+            asked.set()
+            answers.wait(PATIENCE)
+            super().__init__()
+
+    sharing = asyncio.create_task(shows.screens.share(PRESETS["360p"], capture=Hanging))
+    try:
+        await asyncio.to_thread(asked.wait, PATIENCE)
+        async with asyncio.timeout(PATIENCE / 2):
+            await shows.leave()
+        with pytest.raises(NotConnected):
+            await sharing
+
+        async def alone() -> bool:
+            return not looks.people
+
+        await until(alone)
+    finally:
+        answers.set()

@@ -93,9 +93,9 @@ class Voice:
     async def leave(self) -> None:
         """Leave the room; the devices are let go."""
         self._silence()
-        await self.screens.stop()
         if self._room is not None:
-            await self._room.leave()
+            await self._room.leave()  # which ends a screen, too, that is about to be shown
+        await self.screens.stop()
 
     async def over(self) -> str:
         """Wait until the room was left; returns a sentence if that was nobody's wish."""

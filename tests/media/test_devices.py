@@ -10,6 +10,7 @@ import itertools
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -478,6 +479,34 @@ def test_portaudio_that_does_not_start_is_said(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr == ""
     assert "does not start" in done.stdout
+
+
+def test_a_sound_server_that_hangs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not at every call that rings meanwhile, each of which asks for devices anew."""
+    answers, raised = threading.Event(), threading.Event()
+
+    def load() -> None:
+        answers.wait(PATIENCE)
+        raise AudioUnavailable("There is none.")
+
+    def again() -> None:
+        with pytest.raises(AudioUnavailable, match="does not answer"):
+            PortAudioDevices()
+        raised.set()
+
+    monkeypatch.setattr("mobium.media.portaudio._load", load)
+    monkeypatch.setattr("mobium.media.portaudio.ANSWERS", 0.05)
+    again()
+    raised.clear()
+    monkeypatch.setattr("mobium.media.portaudio.ANSWERS", 3_600.0)
+    threading.Thread(target=again, daemon=True).start()
+    try:
+        assert raised.wait(PATIENCE / 2)
+    finally:
+        answers.set()
+    until(lambda: not PortAudioDevices._late)
+    with pytest.raises(AudioUnavailable, match="There is none"):
+        PortAudioDevices()
 
 
 def test_names_have_no_number_that_changes_with_the_order_of_cards() -> None:

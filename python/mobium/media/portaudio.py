@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from mobium.errors import AudioUnavailable
 from mobium.media.devices import (
@@ -139,11 +139,12 @@ class _Stream:
 class PortAudioDevices:
     """The real ones. One of these in a process; `close` ends its thread and its streams."""
 
+    _late: ClassVar[set[Future[Any]]] = set()  # of all of these: there is one PortAudio
+
     def __init__(self) -> None:
         """Raises AudioUnavailable where PortAudio or its binding is missing, or does not start,
         MediaUnavailable without numpy.
         """
-        self._late: set[Future[Any]] = set()
         self._sd = self._within(_load)
         needed("numpy", "Measuring how loud a voice is")
         self._streams: list[_Stream] = []

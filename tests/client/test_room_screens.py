@@ -215,7 +215,9 @@ async def test_whoever_comes_again_and_shows_again_is_seen_at_once(town: Channel
     assert looks.screens._reassembly.counts.repeated == 0
 
 
-async def test_whoever_leaves_waits_for_no_display(town: ChannelWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_whoever_leaves_waits_for_no_display(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """He is out at once, though he has just begun to show a screen that does not answer."""
     monkeypatch.setattr("mobium.media.share.ANSWERS", 3_600.0)
     anna, ben = await town.gather("anna", "ben")

@@ -107,6 +107,17 @@ class TestLeaving:
         assert gone.open(A, VOICE, frame, 10.1) is None
         assert plain(stays.open(A, VOICE, frame, 10.1)) == b"among us"
 
+    def test_a_word_that_comes_late_takes_no_new_key_from_anybody(self) -> None:
+        """Another has left, and time has been short: the key that follows is handed over all the same."""
+        sender = own()
+        sender.set_members([B, C, b"d" * 32], 0.0)
+        [key] = handed(sender.set_members([B, C], 10.0), B)
+        sender.set_members([B], 10.1)
+        sender.acknowledged(B, key.kid, 12.5)
+        [follows] = handed(sender.due(12.5), B)
+        sender.acknowledged(B, follows.kid, 12.6)
+        assert sender.kid == follows.kid
+
     def test_the_new_key_is_used_when_acknowledged_or_after_half_a_second(self) -> None:
         sender = own()
         sender.set_members([B, C], 0.0)

@@ -121,14 +121,11 @@ class OwnKey:
         """A peer's server has taken the key of `kid` for him."""
         if self._coming is not None and self._coming.key.kid == kid:
             self._coming.waiting.discard(peer)
-            self.due(now)
+            self._change_over(now)
 
     def due(self, now: float) -> list[Handing]:
         """Do what time asks for; returns the keys to hand over now."""
-        coming = self._coming
-        if coming is not None and (not coming.waiting or now >= coming.since + _SWITCH):
-            self._coming = None
-            self._use(coming.key)
+        self._change_over(now)
         if self._renew_at is None or now < self._renew_at:
             return []
         self._renew_at, self._renewed_at = None, now
@@ -138,6 +135,13 @@ class OwnKey:
             self._coming = None
             self._use(fresh)
         return [Handing(peer, self.kind, fresh) for peer in sorted(self._members)]
+
+    def _change_over(self, now: float) -> None:
+        """Use the key that is on its way, once everybody has it or has had the time."""
+        coming = self._coming
+        if coming is not None and (not coming.waiting or now >= coming.since + _SWITCH):
+            self._coming = None
+            self._use(coming.key)
 
     def next_time(self) -> float | None:
         """When `due` has something to do."""

@@ -178,3 +178,12 @@ def test_a_search_is_typed_and_its_first_hit_opened_by_enter(pilot: Pilot) -> No
     entry.event_generate("<Escape>")
     pilot.until(lambda: search.state.text == "", "the end of the search")
     assert len(pilot.screen.side.list._rows) == 302
+
+
+def test_nothing_that_is_gone_is_called_by_a_timer(pilot: Pilot) -> None:
+    tk = pilot.app.tk
+    pilot.open("Bert")
+    pilot.screen.presenter.list.open(key_of("Long"))  # the view of the one before is gone by now
+    timers = tk.splitlist(tk.call("after", "info"))
+    commands = [tk.splitlist(tk.splitlist(tk.call("after", "info", one))[0])[0] for one in timers]
+    assert [one for one in commands if not tk.call("info", "commands", one)] == []

@@ -79,3 +79,16 @@ class View(ctk.CTkFrame, Generic[P]):
             ending()
         self._endings.clear()
         super().destroy()
+        forget_timers(self.tk)
+
+
+def forget_timers(tk: Any) -> None:
+    """Cancel the timers of widgets that are gone.
+
+    CustomTkinter's text boxes leave one each. Their commands are deleted with them, and tkinter names a
+    command by the address of what it calls: a new one at the same address would be called by the old timer.
+    """
+    for timer in tk.splitlist(tk.call("after", "info")):
+        command = tk.splitlist(tk.splitlist(tk.call("after", "info", timer))[0])[0]
+        if not tk.call("info", "commands", command):
+            tk.call("after", "cancel", timer)

@@ -113,8 +113,8 @@ class CallOverlayView(View[CallOverlay]):
                 button.pack_forget()
             for button in shown:
                 button.pack(side="left", padx=6)
-            # whoever is typing when somebody calls answers nothing by it
-            (self if state.phase == "incoming" else shown[-1]).focus_set()
+            # whoever is typing when somebody calls answers nothing by it, nor hangs up
+            (self.done if state.phase == "ended" else self).focus_set()
         self.answer.change(text="Answering …" if state.busy else "Answer", enabled=not state.busy)
         self.mute.change(
             text="Speak again" if state.muted else "Mute",

@@ -18,7 +18,7 @@ from mobium_client.gui.widgets.sheet import Sheet
 
 __all__ = ["InvitesView"]
 
-_LEFT = 400
+_LEFT = 440
 _SIDE = 240
 _APART = 24
 _LIST = 116

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mobium.client import ConnectionChanged, Engine
+from mobium.client import Engine
+from mobium.client.address import parse
 from mobium.client.store import meta
 from mobium.client.store.database import Tx
 from tests.support.engines import tx
@@ -91,24 +92,20 @@ def connection(stage: Stage) -> None:
 
 @scene("connection-key")
 def connection_key(stage: Stage) -> None:
-    """The server shows another key."""
-    stage.profile(_server)
+    """The server shows another key than it did, and both are compared."""
+    address = parse(stage.server())
+
+    def changed(tx: Tx) -> None:
+        meta.meet_server(tx, address.host, address.url)
+        meta.set_server_key(tx, address.host, KEY, 1 << 20, 604_800)
+
+    stage.profile(lambda engine: tx(engine, changed))
     pilot = stage.main()
+    pilot.until(lambda: pilot.screen.presenter.status.state.key_changed)
     pilot.screen.presenter.show_connection()
     dialog: Any = pilot.app.desktop.context.overlays.state[-1]
-    pilot.until(lambda: dialog.state.loaded)
-    pilot.rest(0.3)
-    reason = (
-        "The server shows another key than before, so it may not be the server you know; ask its operator, "
-        "and accept the new key only if it is theirs."
-    )
-    pilot.app.bridge.tell(ConnectionChanged("offline", reason))
-    pilot.rest(0.3)
-    from dataclasses import replace
-
-    from mobium_client.gui.models.server_keys import grouped
-
-    dialog._show(replace(dialog.state, offered=grouped(bytes(range(90, 122)).hex()), comparing=True))
+    pilot.until(lambda: dialog.state.offered)
+    dialog.compare()
 
 
 @scene("help")

@@ -29,11 +29,11 @@ class HelpView(View[Help]):
             for row, (keys, what) in enumerate(shortcuts):
                 ctk.CTkLabel(
                     table, text=keys, font=theme.font("body"), text_color=colors.accent, anchor="w",
-                    height=theme.grown(26),
+                    height=theme.grown(24),
                 ).grid(row=row, column=0, sticky="w")  # fmt: skip
                 ctk.CTkLabel(
                     table, text=what, font=theme.font("body"), text_color=colors.text, anchor="w",
-                    height=theme.grown(26), justify="left", wraplength=sheet.room - theme.grown(190),
+                    height=theme.grown(24), justify="left", wraplength=sheet.room - theme.grown(190),
                 ).grid(row=row, column=1, sticky="w")  # fmt: skip
         self.done = Button(sheet.inside, self.kit, "Close", self.presenter.dismiss, look="primary")
         self.done.pack(fill="x", pady=(20, 0))

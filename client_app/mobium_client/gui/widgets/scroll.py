@@ -47,7 +47,7 @@ class Scroll(ctk.CTkFrame):
         self._paper.configure(yscrollcommand=self._bar.set)
 
     def _connect(self) -> None:
-        self._paper.bind("<Configure>", lambda _: self.render())
+        self._paper.bind("<Configure>", lambda _: self._resized())
         self.body.bind("<Configure>", lambda _: self.render())
         self._catch_wheel(self._paper)
 
@@ -60,7 +60,7 @@ class Scroll(ctk.CTkFrame):
             if not getattr(widget, "mobium_adopted", False):
                 widget.mobium_adopted = True
                 self._catch_wheel(widget)
-                self._on(widget, "<FocusIn>", partial(self._show, widget))
+                self._on(widget, "<FocusIn>", partial(self._focused, widget))
 
     def render(self) -> None:
         """Fit the body to the width, and show the bar if it is higher than the room."""
@@ -92,12 +92,26 @@ class Scroll(ctk.CTkFrame):
         """As `bind` of Tk does it; that of CustomTkinter's widgets passes it on to their insides too."""
         widget.tk.call("bind", widget._w, event, f"+{widget._register(call)}")
 
+    def _resized(self) -> None:
+        """Begin at the top again, unless what has the focus is further down."""
+        self.render()
+        self._paper.yview_moveto(0)
+        focused = self.focus_get()
+        if focused is not None and str(focused).startswith(f"{self.body}."):
+            self._show(focused)
+
     def _turn(self, steps: int) -> None:
         if self._needed:
             self._move(self._paper.canvasy(0) + steps * self._kit.theme.raw(_STEP))
 
+    def _focused(self, widget: Any) -> None:
+        """Those around what gets the focus are told so too."""
+        if self.focus_get() is widget:
+            self._show(widget)
+
     def _show(self, widget: Any) -> None:
         """Bring a widget into sight."""
+        self.update_idletasks()  # so that everything is in its place
         if not self._needed or self._paper.winfo_height() < _DRAWN:
             return
         top = widget.winfo_rooty() - self.body.winfo_rooty()

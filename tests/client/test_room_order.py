@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+
 import pytest
 
 from mobium.client import VoiceChanged, VoiceRoom
+from mobium.crypto.media import MediaKind
+from mobium.protocol.content import MediaRequest
 from mobium.protocol.messages import ClientMessage, JoinVoice, ServerMessage, Speaker, VoiceState
 from tests.client.test_voice_rooms import Hearing, enters, hears, see
 from tests.support.channel_world import ChannelWorld
@@ -54,3 +59,23 @@ async def test_what_is_told_next_is_not_forgotten_for_what_was(town: ChannelWorl
     anna.rooms.look_again()
     assert (await ear.next(VoiceChanged)).people == (ben.me,)
     assert await anna.rooms.people("#garden") == [ben.me]
+
+
+async def test_what_comes_just_as_a_room_fails_ends_no_connection(town: ChannelWorld) -> None:
+    """Nothing can be begun in it any more, such as handing a key to whoever asks at that moment."""
+    anna, ben = await town.gather("anna", "ben")
+    ours, others = await enters(anna), await enters(ben)
+    await see(ours, others)
+    room = ours[0]
+    asked = MediaRequest(os.urandom(16), 0, room.key, room._number, MediaKind.VOICE, "key")
+
+    async def fails() -> None:
+        raise KeyError("of ours")
+
+    room.start(fails())
+    while room.state == "in":
+        room.heard(bytes.fromhex(ben.me), asked)
+        room._answered.clear()
+        await asyncio.sleep(0)
+    assert room.reason
+    await hears((await enters(anna))[0], others[1])

@@ -291,7 +291,6 @@ class VoiceRoom:
         except* Exception as errors:  # noqa: BLE001 - a fault of ours ends the room, and not the engine
             names = ", ".join(sorted({type(error).__name__ for error in errors.exceptions}))
             log.warning("A voice room ended by a fault: %s.", names)
-            self.end(_FAULT)
         finally:
             self.state = "left"
             self._own.clear()
@@ -359,13 +358,11 @@ class VoiceRoom:
             self._entered.set_result(None)
 
     def _newer(self, answer: VoiceState) -> VoiceState:
-        """The answer, or what was told behind it and has come to be looked at before it: that which shows
-        this side under its new number.
-        """
+        """The answer, or what was told behind it but looked at before: it shows one's new number."""
         told, self._told = self._told, None
         mine = [each for each in answer.members if each.identity == self._me]
-        behind = told is not None and told.room == answer.room and any(one in told.members for one in mine)
-        return told if told is not None and behind else answer
+        same = told is not None and told.room == answer.room and any(one in told.members for one in mine)
+        return told if told is not None and same else answer
 
     def _again(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(max(seconds, 0.1), self._wake.set)
@@ -478,8 +475,13 @@ class VoiceRoom:
         """Run something until the room is left."""
         task = self._group.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
         return task
+
+    def _done(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.end(_FAULT)  # at once: a group of which a task has failed starts no other
 
     async def _send_out(self) -> None:
         """Voice first, and pictures where there is none."""

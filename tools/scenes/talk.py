@@ -118,7 +118,7 @@ def search(stage: Stage) -> None:
     pilot = stage.main()
     pilot.open("Cora")
     pilot.screen.side.search.put("the key")
-    pilot.screen.presenter.search.type("the")
+    pilot.screen.presenter.search.type("the key")
     pilot.until(lambda: pilot.screen.presenter.search.state.searched)
 
 

@@ -15,6 +15,7 @@ from mobium_client.gui.widgets.sentence import Sentence, Tone
 
 __all__ = ["ConversationView"]
 
+_APART = 24  # pixels between what stands in the head, at most
 _REQUEST = "You do not know this person yet. Until you accept, they do not learn that you have read this."
 _BLOCKED = "You have blocked this contact: nothing is sent, and nothing is taken."
 _CHANGED = (
@@ -64,15 +65,24 @@ class ConversationView(View[Conversation]):
 
     def _connect(self) -> None:
         self.lines.text.bind("<Key>", self._typed, add=True)
+        self.head.bind("<Configure>", lambda _event: self._fit(), add=True)
+
+    def _fit(self) -> None:
+        """As much of the title as there is room for beside the rest."""
+        others = [child for child in self.head.winfo_children() if child is not self._title]
+        taken = sum(child.winfo_reqwidth() + _APART for child in others if child.winfo_manager())
+        room = self.head.winfo_width() - taken - _APART
+        if room > 0:
+            self._title.configure(text=self.kit.theme.ruler("title").short(self.presenter.state.title, room))
 
     def render(self) -> None:
         """Show what was said."""
         state = self.presenter.state
-        self._title.configure(text=state.title)
         if state.verified:
             self._verified.pack(side="left", padx=(12, 0))
         else:
             self._verified.pack_forget()
+        self._fit()
         self._problem.say(state.problem)
         self._standing.say(state.standing, "warning" if state.writable else "danger")
         if state.writable != self._writable:

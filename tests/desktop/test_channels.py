@@ -204,7 +204,7 @@ def test_invites_are_made_listed_revoked_and_made_worthless(scene: Scene) -> Non
     assert "one person in, for 7 days" in dialog.state.about
     assert "secret" in dialog.state.about
     assert "1 use left" in dialog.state.rows[0].words
-    dialog.choose_uses("Anybody")
+    dialog.choose_uses("Any")
     dialog.choose_lasting("For ever")
     dialog.make()
     scene.seat.until(lambda: len(dialog.state.rows) == 2)

@@ -16,7 +16,7 @@ from mobium_client.plain import one_line
 __all__ = ["LASTING", "USES", "InviteRow", "Invites", "InvitesState"]
 
 _DAY: Final = 86_400
-USES: Final = {"One": 1, "5": 5, "25": 25, "Anybody": 0}
+USES: Final = {"One": 1, "5": 5, "25": 25, "Any": 0}
 """For how many a link can be: the words, and the number that the engine takes."""
 
 _CARE: Final = "It holds the channel's secret: send it only where nobody else reads along."

@@ -71,7 +71,7 @@ class InvitesView(View[Invites]):
         self._heading.pack(fill="x")
         self.list = ItemList(parent, self.kit, self._choose, theme.colors.raised)
         self.list.configure(height=theme.grown(_LIST))
-        self.list.pack_propagate(False)
+        self.list.grid_propagate(False)
         self.list.pack(fill="both", expand=True)
 
     def _choices(self, parent: ctk.CTkFrame, words: str, chosen: Callable[[str], object]) -> Choices[str]:

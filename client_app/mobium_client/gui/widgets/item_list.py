@@ -60,7 +60,9 @@ class ItemList(ctk.CTkFrame):
         theme = self._kit.theme
         self.row = theme.raw(theme.grown(_ROW))
         self.canvas = ctk.CTkCanvas(self, highlightthickness=0, bg=self._color, takefocus=1, height=1)
-        self.canvas.pack(side="left", fill="both", expand=True)
+        self.canvas.grid(row=0, column=0, sticky="nsew")
+        self.columnconfigure(0, weight=1)
+        self.rowconfigure(0, weight=1)
         self._bar = ctk.CTkScrollbar(
             self, command=self._scrolled, width=10, fg_color=self._color, button_color=theme.colors.line,
             button_hover_color=theme.colors.muted,
@@ -104,10 +106,10 @@ class ItemList(ctk.CTkFrame):
         for place in range(first, last):
             self._draw_row(place, place * self.row - int(self._top))
         if whole > visible:
-            self._bar.pack(side="right", fill="y")
+            self._bar.grid(row=0, column=1, sticky="ns")
             self._bar.set(self._top / whole, (self._top + visible) / whole)
         else:
-            self._bar.pack_forget()
+            self._bar.grid_forget()
 
     def destroy(self) -> None:
         """The list goes."""

@@ -37,7 +37,9 @@ class Scroll(ctk.CTkFrame):
     def _build(self) -> None:
         colors = self._kit.theme.colors
         self._paper = ctk.CTkCanvas(self, highlightthickness=0, bg=self._color, takefocus=0)
-        self._paper.pack(side="left", fill="both", expand=True)
+        self._paper.grid(row=0, column=0, sticky="nsew")
+        self.columnconfigure(0, weight=1)
+        self.rowconfigure(0, weight=1)
         self._bar = ctk.CTkScrollbar(
             self, command=self._paper.yview, width=12, fg_color=self._color, button_color=colors.line,
             button_hover_color=colors.muted,
@@ -73,9 +75,9 @@ class Scroll(ctk.CTkFrame):
         if (needed > high) != self._needed:
             self._needed = needed > high
             if self._needed:
-                self._bar.pack(side="right", fill="y")
+                self._bar.grid(row=0, column=1, sticky="ns")
             else:
-                self._bar.pack_forget()
+                self._bar.grid_forget()
         if not self._needed:
             self._paper.yview_moveto(0)
 

@@ -29,6 +29,7 @@ TALK: list[Said] = [
     (False, "Look at https://example.org/a?b=1, it is good 🌻🌻 https://example.org/second", 3),
     (True, LONG.strip(), 2),
     (False, "Two\nlines", 1),
+    (False, "שלום! see https://example.org/third מה שלומך", 0),
 ]
 OPENED: list[str] = []
 
@@ -77,7 +78,12 @@ def test_a_click_on_a_link_opens_it_even_behind_emoji(pilot: Pilot) -> None:
     click(text, text.search("example.org/a", "1.0"))
     click(text, text.search("example.org/second", "1.0"))
     click(text, text.search("it is good", "1.0"))
-    assert OPENED == ["https://example.org/a?b=1", "https://example.org/second"]
+    click(text, text.search("example.org/third", "1.0"))
+    assert OPENED == [
+        "https://example.org/a?b=1",
+        "https://example.org/second",
+        "https://example.org/third",
+    ]
 
 
 def test_what_is_copied_is_what_was_written(pilot: Pilot) -> None:
@@ -86,6 +92,14 @@ def test_what_is_copied_is_what_was_written(pilot: Pilot) -> None:
     text.tag_add("sel", "1.0", "end")
     text.event_generate("<<Copy>>")
     assert pilot.app.clipboard_get() == "\n".join(said for _, said, _ in TALK)
+
+
+def test_what_runs_to_the_left_is_drawn_so(pilot: Pilot) -> None:
+    text = pilot.open("Bert").lines.text
+    pilot.rest(0.2)
+    seen = text.get(text.search("third", "1.0") + " linestart", text.search("third", "1.0") + " lineend")
+    assert seen.split()[0] == "ךמולש"
+    assert "!םולש" in seen
 
 
 def test_older_messages_come_above_and_what_is_read_stays_where_it_is(pilot: Pilot) -> None:

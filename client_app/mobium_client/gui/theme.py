@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 import customtkinter as ctk
 
+from mobium_client.gui.bidi import Order
 from mobium_client.gui.settings import Settings
 from mobium_client.gui.wrapping import Ruler
 
@@ -153,6 +154,7 @@ class Theme:
         self.family: str = str(ctk.ThemeManager.theme["CTkFont"]["family"])
         self._fonts: dict[str, Any] = {}
         self._rulers: dict[str, Ruler] = {}
+        self.order = Order()
 
     def size(self, role: Role) -> int:
         """The height of a role's text, for CustomTkinter's own widgets."""

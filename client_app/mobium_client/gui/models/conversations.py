@@ -24,7 +24,7 @@ from mobium.client import (
 from mobium_client.gui.models.context import Opened
 from mobium_client.gui.models.presenter import Presenter
 from mobium_client.gui.models.refresh import Refresh
-from mobium_client.gui.models.words import preview, short_time
+from mobium_client.gui.models.words import glance, preview, short_time
 from mobium_client.plain import one_line
 
 __all__ = ["Conversations", "Kind", "ListState", "Row", "read_rows"]
@@ -32,7 +32,6 @@ __all__ = ["Conversations", "Kind", "ListState", "Row", "read_rows"]
 Kind = Literal["person", "channel"]
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
-_DRAFT = 120  # characters; no row shows more
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +130,7 @@ async def read_rows(engine: Engine, now: datetime) -> tuple[Row, ...]:
     found += [(contact.added_at, _silent(contact)) for contact in contacts.values()]
     found.sort(key=lambda one: one[0], reverse=True)
     return tuple(
-        replace(row, draft=one_line(drafts[row.target][:_DRAFT])) if row.target in drafts else row
-        for _, row in found
+        replace(row, draft=glance(drafts[row.target])) if row.target in drafts else row for _, row in found
     )
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from mobium.client import Message
 from mobium_client.plain import harmless, one_line
 
-__all__ = ["STATES", "clock_time", "day_words", "preview", "short_time", "text_of"]
+__all__ = ["STATES", "clock_time", "day_words", "glance", "preview", "short_time", "text_of"]
 
 STATES: Final[dict[str, str]] = {
     "queued": "Queued",
@@ -71,8 +71,12 @@ def text_of(message: Message) -> str:
     return "This needs a newer version of mobium"
 
 
+def glance(text: str) -> str:
+    """The beginning of a text in one line, harmless."""
+    return " ".join(one_line(text[:_PREVIEW]).replace("␊", " ").split())
+
+
 def preview(message: Message) -> str:
     """The beginning of a message in one line; one's own is marked as such."""
-    raw = None if message.text is None else message.text[:_PREVIEW]
-    text = text_of(message) if raw is None else " ".join(one_line(raw).replace("␊", " ").split())
+    text = text_of(message) if message.text is None else glance(message.text)
     return f"You: {text}" if message.outgoing else text

@@ -73,7 +73,8 @@ class ConversationView(View[Conversation]):
         taken = sum(child.winfo_reqwidth() + _APART for child in others if child.winfo_manager())
         room = self.head.winfo_width() - taken - _APART
         if room > 0:
-            self._title.configure(text=self.kit.theme.ruler("title").short(self.presenter.state.title, room))
+            title = self.kit.theme.ruler("title").short(self.presenter.state.title, room)
+            self._title.configure(text=self.kit.theme.order.seen(title))
 
     def render(self) -> None:
         """Show what was said."""

@@ -145,6 +145,7 @@ class Shapes:
             "again": {"underline": True},
             "found": {"foreground": colors.on_fill, "background": colors.fill},
             "skip": {},
+            "hidden": {"elide": True},
         }
         for name, look in looks.items():
             text.tag_configure(name, **look)
@@ -205,7 +206,8 @@ class Shapes:
         rows = wrap(line.text, most, self._rulers["body"])
         last = self._measure(line.text[slice(*rows[-1])])
         meta = self._rulers["small"].width(line.meta) + px(16) if line.meta else 0
-        meta_alone = last + meta > most
+        ends_right = self._kit.theme.order.to_the_right(line.text[slice(*rows[-1])])
+        meta_alone = last + meta > most or (ends_right and bool(meta))
         inside = max(
             *(self._measure(line.text[begin:end]) for begin, end in rows),
             meta - px(16) if meta_alone else last + meta,
@@ -228,8 +230,7 @@ class Shapes:
             piece.row("\t", (*base, "skip"), f"  {line.name}", named, "\n", (*base, "skip"))
         for number, (begin, end) in enumerate(rows):
             ended = number == len(rows) - 1
-            self._links(piece, line, begin, end, f"{who}_link")
-            said: list[object] = ["\t", (*base, "skip"), line.text[begin:end], base]
+            said = self._said(piece, line, begin, end, base, f"{who}_link")
             if ended and line.meta and not meta_alone:
                 said += [f"\t{line.meta}", (*base, f"{who}_meta", "skip")]
             # a break that the writer made is copied, one that was made here is not
@@ -265,18 +266,41 @@ class Shapes:
         face = self._kit.theme.raw(self._kit.theme.grown(_FACE))
         return face + self._rulers["strong"].width(f"  {line.name}")
 
+    def _said(
+        self, piece: Piece, line: Bubble, begin: int, end: int, base: tuple[str, ...], look: str
+    ) -> list[object]:
+        """The text of one row. Where it runs to the left it is drawn as it is seen, and copied as it was
+        written: that stands behind it, hidden.
+        """
+        text, order = line.text[begin:end], self._kit.theme.order
+        if not order.applies(text):
+            self._links(piece, line, begin, end, look)
+            return ["\t", (*base, "skip"), text, base]
+        seen = order.seen(text)
+        tabs = "\t\t" if order.to_the_right(text) else "\t"
+        for first, last, url in line.links:
+            place = seen.find(url)
+            if begin <= first and last <= end and place >= 0:
+                self._span(piece, seen, len(tabs), place, place + len(url), look, self._action("link", url))
+        for found in _EMOJI.finditer(seen):
+            self._span(piece, seen, len(tabs), *found.span(), "emoji")
+        return [tabs, (*base, "skip"), seen, (*base, "skip"), text, (*base, "hidden")]
+
+    def _span(self, piece: Piece, text: str, before: int, begin: int, end: int, *tags: str) -> None:
+        """Give more tags to a part of a row's text, which begins behind `before` tabs."""
+        columns = [before + self._columns(text[:at]) for at in (begin, end)]
+        piece.spans.append((piece.rows, columns[0], columns[1], tags))
+
     def _links(self, piece: Piece, line: Bubble, begin: int, end: int, look: str) -> None:
         """Mark what can be clicked, and emoji, in one row; its text begins behind a tab."""
         for first, last, url in line.links:
             if first < end and last > begin:
-                span = (max(first, begin), min(last, end))
-                columns = [1 + self._columns(line.text[begin:at]) for at in span]
-                piece.spans.append((piece.rows, columns[0], columns[1], (look, self._action("link", url))))
+                span = (max(first, begin) - begin, min(last, end) - begin)
+                self._span(piece, line.text[begin:end], 1, *span, look, self._action("link", url))
         if line.text.isascii():
             return
-        for found in _EMOJI.finditer(line.text, begin, end):
-            columns = [1 + self._columns(line.text[begin:at]) for at in found.span()]
-            piece.spans.append((piece.rows, columns[0], columns[1], ("emoji",)))
+        for found in _EMOJI.finditer(line.text[begin:end]):
+            self._span(piece, line.text[begin:end], 1, *found.span(), "emoji")
 
     def _columns(self, text: str) -> int:
         """How many of its own characters Tk takes for a text: before version 9 two for each beyond U+FFFF."""
@@ -285,7 +309,10 @@ class Shapes:
     def _measure(self, text: str) -> int:
         """The width of a row, whose emoji have a font of their own."""
         body = self._rulers["body"]
-        if self._emoji is None or text.isascii():
+        if text.isascii():
+            return body.width(text)
+        text = self._kit.theme.order.seen(text)
+        if self._emoji is None:
             return body.width(text)
         emoji = "".join(found[0] for found in _EMOJI.finditer(text))
         return body.width(_EMOJI.sub("", text)) + self._emoji.width(emoji)

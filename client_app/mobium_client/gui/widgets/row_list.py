@@ -179,7 +179,8 @@ class RowList(ctk.CTkFrame):
 
     def _short(self, role: Role, text: str, room: int) -> str:
         """`text` in at most `room` pixels, with an ellipsis where it was cut."""
-        return self._rulers[role].short(text, room)
+        order = self._kit.theme.order
+        return order.seen(self._rulers[role].short(text, room))
 
     # ------------------------------------------------------------ moving
 

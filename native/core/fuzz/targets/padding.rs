@@ -1,4 +1,4 @@
-//! What `unpad` takes for padding is what `pad` writes, and every text comes back.
+//! What `unpad` takes for padding holds what it gives in that bucket, and every text comes back. The filling is not looked at: it lay inside the AEAD.
 
 #![no_main]
 
@@ -7,7 +7,8 @@ use mobium_core::padding;
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(text) = padding::unpad(data) {
-        assert_eq!(pad(text), data);
+        assert!(pad(text).len() <= data.len());
+        assert_eq!(&data[8..8 + text.len()], text);
     }
     assert_eq!(padding::unpad(&pad(data)).map(<[u8]>::to_vec), Ok(data.to_vec()));
 });

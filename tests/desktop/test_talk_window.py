@@ -156,6 +156,8 @@ def test_a_call_rings_is_answered_heard_and_hung_up(table: Table) -> None:
         pilot.until(lambda: calling.state.phase == "incoming" and table.dialog is not None, "it rings")
         assert calling.state.name == "Bert"
         assert "From machine to machine" in calling.state.way
+        focus = str(pilot.app.tk.call("focus", "-lastfor", "."))
+        assert focus == str(table.dialog), "whoever is typing answers nothing by it"
         assert loud(table.heard(0.8)), "the ringtone"
         table.click(table.dialog.answer)
         pilot.until(lambda: calling.state.phase == "active", "the call")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from mobium.client import Engine
 from tools.scenes.stage import PASSWORD, Stage, scene
@@ -17,10 +18,10 @@ def _first_run(stage: Stage, name: str = "Anna", *, recover: bool = False, step:
     pilot.until(lambda: pilot.screen.presenter.state.step == step)
 
 
-def _unconfirmed(stage: Stage) -> None:
+def _unconfirmed(stage: Stage, **settings: Any) -> None:
     stage.folder.mkdir(parents=True)
     asyncio.run(Engine.create(stage.folder, PASSWORD, keep=True))
-    pilot = stage.open()
+    pilot = stage.open(**settings)
     pilot.until(lambda: pilot.shows("UnlockView"))
     pilot.screen.password.put(PASSWORD)
     pilot.screen.button.invoke()
@@ -67,6 +68,18 @@ def words(stage: Stage) -> None:
 def confirm_show(stage: Stage) -> None:
     """All words."""
     _unconfirmed(stage)
+
+
+@scene("confirm-large")
+def confirm_large(stage: Stage) -> None:
+    """All words in the largest text."""
+    _unconfirmed(stage, text_scale=200)
+
+
+@scene("first-large")
+def first_large(stage: Stage) -> None:
+    """The first screen in the largest text."""
+    stage.open(text_scale=200).until(lambda: stage.pilot.shows("FirstRunView"))
 
 
 @scene("confirm-ask")

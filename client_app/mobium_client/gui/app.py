@@ -39,10 +39,21 @@ __all__ = ["Anew", "App"]
 
 SMALLEST = (800, 560)
 _ICON = 64  # pixels
-# `selection own` does not tell of the clipboard; an application of Tk answers with its own name
-_CLIPBOARD_OWNER = (
-    "if {[catch {selection get -selection CLIPBOARD -type TK_APPLICATION} owner]} {set owner {}}; set owner"
-)
+# Whether anything was copied here, by whichever widget.
+_WATCH_CLIPBOARD = """
+    set ::mobium_copied 0
+    trace add execution clipboard enter {apply {{command operation} {
+        if {[lindex $command 1] eq "append"} {set ::mobium_copied 1}
+    }}}
+"""
+# `selection own` does not tell who has the clipboard; an application of Tk answers with its own name. Nobody
+# is asked where nothing was copied here: asking turns the event loop.
+_CLIPBOARD_OWNER = """
+    set owner {}
+    if {$::mobium_copied} {catch {selection get -selection CLIPBOARD -type TK_APPLICATION} owner}
+    set ::mobium_copied 0
+    set owner
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +90,7 @@ class App(ctk.CTk):
         ctk.set_appearance_mode("light" if _look(chosen, system) == "light" else "dark")
         super().__init__(className="Mobium")
         self.title("mobium")
+        self.tk.eval(_WATCH_CLIPBOARD)
         self._icon = ImageTk.PhotoImage(app_icon.drawn(_ICON))
         self.iconphoto(True, self._icon)
         self.minsize(*SMALLEST)

@@ -88,7 +88,8 @@ class ConfirmWordsView(View[ConfirmWords]):
         Button(inside, self.kit, "Later: ask me at the next start", self.presenter.later, look="plain").pack(
             fill="x", pady=(8, 0)
         )
-        self.soon(self.button, self.button.focus_set)
+        # not on the button: a key that was meant for the screen before must not pass the words over
+        self.soon(self._sheet.body, self._sheet.body.focus_set)
 
     def _ask(self) -> None:
         self._sheet = Sheet(self, self.kit, "Are they on your paper?", _ASK, "pencil_outline")

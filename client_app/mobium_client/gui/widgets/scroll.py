@@ -17,6 +17,7 @@ from mobium_client.gui.view import Kit
 __all__ = ["Scroll"]
 
 _STEP = 48  # pixels of one turn of the wheel
+_PAGE = 0.8  # of what is seen
 _DRAWN = 50  # pixels; what is less high was not laid out yet
 _MARGIN = 24  # pixels that are shown above and below what has the focus
 
@@ -52,6 +53,8 @@ class Scroll(ctk.CTkFrame):
         self._paper.bind("<Configure>", lambda _: self._resized())
         self.body.bind("<Configure>", lambda _: self.render())
         self._catch_wheel(self._paper)
+        for key, pages in (("<Prior>", -_PAGE), ("<Next>", _PAGE)):
+            self._on(self.body, key, partial(self._turn_pages, pages))
 
     def adopt(self) -> None:
         """Let the wheel turn over everything that is in the body, and follow the focus."""
@@ -105,6 +108,10 @@ class Scroll(ctk.CTkFrame):
     def _turn(self, steps: int) -> None:
         if self._needed:
             self._move(self._paper.canvasy(0) + steps * self._kit.theme.raw(_STEP))
+
+    def _turn_pages(self, pages: float) -> None:
+        if self._needed:
+            self._move(self._paper.canvasy(0) + pages * self._paper.winfo_height())
 
     def _focused(self, widget: Any) -> None:
         """Those around what gets the focus are told so too."""

@@ -219,6 +219,13 @@ def large_text(stage: Stage) -> None:
     stage.main(text_scale=150).open("Bert")
 
 
+@scene("largest-text")
+def largest_text_talk(stage: Stage) -> None:
+    """A conversation at 200 %."""
+    stage.profile(a_few)
+    stage.main(text_scale=200).open("Bert")
+
+
 @scene("largest-text-unlock")
 def largest_text(stage: Stage) -> None:
     """Text at 200 %."""

@@ -18,6 +18,7 @@ __all__ = ["MainView"]
 
 _FILLING: dict[str, Any] = {"fill": "both", "expand": True}
 _SIDE = 300
+_WIDEST_SIDE = 420  # with large text, too, the conversation needs the larger part
 _PANE = 300
 
 
@@ -29,7 +30,7 @@ class MainView(View[Main]):
         self.columnconfigure(2, weight=1)
         self.rowconfigure(0, weight=1)
         self.side = Sidebar(self, self.kit, self.presenter, color=colors.side)
-        self.side.configure(width=self.kit.theme.grown(_SIDE))
+        self.side.configure(width=min(self.kit.theme.grown(_SIDE), _WIDEST_SIDE))
         self.side.grid(row=0, column=0, sticky="ns")
         self.side.pack_propagate(False)
         ctk.CTkFrame(self, width=1, corner_radius=0, fg_color=colors.line).grid(row=0, column=1, sticky="ns")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import customtkinter as ctk
 
 from mobium_client.gui.models.main import Main
@@ -14,6 +16,7 @@ from mobium_client.gui.widgets.row_list import RowList
 __all__ = ["Sidebar"]
 
 _DOTS = {"good": "circle", "waiting": "circle_slice_4", "off": "circle_outline"}
+_BESIDE = 1.4  # with larger text the buttons below stand one over the other
 _EMPTY = "Nobody has written yet, and you have written to nobody."
 
 
@@ -53,11 +56,12 @@ class Sidebar(View[Main]):
         self.new_channel = Button(
             below, self.kit, "New channel", self.presenter.new_channel, look="plain", icon="pound"
         )
-        self.new_channel.pack(side="left", fill="x", expand=True)
+        beside: Literal["left", "top"] = "left" if theme.scale <= _BESIDE else "top"
+        self.new_channel.pack(side=beside, fill="x", expand=True)
         self.join = Button(
             below, self.kit, "Join by link", self.presenter.join_channel, look="plain", icon="link_variant"
         )
-        self.join.pack(side="left", fill="x", expand=True, padx=(4, 0))
+        self.join.pack(side=beside, fill="x", expand=True, padx=(4 if beside == "left" else 0, 0))
         tools = ctk.CTkFrame(self, fg_color="transparent")
         tools.pack(fill="x", padx=(20, 14), pady=(0, 8))
         self.new_message = Button(

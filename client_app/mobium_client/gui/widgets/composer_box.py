@@ -78,7 +78,7 @@ class ComposerBox(View[Composer]):
         if state.text:
             self._hint.place_forget()
         else:
-            self._hint.place(x=14, rely=0.5, anchor="w")
+            self._hint.place(x=18, rely=0.5, anchor="w")
         self._grow()
 
     def destroy(self) -> None:

@@ -51,6 +51,8 @@ async def test_a_creation_that_is_cancelled_leaves_nothing(world: World, seed: i
             cancelled += 1
             assert left(folder) == set()
             words = await Engine.create(folder, PASSWORD)
+        else:
+            longest *= 0.9  # it goes faster than when it was measured
         async with Engine.open(folder, PASSWORD) as engine:
             assert engine.identity.public == Identity.from_words(words).public
     assert cancelled > schedules() // 5, "it was cancelled too late to mean anything"

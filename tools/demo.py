@@ -140,6 +140,12 @@ class Server:
                 " JOIN devices ON devices.id = mailbox ORDER BY seq"
             ).fetchall()
 
+    async def until_empty(self) -> None:
+        """Wait until nothing waits on the disk, the receipts of what was read last included."""
+        async with asyncio.timeout(PATIENCE):
+            while self.rows():  # noqa: ASYNC110 - nobody tells what a server has deleted
+                await asyncio.sleep(0.05)
+
     def channel_counts(self) -> tuple[int, int, int]:
         """Signed statements, messages and members of channels on the disk."""
         file = f"file:{self.folder / 'server.db'}?mode=ro"
@@ -443,7 +449,8 @@ async def recovery(stage: Stage, server: Server, anna: Person, bert: Person) -> 
     again = Person("bert", bert.folder.with_name("bert-new"), stage, words=bert.words)
     await Engine.recover(again.folder, PASSWORD, bert.words)
     async with anna.at(server) as a:
-        await a.wait(await anna.write(a, "bert", "did you drop it into the pond again?"), "sent", PATIENCE)
+        question = await anna.write(a, "bert", "did you drop it into the pond again?")
+        await a.wait(question, "sent", PATIENCE)
         async with again.at(server) as b:
             same = "the same key as before" if again.key == bert.key else "ANOTHER KEY THAN BEFORE"
             stage.say(
@@ -456,8 +463,11 @@ async def recovery(stage: Stage, server: Server, anna: Person, bert: Person) -> 
             await b.contacts.add(a.me, "anna")
             bert.wrote.append("yes. but I had the words on paper")
             stage.say("bert", f"writes: {bert.wrote[-1]}")
-            await b.send("anna", bert.wrote[-1])
+            answer = await b.send("anna", bert.wrote[-1])
             await anna.until_shown(bert)
+            await a.wait(question, "delivered", PATIENCE)
+            await b.wait(answer, "delivered", PATIENCE)
+            await server.until_empty()
     return again
 
 

@@ -25,7 +25,7 @@ from mobium.client import (
     MessageReceived,
     MessageStateChanged,
 )
-from mobium.errors import InvalidInput, MobiumError
+from mobium.errors import InvalidInput, MobiumError, StoreError
 from mobium_client.cli.editor import Closed, Editor, Entered, Redraw
 from mobium_client.cli.keys import key_presses, pipe_lines
 from mobium_client.cli.lines import MARK_CELLS, Marks, key_changed, message_line, notice_line, unshown
@@ -326,7 +326,8 @@ class _Pipe:
         if event.state == "online":
             self._said = ""
         elif event.reason:
-            if event.reason != self._said:
+            # what ends the command is said there
+            if event.reason != self._said and not isinstance(self._engine.failure, StoreError):
                 self._screen.remark(f"not connected: {event.reason}")
             self._said = event.reason
             self._lost = self._lost or event.state == "offline"

@@ -363,6 +363,8 @@ async def _tell(run: Run, engine: Engine, channels: _Channels, event: Event, sai
             if said != "online":
                 screen.remark("connected")
             return "online"
+        case ConnectionChanged() if isinstance(engine.failure, StoreError):
+            return said  # it ends the command, and is said there
         case ConnectionChanged() if event.reason and event.reason != said:
             screen.remark(f"not connected: {event.reason}")
             return event.reason

@@ -86,8 +86,8 @@ class Table:
         return recording.pcm
 
     def falls_silent(self) -> bool:
-        """Whether nothing is heard any more, once what was under way has been played."""
-        return any(not loud(self.heard(1.2)[24_000:]) for _ in range(5))
+        """Whether nothing is heard any more, once what was under way has been played: a ringtone pauses for two seconds."""
+        return any(not loud(self.heard(2.6)[24_000:]) for _ in range(5))
 
 
 def loud(pcm: bytes) -> bool:

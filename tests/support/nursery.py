@@ -59,10 +59,12 @@ class Nursery:
         async with asyncio.timeout(LIFETIME):
             await self._process.wait()
 
-    async def run(self, orders: dict[str, Any]) -> int:
-        """Let one child live; returns its exit code (negative: the signal that ended it)."""
+    async def run(self, orders: dict[str, Any], lifetime: float = 2 * LIFETIME) -> int:
+        """Let one child live, for so many seconds at most; returns its exit code (negative: the signal that
+        ended it).
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(orders).encode() + b"\n")
-        async with asyncio.timeout(2 * LIFETIME):
+        async with asyncio.timeout(lifetime):
             return int(await self._process.stdout.readline())

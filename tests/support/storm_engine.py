@@ -29,6 +29,7 @@ from tests.support.nursery import Nursery, nurse
 __all__ = ["CHILDREN", "Died", "Here", "There", "watch_seals"]
 
 CHILDREN = "tests.support.storm_engine"
+LONGEST = 1_800.0  # seconds that a child lives, which is longer than any storm on a busy machine
 #: What nobody may say of an honest server and honest members.
 ALARMS = ("broken", "disputed", "reordered")
 _ERRORS = {
@@ -199,7 +200,7 @@ class There:
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._opened = asyncio.get_running_loop().create_future()
         self._listener = await asyncio.start_unix_server(self._listen, control, limit=1 << 28)
-        self._life = asyncio.create_task(self._nursery.run(self._orders))
+        self._life = asyncio.create_task(self._nursery.run(self._orders, LONGEST))
         async with asyncio.timeout(2 * PATIENCE):
             self._pid: int = await self._opened
 

@@ -86,7 +86,9 @@ class Table:
         return recording.pcm
 
     def falls_silent(self) -> bool:
-        """Whether nothing is heard any more, once what was under way has been played: a ringtone pauses for two seconds."""
+        """Whether nothing is heard any more, once what was under way has been played; for longer than a
+        ringtone pauses.
+        """
         return any(not loud(self.heard(2.6)[24_000:]) for _ in range(5))
 
 

@@ -53,7 +53,7 @@ def _row(identifier: str, what: str, whole: float, part: float, name: str) -> Ro
         "peer": part,
         "peer_name": name,
         "unit": "us",
-        "ratio": part / whole,
+        "ratio": part / whole if whole else None,  # a difference may be too small to be measured
         "mark": "",
         "met": None,
     }

@@ -148,34 +148,28 @@ def new_message(stage: Stage) -> None:
     pilot.until(lambda: pilot.app.overlay is not None)
 
 
-@scene("contact")
-def contact(stage: Stage) -> None:
-    """The pane of a contact, with its safety number."""
-
+def _about_bert(stage: Stage, standing: str) -> None:
     async def fill(engine: Engine) -> None:
         await a_few(engine)
-        await tx(engine, pin, "Bert", "verified")
+        await tx(engine, pin, "Bert", standing)
 
     stage.profile(fill)
     pilot = stage.main()
     pilot.open("Bert")
     pilot.screen.presenter.about_contact()
     pilot.until(lambda: pilot.screen.presenter.state.pane.state.loaded)
+
+
+@scene("contact")
+def contact(stage: Stage) -> None:
+    """The pane of a contact, with its safety number."""
+    _about_bert(stage, "verified")
 
 
 @scene("key-changed")
 def key_changed(stage: Stage) -> None:
     """Another key came."""
-
-    async def fill(engine: Engine) -> None:
-        await a_few(engine)
-        await tx(engine, pin, "Bert", "changed")
-
-    stage.profile(fill)
-    pilot = stage.main()
-    pilot.open("Bert")
-    pilot.screen.presenter.about_contact()
-    pilot.until(lambda: pilot.screen.presenter.state.pane.state.loaded)
+    _about_bert(stage, "changed")
 
 
 @scene("request")

@@ -23,6 +23,7 @@ from mobium.client.store import channels
 from mobium.client.store.channels import ChannelRow
 from mobium.errors import InvalidInput, NotConnected, ProtocolError, ServerRefused, StoreFault
 from mobium.protocol import limits
+from mobium.protocol.codes import ErrorCode
 from mobium.protocol.messages import (
     Channels,
     ClientMessage,
@@ -38,11 +39,14 @@ __all__ = ["Sync"]
 
 _WAITING: Final = 256  # pushes that are held; what comes beyond is fetched by number instead
 _BATCH: Final = 64  # pushes in one transaction
-_RETRY: Final = 5.0  # seconds until a fetch that failed is tried again
+_RETRY: Final = 5.0  # seconds until a fetch that failed is tried again; for one channel doubled up to
+_LONGEST_RETRY: Final = 300.0
 _PATIENCE: Final = 10.0  # seconds after a login that the mailbox may take before history is fetched
 _ROUNDS: Final = (
     20  # fetches of one channel in a row; then a server that names something newer each time waits
 )
+_ENTRIES: Final = 3  # tries to enter one channel that may be refused for now; then the next login tries again
+_OF_EVERY_CHANNEL: Final = frozenset((ErrorCode.RATE_LIMITED, ErrorCode.SHUTTING_DOWN))
 _LISTS: Final = 100  # pages of channels that are asked for; more than any member can have
 
 Request = Callable[[ClientMessage], Awaitable[ServerMessage]]
@@ -80,8 +84,9 @@ class Sync:
         self._lost: set[bytes] = set()
         self._behind: set[int] = set()
         self._rosters: set[int] = set()
-        self._put_off: set[int] = set()
-        self._again_at = 0.0
+        self._put_off: dict[int, float] = {}  # and until when
+        self._refused: Counter[int] = Counter()  # how often in a row
+        self._kept_out: Counter[bytes] = Counter()
         self._stuck: set[int] = set()
         self._unseen: set[int] = set()
         self._listing = False
@@ -115,6 +120,8 @@ class Sync:
         else:
             self.caught_up.set()
         self._put_off.clear()
+        self._refused.clear()
+        self._kept_out.clear()
         self._stuck.clear()
         self._unseen.clear()
         self._pushes.clear()
@@ -166,9 +173,8 @@ class Sync:
         self._put_behind(channel)
         self._wake.set()
 
-    def _put_behind(self, channel: int) -> None:
-        self._put_off.add(channel)
-        self._again_at = self._time() + _RETRY
+    def _put_behind(self, channel: int, refusals: int = 0) -> None:
+        self._put_off[channel] = self._time() + min(_RETRY * 2.0 ** min(refusals, 16), _LONGEST_RETRY)
 
     async def reach(self, channel: int) -> None:
         """Fetch what is behind the cursor of a channel now. Raises NotConnected, ServerRefused,
@@ -206,9 +212,10 @@ class Sync:
 
     async def _once(self) -> None:
         await self._take_pushes()
-        if self._time() >= self._again_at:
-            self._behind |= self._put_off
-            self._put_off.clear()
+        now = self._time()
+        for channel in [one for one, at in self._put_off.items() if now >= at]:
+            del self._put_off[channel]
+            self._behind.add(channel)
         if self._listing:
             connection = self._connections
             await self._list()
@@ -234,7 +241,7 @@ class Sync:
         if self._behind or self._rosters:
             self._look_again_in(max(wait, 0.0))
         if self._put_off:
-            self._look_again_in(max(self._again_at - self._time(), 0.0))
+            self._look_again_in(max(min(self._put_off.values()) - self._time(), 0.0))
 
     def _look_again_in(self, seconds: float) -> None:
         later = self._requests_in
@@ -247,19 +254,21 @@ class Sync:
                 channel = self._behind.pop()
                 rounds[channel] += 1
                 if rounds[channel] <= _ROUNDS:
-                    await self._unless_stuck(channel, self._catch_up)
+                    await self._by_itself(channel, self._catch_up)
                 else:
                     self._put_behind(channel)
             elif self._rosters:
                 channel = self._rosters.pop()
                 if rounds[channel] <= _ROUNDS:
-                    await self._unless_stuck(channel, self._fetch_roster)
+                    await self._by_itself(channel, self._fetch_roster)
             await self._take_pushes()
         if self.listed.is_set() and self._unseen <= self._stuck:
             self.caught_up.set()
 
-    async def _unless_stuck(self, channel: int, work: Callable[[int], Awaitable[None]]) -> None:
-        """Do something for a channel; one whose entries cannot be stored stands in no other one's way."""
+    async def _by_itself(self, channel: int, work: Callable[[int], Awaitable[None]]) -> None:
+        """Do something for a channel; one whose entries cannot be stored, or that the server cannot read or
+        answers with nonsense, stands in no other one's way.
+        """
         if channel in self._stuck:
             return
         try:
@@ -267,6 +276,14 @@ class Sync:
         except StoreFault:
             self._stuck.add(channel)
             await self._core.store.run(arrivals.note_stuck, channel)
+        except (ServerRefused, ProtocolError) as error:
+            if isinstance(error, ServerRefused) and error.code in _OF_EVERY_CHANNEL:
+                raise
+            self._behind.discard(channel)
+            self._put_behind(channel, self._refused[channel])
+            self._refused[channel] += 1
+        else:
+            self._refused.pop(channel, None)
 
     # ------------------------------------------------------------ pushes
 
@@ -315,7 +332,9 @@ class Sync:
         try:
             await self._adopt(key)
         except ServerRefused as error:
-            if error.retry_after is not None:
+            self._kept_out[key] += 1
+            passes = error.retry_after is not None and self._kept_out[key] < _ENTRIES
+            if passes or error.code in _OF_EVERY_CHANNEL:
                 raise
         except (ProtocolError, InvalidInput, StoreFault):
             pass  # one channel that cannot be entered is in no other one's way; the next login tries again

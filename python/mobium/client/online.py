@@ -187,6 +187,7 @@ class Online:
 
     def end(self, failure: MobiumError | None = None) -> None:
         """Tell that it is over, once."""
+        self._pace.end()
         if self.state != "offline":
             self.failure = failure
             self._change("offline", failure, None)

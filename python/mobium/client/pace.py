@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
+
+from mobium.errors import NotConnected
 
 __all__ = ["Pace"]
 
@@ -26,13 +29,18 @@ class Pace:
         self._at = clock()
         self._not_before = 0.0
         self._turn = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._over = False
 
     def limit(self, rate: float, burst: float) -> None:
-        """Keep to a server's limits; a rate of 0 is none."""
+        """Keep to a server's limits from a login on; a rate of 0 is none. What was to be paused for before it
+        is over.
+        """
         first = self._rate == 0
         self._rate, self._burst = rate * _SHARE, max(1.0, burst * _SHARE)
         self._held = self._burst if first else min(self._held, self._burst)
         self._not_before = 0.0
+        self._changed.set()
 
     def pause(self, seconds: float) -> None:
         """Send nothing for so long."""
@@ -49,11 +57,22 @@ class Pace:
 
     async def take(self, cost: int = 1) -> None:
         """Wait for permission for a message that counts as `cost`; one beyond the burst waits for a full
-        bucket. Whoever came first goes first, or many small ones would keep a large one out.
+        bucket. Whoever came first goes first, or many small ones would keep a large one out. Raises
+        NotConnected after `end`.
         """
         async with self._turn:
-            while (delay := self._wait(cost)) > 0:  # noqa: ASYNC110 - time passes, nothing happens
-                await asyncio.sleep(delay)
+            while not self._over and (delay := self._wait(cost)) > 0:
+                self._changed.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(delay):
+                        await self._changed.wait()
+            if self._over:
+                raise NotConnected("The connection was given up.")
+
+    def end(self) -> None:
+        """Nothing is sent any more, and nobody waits for permission."""
+        self._over = True
+        self._changed.set()
 
     def _refill(self) -> float:
         now = self._clock()

@@ -49,7 +49,7 @@ _EARLY: Final = 10.0  # seconds for which a key is kept of somebody who is not s
 _MAX_EARLY: Final = 320
 _EARLY_OF_EACH: Final = 8  # of 40 people
 _RETRY: Final = 2.0  # seconds until the next try to enter
-_ANSWER: Final = 5.0  # seconds for the server's answer to a handing
+_ANSWER: Final = 5.0  # seconds for the server's answer to a handing, and to one's leaving
 _ANSWER_PAUSE: Final = 1.0  # seconds in which one key is handed again to one peer who asks
 _FAULT: Final = "Something went wrong in this voice room; enter it again."
 _GONE: Final = "This profile is no member of the channel any more."
@@ -263,12 +263,13 @@ class VoiceRoom:
         await asyncio.shield(self._entered)
 
     async def leave(self) -> None:
-        """Leave the room; never raises for what the network does."""
+        """Leave the room; never raises for what the network does, nor waits for it longer than 5 seconds."""
         self.end("")
         online = self._online()
         if online is not None and online.link.online:
-            with suppress(MobiumError):
-                await online.request(LeaveVoice(self.key))
+            with suppress(MobiumError, TimeoutError):
+                async with asyncio.timeout(_ANSWER):
+                    await online.request(LeaveVoice(self.key))
 
     def end(self, reason: str) -> None:
         """It is over here; the reason is a sentence where it was nobody's wish."""

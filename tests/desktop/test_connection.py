@@ -128,3 +128,4 @@ def test_what_a_full_server_says_is_what_is_shown(folder: Path, tmp_path: Path) 
                 main = seat.unlock(PASSWORD)
                 seat.until(lambda: main.status.state.reason, "a reason")
                 assert main.status.state.reason == "Too many connections."
+                seat.until(lambda: main.status.state.lasting == "Too many connections.", "it in the window")

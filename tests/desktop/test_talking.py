@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import ImageColor
 
 from mobium.client import Engine
 from mobium.client.store.database import Tx
@@ -100,6 +101,17 @@ def test_what_runs_to_the_left_is_drawn_so(pilot: Pilot) -> None:
     seen = text.get(text.search("third", "1.0") + " linestart", text.search("third", "1.0") + " lineend")
     assert seen.split()[0] == "ךמולש"
     assert "!םולש" in seen
+
+
+def test_a_line_stands_between_the_columns_and_under_the_head(pilot: Pilot) -> None:
+    head = pilot.open("Bert").head
+    pilot.rest(0.2)
+    picture = pilot.shot().convert("RGB")
+    line = ImageColor.getrgb(pilot.app.theme.colors.line)
+    left, middle = head.winfo_rootx(), head.winfo_rooty() + head.winfo_height() // 2
+    assert line in {picture.getpixel((x, middle)) for x in range(left - 40, left)}
+    below = head.winfo_rooty() + head.winfo_height()
+    assert line in {picture.getpixel((left, y)) for y in range(below, below + 30)}
 
 
 def test_older_messages_come_above_and_what_is_read_stays_where_it_is(pilot: Pilot) -> None:

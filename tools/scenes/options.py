@@ -90,9 +90,8 @@ def connection(stage: Stage) -> None:
     pilot.until(lambda: pilot.screen.presenter.status.state.reason)
 
 
-@scene("connection-key")
-def connection_key(stage: Stage) -> None:
-    """The server shows another key than it did, and both are compared."""
+def _another_key(stage: Stage) -> Any:
+    """The main screen of somebody whose server shows another key than it did."""
     address = parse(stage.server())
 
     def changed(tx: Tx) -> None:
@@ -102,6 +101,19 @@ def connection_key(stage: Stage) -> None:
     stage.profile(lambda engine: tx(engine, changed))
     pilot = stage.main()
     pilot.until(lambda: pilot.screen.presenter.status.state.key_changed)
+    return pilot
+
+
+@scene("main-key")
+def main_key(stage: Stage) -> None:
+    """The server shows another key than it did."""
+    _another_key(stage)
+
+
+@scene("connection-key")
+def connection_key(stage: Stage) -> None:
+    """The server shows another key than it did, and both are compared."""
+    pilot = _another_key(stage)
     pilot.screen.presenter.show_connection()
     dialog: Any = pilot.app.desktop.context.overlays.state[-1]
     pilot.until(lambda: dialog.state.offered)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 from mobium.client import ConnectionChanged
 from mobium.errors import InvalidInput, ServerKeyChanged
 from mobium_client.gui.models.context import Opened
 from mobium_client.gui.models.presenter import Cancel, Presenter
+from mobium_client.plain import one_line
 
 __all__ = ["Status", "StatusState"]
 
@@ -24,12 +25,15 @@ _WORDS: dict[str, tuple[str, Tone]] = {
     "waiting": ("Reconnecting …", "waiting"),
     "offline": ("Offline", "off"),
 }
+_ANOTHER_KEY: Final = "Another server key"
+_LASTING: Final = 2  # breaks in a row; the first one is mostly over before anybody has read why
 
 
 @dataclass(frozen=True, slots=True)
 class StatusState:
     """`words` and `tone` say how the connection is, `reason` is a sentence about what went wrong.
-    `key_changed`: the server shows another key than the pinned one.
+    `key_changed`: the server shows another key than the pinned one. `lasting` is the reason once it is no
+    short break: what only a person can mend, or what the second try in a row has met with.
     """
 
     name: str
@@ -39,6 +43,7 @@ class StatusState:
     reason: str = ""
     server: str = ""
     key_changed: bool = False
+    lasting: str = ""
 
 
 class Status(Presenter[StatusState]):
@@ -49,6 +54,7 @@ class Status(Presenter[StatusState]):
         super().__init__(opened.context.bridge, StatusState(opened.profile.name, engine.me))
         self._opened = opened
         self._left = 0  # seconds until the next try
+        self._breaks = 0  # in a row
         self._tick: Cancel | None = None
         self._until_closed(opened.context.events.on(ConnectionChanged, self._on_connection))
         self._until_closed(self._stop_counting)
@@ -75,7 +81,23 @@ class Status(Presenter[StatusState]):
         self._stop_counting()
         words, tone = _WORDS[event.state]
         changed = isinstance(self._opened.engine.failure, ServerKeyChanged) and event.state == "offline"
-        self._show(replace(self.state, words=words, tone=tone, reason=event.reason, key_changed=changed))
+        if event.state == "waiting":
+            self._breaks += 1
+        elif event.state != "connecting":
+            self._breaks = 0
+        lasting = self.state.lasting if event.state == "connecting" else event.reason
+        if event.state == "waiting" and self._breaks < _LASTING:
+            lasting = ""
+        self._show(
+            replace(
+                self.state,
+                words=_ANOTHER_KEY if changed else words,
+                tone=tone,
+                reason=event.reason,
+                key_changed=changed,
+                lasting=one_line(lasting),
+            )
+        )
         if event.state == "waiting" and event.retry_in is not None:
             self._left = math.ceil(event.retry_in)
             self._count()

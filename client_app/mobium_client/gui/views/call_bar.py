@@ -9,6 +9,7 @@ from mobium_client.gui.models.talk import Talk
 from mobium_client.gui.view import Kit, View
 from mobium_client.gui.widgets.button import Button
 from mobium_client.gui.widgets.hint import Hint
+from mobium_client.gui.widgets.rule import Rule
 
 __all__ = ["CallBar"]
 
@@ -57,7 +58,7 @@ class CallBar(View[Calling]):
         self.back = Button(self.missed, self.kit, "Call back", self._call_back, icon="phone_outline")
         self.back.pack(side="right", pady=6)
         self._whom.pack(side="left", fill="x", expand=True)
-        ctk.CTkFrame(self, height=1, corner_radius=0, fg_color=colors.line).pack(side="bottom", fill="x")
+        Rule(self, self.kit).pack(side="bottom", fill="x")
 
     def _connect(self) -> None:
         self.follow(self._talk, self.render)

@@ -15,7 +15,7 @@ class ConnectionView(View[ConnectionDialog]):
     """A card with the connection."""
 
     def _build(self) -> None:
-        self._sheet = Sheet(self, self.kit, "Connection", icon="server_network")
+        self._sheet = Sheet(self, self.kit, "Connection")
         inside = self._sheet.inside
         self.panel = ConnectionPanel(
             inside, self.kit, self.presenter, self.kit.theme.colors.raised, self._sheet.room

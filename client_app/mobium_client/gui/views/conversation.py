@@ -11,6 +11,7 @@ from mobium_client.gui.view import View
 from mobium_client.gui.widgets.banner import Banner, Choice
 from mobium_client.gui.widgets.composer_box import ComposerBox
 from mobium_client.gui.widgets.message_text import MessageText
+from mobium_client.gui.widgets.rule import Rule
 from mobium_client.gui.widgets.sentence import Sentence, Tone
 
 __all__ = ["ConversationView"]
@@ -52,7 +53,7 @@ class ConversationView(View[Conversation]):
             self.head, text=" Verified", font=theme.font("small"), text_color=colors.good, compound="left",
             image=self.kit.icons.image("shield_check_outline", 16, colors.good),
         )  # fmt: skip
-        ctk.CTkFrame(self, height=1, corner_radius=0, fg_color=colors.line).pack(fill="x")
+        Rule(self, self.kit).pack(fill="x")
         self.composer = ComposerBox(self, self.kit, self.presenter.composer)
         self.composer.pack(side="bottom", fill="x")
         self._problem = Sentence(self, self.kit)

@@ -12,7 +12,9 @@ from mobium_client.gui.models.presenter import Presenter
 from mobium_client.gui.view import View
 from mobium_client.gui.views.call_bar import CallBar
 from mobium_client.gui.views.sidebar import Sidebar
+from mobium_client.gui.views.status_bar import StatusBar
 from mobium_client.gui.widgets.first_steps_box import FirstStepsBox
+from mobium_client.gui.widgets.rule import Rule
 
 __all__ = ["MainView"]
 
@@ -33,7 +35,7 @@ class MainView(View[Main]):
         self.side.configure(width=min(self.kit.theme.grown(_SIDE), _WIDEST_SIDE))
         self.side.grid(row=0, column=0, sticky="ns")
         self.side.pack_propagate(False)
-        ctk.CTkFrame(self, width=1, corner_radius=0, fg_color=colors.line).grid(row=0, column=1, sticky="ns")
+        Rule(self, self.kit, upright=True).grid(row=0, column=1, sticky="ns")
         self._middle = ctk.CTkFrame(self, corner_radius=0, fg_color=colors.base)
         self._middle.grid(row=0, column=2, sticky="nsew")
         self._bars = ctk.CTkFrame(self._middle, corner_radius=0, fg_color=colors.base, height=0)
@@ -42,12 +44,15 @@ class MainView(View[Main]):
         ctk.CTkFrame(self._bars, height=0, fg_color=colors.base).grid(
             row=0
         )  # so that it can become flat again
+        self.status_bar = StatusBar(
+            self._bars, self.kit, self.presenter.status, self.presenter.show_connection
+        )
         self.call_bar = CallBar(self._bars, self.kit, self.presenter.talk)
         self.voice_bar = self.kit.make(self._bars, self.presenter.talk.voice)
-        for row, bar in enumerate((self.call_bar, self.voice_bar), 1):
+        for row, bar in enumerate((self.status_bar, self.call_bar, self.voice_bar), 1):
             bar.grid(row=row, column=0, sticky="ew")
             bar.render()
-        self._edge = ctk.CTkFrame(self, width=1, corner_radius=0, fg_color=colors.line)
+        self._edge = Rule(self, self.kit, upright=True)
         self._right = ctk.CTkFrame(
             self, width=self.kit.theme.grown(_PANE), corner_radius=0, fg_color=colors.side
         )

@@ -14,6 +14,7 @@ from mobium_client.gui.views.settings_machine import LookSection, NotificationsS
 from mobium_client.gui.views.settings_profile import ProfileSection
 from mobium_client.gui.widgets.button import Button
 from mobium_client.gui.widgets.connection_panel import ConnectionPanel
+from mobium_client.gui.widgets.rule import Rule
 from mobium_client.gui.widgets.scroll import Scroll
 
 __all__ = ["SettingsView"]
@@ -45,7 +46,7 @@ class SettingsView(View[SettingsDialog]):
         side = ctk.CTkFrame(self, corner_radius=0, fg_color=colors.side, width=self._wide)
         side.pack(side="left", fill="y")
         side.pack_propagate(False)
-        ctk.CTkFrame(self, width=1, corner_radius=0, fg_color=colors.line).pack(side="left", fill="y")
+        Rule(self, self.kit, upright=True).pack(side="left", fill="y")
         ctk.CTkLabel(
             side, text="Settings", font=theme.font("display"), text_color=colors.text, anchor="w"
         ).pack(fill="x", padx=20, pady=(20, 12))  # fmt: skip

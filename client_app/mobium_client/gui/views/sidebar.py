@@ -92,7 +92,8 @@ class Sidebar(View[Main]):
     def _render_status(self) -> None:
         state = self.presenter.status.state
         colors = self.kit.theme.colors
-        color = {"good": colors.good, "waiting": colors.warning, "off": colors.muted}[state.tone]
+        stopped = colors.danger if state.lasting else colors.muted
+        color = {"good": colors.good, "waiting": colors.warning, "off": stopped}[state.tone]
         self._name.configure(text=state.name)
         self.state.configure(
             text=state.words, text_color=color, image=self.kit.icons.image(_DOTS[state.tone], 10, color)

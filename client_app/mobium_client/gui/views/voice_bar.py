@@ -8,6 +8,7 @@ from mobium_client.gui.models.voice_bar import VoiceBar
 from mobium_client.gui.view import View
 from mobium_client.gui.widgets.button import Button
 from mobium_client.gui.widgets.hint import Hint
+from mobium_client.gui.widgets.rule import Rule
 from mobium_client.gui.widgets.sentence import Sentence
 from mobium_client.gui.widgets.sizes import ScreenButton
 from mobium_client.gui.widgets.speakers import SpeakerChip, VolumeRow
@@ -57,7 +58,7 @@ class VoiceBarView(View[VoiceBar]):
         self.volume = VolumeRow(self, self.kit, self.presenter.set_volume)
         self._said = Sentence(self, self.kit)
         self._said.pack(fill="x", padx=20)
-        ctk.CTkFrame(self, height=1, corner_radius=0, fg_color=colors.line).pack(side="bottom", fill="x")
+        Rule(self, self.kit).pack(side="bottom", fill="x")
 
     def _connect(self) -> None:
         self._people.bind("<Configure>", lambda event: self._resized(event.width))

@@ -94,7 +94,8 @@ class ConnectionPanel(View[ConnectionDialog]):
     def _render_status(self) -> None:
         state = self.presenter.status.state
         colors = self.kit.theme.colors
-        color = {"good": colors.good, "waiting": colors.warning, "off": colors.muted}[state.tone]
+        stopped = colors.danger if state.lasting else colors.muted
+        color = {"good": colors.good, "waiting": colors.warning, "off": stopped}[state.tone]
         where = f" to {state.server}" if state.tone == "good" and state.server else ""
         size = self.kit.theme.grown(14)
         self._state.configure(
@@ -102,8 +103,10 @@ class ConnectionPanel(View[ConnectionDialog]):
             text_color=color,
             image=self.kit.icons.image(_DOTS[state.tone], size, color),
         )
-        self._reason.say(state.reason, "warning" if state.tone == "waiting" else "danger")
-        if state.tone == "good":
+        # of a changed key more is said below, beside what can be done
+        reason = "" if state.key_changed else state.reason
+        self._reason.say(reason, "warning" if state.tone == "waiting" else "danger")
+        if state.tone == "good" or state.key_changed:
             self._queued.pack_forget()
         else:
             self._queued.pack(fill="x", pady=(4, 0), after=self._reason)

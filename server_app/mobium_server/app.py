@@ -146,7 +146,7 @@ async def _serving(
 ) -> AsyncIterator[Server]:
     loop = asyncio.get_running_loop()
     counters = Counters()
-    holding, health = Holding(), Health()
+    holding, health = Holding(), Health(clock.steady)
     space = Space(on_disk(database_path(settings.database_url).parent), clock.steady)
 
     def owes(desk: Desk) -> float:

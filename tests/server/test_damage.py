@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mobium.protocol.messages import Accepted
+from mobium.protocol.messages import Accepted, Channels, GetChannels
+from mobium_server.health import Health
 from tests.support.damage import HEADER, damage
 from tests.support.operator import operate
 from tests.support.raw import request
@@ -72,6 +73,43 @@ async def test_a_damaged_mailbox_is_said_and_a_backup_mends_it(process: ServerPr
     process.start()
     async with client(process.url, ben, publish=False) as back:
         assert (await back.take()).payload[1:].startswith(b"before the damage")
+
+
+async def test_whoever_asks_for_what_is_damaged_does_not_fill_the_log(process: ServerProcess) -> None:
+    """What is whole works in between: it is said neither to fail nor to work each time."""
+    process.start()
+    ben = await away(process.url)
+    assert process.stop() == 0
+    damage(process.folder / "mobium.db", "messages")
+    process.start()
+    async with client(process.url) as anna:
+        for _ in range(10):
+            assert await refusal(anna, ben.public) == "storage"
+            await anna.send(GetChannels())
+            await anna.expect(Channels)
+    assert process.stop() == 0
+    assert "".join(process.errors).count("Messages could not be stored") == 1
+    assert "".join(process.errors).count("The storage works again.") == 1
+
+
+def test_a_storage_that_fails_now_and_then_is_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    health = Health(lambda: now)
+    for second in range(150):
+        now = float(second)
+        for _ in range(5):
+            health.fails("It fails", None)
+            health.works()
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [
+        "It fails",
+        "The storage works again.",
+        "It fails (and 299 times more since this was said last)",
+        "The storage works again.",
+        "It fails (and 299 times more since this was said last)",
+        "The storage works again.",
+    ]
+    assert health.failures == 750
 
 
 @pytest.mark.parametrize("table", ["server", "sqlite_schema"])

@@ -12,6 +12,7 @@ from mobium.client import Engine
 from mobium.client.store import messages, peers
 from mobium.client.store.database import Tx
 from mobium.errors import InvalidInput
+from tests.support.channel_world import ChannelWorld
 from tests.support.engines import PASSWORD, fast_vault, tx
 
 FRIEND = "ab" * 32
@@ -104,3 +105,13 @@ async def test_drafts_outlive_the_engine_and_lie_encrypted(
 async def test_a_draft_that_cannot_be_is_refused(engine: Engine, target: str, text: str) -> None:
     with pytest.raises(InvalidInput):
         await engine.drafts.put(target, text)
+
+
+async def test_of_a_channel_that_is_forgotten_no_draft_is_kept(town: ChannelWorld) -> None:
+    anna = await town.engine("anna")
+    garden, shed = [await anna.create_channel(name) for name in ("garden", "shed")]
+    for channel in (garden, shed):
+        await anna.drafts.put(f"#{channel.id}", "what I wanted to say")
+    await anna.leave("#garden")
+    await anna.channels.forget("#garden")
+    assert await anna.drafts.all() == {f"#{shed.id}": "what I wanted to say"}

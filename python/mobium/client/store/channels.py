@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from mobium.client.store import drafts
 from mobium.crypto.invite import invite_key
 from mobium.errors import InvalidInput
 
@@ -178,6 +179,9 @@ def note_current(tx: Tx, host: str, now: int) -> None:
 
 def forget(tx: Tx, channel: int) -> None:
     """Delete a channel with everything that is kept of it."""
+    row = find(tx, channel)
+    if row is not None:
+        drafts.put(tx, f"#{row.hex}", "")
     tx.execute("DELETE FROM closed WHERE channel = ?", channel)
     for table in (
         "statement", "member", "claim", "evidence", "spare_secret", "sender_chain", "handed",

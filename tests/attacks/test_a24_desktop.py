@@ -57,6 +57,26 @@ def test_an_address_that_pretends_opens_nothing(text: str) -> None:
     assert shown(f"look: {text}").links == ()
 
 
+JOIN = f"mobium://join/{'ab' * 32}"
+PRETENDING_TO_INVITE = (
+    f"{JOIN}?server=wss://b%D0%B0nk.example",  # a Cyrillic letter, which is not seen
+    f"{JOIN}?server=wss://bank.example&server=wss://evil.example",
+    f"mobium://evil@join/{'ab' * 32}",
+    f"{JOIN}?server=wss://bank.example\u202egro",
+)
+
+
+@pytest.mark.parametrize("text", PRETENDING_TO_INVITE)
+def test_an_invite_link_that_pretends_opens_nothing(text: str) -> None:
+    assert shown(f"come in: {text}").links == ()
+
+
+@pytest.mark.parametrize("text", PRETENDING_TO_INVITE[:2])
+def test_without_the_defence_it_would_open_the_dialog(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "_invites", lambda _: True)
+    assert shown(f"come in: {text}").links
+
+
 @pytest.mark.parametrize("text", PRETENDING)
 def test_without_the_defence_it_would_be_opened(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(links, "_plain", lambda _: True)

@@ -106,6 +106,43 @@ def test_channels_by_mouse_and_keyboard(screen: Display, folder: Path, tmp_path:
             said = [json.loads(line) for line in bert.run("history", "#garden", "--json").out.splitlines()]
             assert "Welcome, Bert" in [one["text"] for one in said]
 
+            # he makes another one; its link opens the dialog, by mouse and by keyboard, and joins nothing
+            bert.run("channel", "create", "meadow")
+            link = bert.run("channel", "invite", "#meadow").out.strip()
+            bert.run("send", "#garden", f"Come {link} not {link}\u200f nor ftp://meadow.example")
+            lines = pilot.screen.conversation.lines.text
+            pilot.until(lambda: "nor ftp" in pilot.text(), "the link")
+            pilot.rest(0.2)
+            assert len({tag for tag in lines.tag_names() if lines.tag_ranges(tag) and "act" in tag}) == 1
+            x, y, width, height = lines.bbox(lines.search("mobium", "1.0"))
+            left, top = lines.winfo_rootx() + x, lines.winfo_rooty() + y
+            tool("mousemove", str(left + width // 2), str(top + height // 2), "click", "1")
+            pilot.until(lambda: pilot.app.overlay is not None, "the dialog")
+            assert pilot.app.overlay.link.text == link
+            tool("key", "Escape")
+            pilot.until(lambda: pilot.app.overlay is None)
+            pilot.screen.conversation.composer.text.focus_force()
+            pilot.until(lambda: pilot.app.focus_get() is pilot.screen.conversation.composer.text)
+            for _ in range(4):
+                tool("key", "Tab")
+                pilot.rest(0.1)
+                if pilot.app.focus_get() is lines:
+                    break
+            assert pilot.app.focus_get() is lines, "reached by Tab"
+            tool("key", "Left")
+            pilot.until(lambda: lines.tag_ranges("marked"), "the link, marked")
+            tool("key", "Return")
+            pilot.until(lambda: pilot.app.overlay is not None, "the dialog")
+            pilot.rest(0.2)
+            tool("key", "Return", "Return")
+            pilot.rest(0.2)
+            asked = pilot.app.overlay.presenter
+            assert (asked.state.link, asked.state.good, asked.state.busy) == (link, True, False)
+            tool("key", "Escape")
+            pilot.until(lambda: pilot.app.overlay is None)
+            members = bert.run("channel", "members", "#meadow", "--json").out.splitlines()
+            assert len(members) == 1, "she is not in"
+
             # she removes him: asked first, and seen by him
             view.list.canvas.focus_force()
             pilot.until(lambda: len(pane.state.members) == 2)
@@ -116,11 +153,12 @@ def test_channels_by_mouse_and_keyboard(screen: Display, folder: Path, tmp_path:
             pilot.until(lambda: pane.state.ask is not None)
             click(pilot, view.yes)
             pilot.until(lambda: len(pane.state.members) == 1)
-            assert [one.state for one in asyncio.run(known())] == ["removed"]
+            assert {one.name: one.state for one in asyncio.run(known())} == {
+                "garden": "removed",
+                "meadow": "member",
+            }
 
-            # he makes one, she joins by pasting his link, and is removed
-            bert.run("channel", "create", "meadow")
-            link = bert.run("channel", "invite", "#meadow").out.strip()
+            # she joins by pasting his link, and is removed
             pilot.app.clipboard_clear()
             pilot.app.clipboard_append(link)
             click(pilot, pilot.screen.side.join)

@@ -68,8 +68,8 @@ class _Page:
 
 class Conversation(Presenter[ConversationState]):
     """A conversation with a person or in a channel. `changed` is called when its row in the list has to be
-    read anew, `gone` when there is no such conversation any more, `about` to
-    show the pane beside it.
+    read anew, `gone` when there is no such conversation any more, `about` to show the pane beside it, `join`
+    with an invite link that somebody has opened.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class Conversation(Presenter[ConversationState]):
         changed: Callable[[], object] = lambda: None,
         gone: Callable[[], object] = lambda: None,
         about: Callable[[], object] = lambda: None,
+        join: Callable[[str], object] = lambda _: None,
     ) -> None:
         """`actions` is the presenter of what the head offers besides the title; `unread` is how many messages
         were not read when it was opened.
@@ -96,6 +97,7 @@ class Conversation(Presenter[ConversationState]):
         self._changed = changed
         self._gone = gone
         self._about = about
+        self._join = join
         self._unread = unread
         self._new_from: int | None = None
         self._messages: list[Message] = []
@@ -158,6 +160,10 @@ class Conversation(Presenter[ConversationState]):
     def unblock(self) -> None:
         """Take messages of this peer again."""
         self._decide(self._opened.engine.contacts.unblock(self.state.target))
+
+    def join(self, link: str) -> None:
+        """Ask whether to come into the channel of an invite link."""
+        self._join(link)
 
     def look(self) -> None:
         """Show the pane of what this conversation is with."""

@@ -36,6 +36,7 @@ SHORTCUTS: Final[tuple[tuple[str, tuple[tuple[str, str], ...]], ...]] = (
             ("Page up, Page down", "Further up, further down"),
             ("Enter", "Send"),
             ("Shift+Enter", "Begin a new line"),
+            ("Left, Right, Enter", "In the messages: go from link to link, open one"),
             ("Ctrl+C", "Copy what is selected"),
         ),
     ),

@@ -33,10 +33,11 @@ class JoinState:
 
 
 class JoinChannel(Presenter[JoinState]):
-    """Comes into a channel; `joined` is called with it."""
+    """Comes into a channel; `joined` is called with it. `found`: the link stood in a message."""
 
     def __init__(self, opened: Opened, joined: Callable[[Channel], object], link: str = "") -> None:
         super().__init__(opened.context.bridge, JoinState())
+        self.found = bool(link)
         self._opened = opened
         self._joined = joined
         if link:

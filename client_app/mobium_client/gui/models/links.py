@@ -1,8 +1,10 @@
 """Addresses in a text: where they are, and what they open. What is shown is what is opened, letter by letter.
 
-Only http and https are links. One with a name in front of its host (`https://bank.example@evil.example`), or
-with letters of other alphabets in its host, which may look like Latin ones, is no link: it can be read and
-copied, but a click does not open it. Not its concern: opening.
+Links are http, https and `mobium://join/`. One with a name in front of its host
+(`https://bank.example@evil.example`), with letters of other alphabets in its host, which may look like Latin
+ones, or with a character in it that had to be made harmless, is no link: it can be read and copied, but a
+click does not open it. Neither does an invite link in any other form than the one in which they are made.
+Not its concern: opening.
 """
 
 from __future__ import annotations
@@ -11,12 +13,19 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
-__all__ = ["Link", "find_links"]
+from mobium.client.join_links import format_join, parse_join
+from mobium.errors import InvalidInput
+
+__all__ = ["JOIN", "Link", "find_links"]
+
+JOIN: Final = "mobium://join/"
+"""What a link into a channel begins with."""
 
 Link = tuple[int, int, str]
 """Where it begins and ends in the text, and the address."""
 
-_FOUND: Final = re.compile(r"https?://[^\s<>\"'‹›“”]+", re.IGNORECASE)
+_FOUND: Final = re.compile(rf"(?<![^\W_])(?:https?://|{JOIN})[^\s<>\"'‹›“”]+", re.IGNORECASE)
+_HARMLESS: Final = "‹U+"  # begins what stands for a character that reorders or hides
 _BEHIND: Final = ".,;:!?…*_~"
 _BRACKETS: Final = {")": "(", "]": "[", "}": "{"}
 _LONGEST: Final = 2_048  # characters; browsers take little more
@@ -28,7 +37,9 @@ def find_links(text: str) -> tuple[Link, ...]:
     found = []
     for match in _FOUND.finditer(text):
         url = _trimmed(match[0])
-        if _plain(url):
+        if text.startswith(_HARMLESS, match.end()):
+            continue
+        if _invites(url) if url.lower().startswith(JOIN) else _plain(url):
             found.append((match.start(), match.start() + len(url), url))
     return tuple(found)
 
@@ -54,3 +65,11 @@ def _plain(url: str) -> bool:
     except ValueError:
         return False
     return bool(host) and "@" not in split.netloc and _HOST.fullmatch(split.netloc) is not None
+
+
+def _invites(url: str) -> bool:
+    """Whether it is an invite link as they are made, with nothing added and nothing written otherwise."""
+    try:
+        return format_join(parse_join(url)) == url
+    except InvalidInput:
+        return False

@@ -83,6 +83,7 @@ class Main(Presenter[MainState]):
             self.opened, row.target, row.kind, row.title, row.key,
             HeadActions(self.talk, row.target, row.title, about),
             unread=row.unread, changed=self.list.refresh, gone=self.leave, about=about,
+            join=self.join_channel,
         )  # fmt: skip
         self.fold()
         self.talk.voice.look_away()

@@ -127,6 +127,8 @@ class ConversationView(View[Conversation]):
     def _acted(self, action: str, value: str) -> None:
         if action == "retry":
             self.presenter.retry(value)
+        elif action == "join":
+            self.presenter.join(value)
 
     def _typed(self, event: object) -> None:
         """Whoever types over the messages means the composer."""

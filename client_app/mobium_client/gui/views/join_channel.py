@@ -15,6 +15,7 @@ __all__ = ["JoinChannelView"]
 
 _WIDTH = 440
 _TEXT = "Paste the link that somebody gave you. It begins with mobium://join/."
+_FOUND = "This link stood in a message. You come into its channel once you press Join, and not before."
 
 
 class JoinChannelView(View[JoinChannel]):
@@ -22,7 +23,8 @@ class JoinChannelView(View[JoinChannel]):
 
     def _build(self) -> None:
         theme = self.kit.theme
-        sheet = Sheet(self, self.kit, "Join by link", _TEXT, width=_WIDTH)
+        said = _FOUND if self.presenter.found else _TEXT
+        sheet = Sheet(self, self.kit, "Join by link", said, width=_WIDTH)
         body, room = sheet.inside, sheet.room
         self.link = Field(
             body, self.kit, "Link", hint="mobium://join/…", changed=self.presenter.type,
@@ -47,7 +49,8 @@ class JoinChannelView(View[JoinChannel]):
 
     def _connect(self) -> None:
         self.link.entry.bind("<<Paste>>", lambda _: self.after_idle(self._look), add=True)
-        self.after(50, self.link.focus_set)
+        # whoever has opened a link by Enter, and holds it a little long, joins nothing by it
+        self.soon(self, self.focus_set if self.presenter.found else self.link.focus_set)
 
     def render(self) -> None:
         """Show what the link says, and what went wrong."""

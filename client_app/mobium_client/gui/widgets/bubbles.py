@@ -118,6 +118,50 @@ class Shapes:
                 parts.append(value)
         return "".join(parts).strip("\n")
 
+    # ------------------------------------------------------------ the keyboard
+
+    def step(self, steps: int) -> str:
+        """Mark what can be pressed next to what is marked, at first the newest; its place, "" if there is
+        nothing.
+        """
+        stops = self._stops()
+        if not stops:
+            return ""
+        marked = self._text.tag_ranges("marked")
+        places = [place for place, stop in enumerate(stops) if marked and stop[0] == str(marked[0])]
+        at = min(max(places[0] + steps, 0), len(stops) - 1) if places else len(stops) - 1
+        self.leave()
+        self._text.tag_add("marked", *stops[at])
+        return stops[at][0]
+
+    def press(self) -> None:
+        """Do what is marked."""
+        marked = self._text.tag_ranges("marked")
+        tags = self._text.tag_names(marked[0]) if marked else ()
+        for tag in tags:
+            if tag in self._actions:
+                self._act(*self._actions[tag])
+                return
+
+    def leave(self) -> None:
+        """Nothing is marked any more."""
+        self._text.tag_remove("marked", "1.0", "end")
+
+    def _stops(self) -> list[list[str]]:
+        """Where each thing that can be pressed begins and ends, row by row, in order."""
+        found: list[tuple[tuple[int, ...], list[str]]] = []
+        for tag in self._actions:
+            ranges = [str(index) for index in self._text.tag_ranges(tag)]
+            ended = -1
+            for first, last in zip(ranges[::2], ranges[1::2], strict=True):
+                row, column = (int(part) for part in first.split("."))
+                if row == ended + 1 and column == 1:  # behind the tab: it goes on in this row
+                    found[-1][1].extend((first, last))
+                else:
+                    found.append(((row, column), [first, last]))
+                ended = row
+        return [stop for _, stop in sorted(found)]
+
     # ------------------------------------------------------------ tags
 
     def _configure(self) -> None:
@@ -143,6 +187,7 @@ class Shapes:
             "other_link": {"foreground": colors.link, "underline": True},
             "problem": {"foreground": colors.danger, "font": small, "justify": "right", "rmargin": px(_SIDE)},
             "again": {"underline": True},
+            "marked": {"foreground": colors.on_fill, "background": colors.fill},
             "found": {"foreground": colors.on_fill, "background": colors.fill},
             "skip": {},
             "hidden": {"elide": True},
@@ -152,7 +197,12 @@ class Shapes:
         if _COLOUR_EMOJI in self._families():
             self._emoji = Ruler(ctk.CTkFont(_COLOUR_EMOJI, px(theme.size("body")), "normal"))
             text.tag_configure("emoji", font=(_COLOUR_EMOJI, -px(theme.size("body"))))
-        text.tag_raise("sel")
+        self._raise()
+
+    def _raise(self) -> None:
+        """What is marked and what is selected is seen on whatever ground was made since."""
+        for tag in ("marked", "sel"):
+            self._text.tag_raise(tag)
 
     def _families(self) -> frozenset[str]:
         return frozenset(self._text.tk.splitlist(self._text.tk.call("font", "families")))
@@ -172,7 +222,7 @@ class Shapes:
                 tabs=(left + pad, left + wide - pad, "right"),
             )  # fmt: skip
             self._text.tag_configure(f"{name}c", lmargin1=left)
-            self._text.tag_raise("sel")
+            self._raise()
         return name, f"{name}c"
 
     def _action(self, word: str, value: str) -> str:
@@ -257,7 +307,7 @@ class Shapes:
         if tag not in self._made:
             self._made.add(tag)
             self._text.tag_configure(tag, foreground=color)
-            self._text.tag_raise("sel")
+            self._raise()
         return tag
 
     def _name_width(self, line: Bubble) -> int:

@@ -14,17 +14,19 @@ from typing import Any
 import customtkinter as ctk
 
 from mobium_client.gui.models.lines import Bubble, Line
+from mobium_client.gui.models.links import JOIN
 from mobium_client.gui.view import Kit
 from mobium_client.gui.widgets.bubbles import Shapes
 
 __all__ = ["MessageText"]
 
 _NEAR_END = 0.999
+_RING = 2  # pixels of the frame that shows the focus
 
 
 class MessageText(ctk.CTkFrame):
-    """`older` is called when somebody has scrolled to the top, `acted` with the word and the id of what is
-    clicked.
+    """`older` is called when somebody has scrolled to the top, `acted` with the word and the value of what is
+    clicked: ("retry", id), ("join", link). Web links go to the browser.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class MessageText(ctk.CTkFrame):
         self.text.configure(
             font=theme.raw_font("body"), padx=0, pady=theme.raw(12), cursor="", insertwidth=0,
             selectbackground=colors.fill, selectforeground=colors.on_fill, takefocus=1, state="disabled",
+            highlightthickness=theme.raw(_RING), highlightbackground=colors.base, highlightcolor=colors.base,
         )  # fmt: skip
         self._shapes = Shapes(self._kit, self.text)
 
@@ -67,6 +70,12 @@ class MessageText(ctk.CTkFrame):
         set_bar = self.text.cget("yscrollcommand")
         self.text.configure(yscrollcommand=lambda *ends: self._scrolled(set_bar, ends))
         self.text.bind("<<Copy>>", self._copy)
+        for key, steps in (("<Left>", -1), ("<Right>", 1)):
+            self.text.bind(key, lambda _, steps=steps: self._step(steps))
+        for key in ("<Return>", "<KP_Enter>"):
+            self.text.bind(key, lambda _: self._press())
+        self.text.bind("<<TraverseIn>>", lambda _: self._ring(shown=True))
+        self.text.bind("<FocusOut>", lambda _: self._ring(shown=False), add=True)
         self._shapes.on_action(self._act)
 
     def show(self, lines: Sequence[Line]) -> None:
@@ -130,7 +139,8 @@ class MessageText(ctk.CTkFrame):
             after += 1
         return before, after
 
-    def _resized(self, width: int) -> None:
+    def _resized(self, outside: int) -> None:
+        width = outside - 2 * self._kit.theme.raw(_RING)
         if width == self._width or width < 100:
             return
         first = not self._width
@@ -169,7 +179,9 @@ class MessageText(ctk.CTkFrame):
         return False
 
     def _act(self, action: str, value: str) -> None:
-        if action == "link":
+        if action == "link" and value.startswith(JOIN):
+            self._acted("join", value)
+        elif action == "link":
             self._kit.open_link(value)
         else:
             self._acted(action, value)
@@ -179,6 +191,23 @@ class MessageText(ctk.CTkFrame):
         if self.text.tag_ranges("sel"):
             self.clipboard_clear()
             self.clipboard_append(self._shapes.written("sel.first", "sel.last"))
+        return "break"
+
+    def _ring(self, *, shown: bool) -> None:
+        """Whoever comes by the keyboard sees where it is, and goes from link to link by Left and Right."""
+        colors = self._kit.theme.colors
+        self.text.configure(highlightcolor=colors.accent if shown else colors.base)
+        if not shown:
+            self._shapes.leave()
+
+    def _step(self, steps: int) -> str:
+        place = self._shapes.step(steps)
+        if place:
+            self.text.see(place)
+        return "break"
+
+    def _press(self) -> str:
+        self._shapes.press()
         return "break"
 
     def bubble_at(self, x: int, y: int) -> Bubble | None:

@@ -79,3 +79,31 @@ async def test_what_comes_just_as_a_room_fails_ends_no_connection(town: ChannelW
         await asyncio.sleep(0)
     assert room.reason
     await hears((await enters(anna))[0], others[1])
+
+
+@pytest.mark.parametrize("how", ["broken", "given up"])
+async def test_who_left_while_there_was_no_connection_is_told_to_have_gone(
+    town: ChannelWorld, how: str
+) -> None:
+    """A login tells of rooms with somebody in them alone."""
+    anna, ben, cleo = await town.gather("anna", "ben", "cleo")
+    ear, others = Ear(anna), Ear(cleo)
+    room, _ = await enters(ben)
+    await others.next(VoiceChanged, lambda event: bool(event.people))
+    assert (await ear.next(VoiceChanged, lambda event: bool(event.people))).people == (ben.me,)
+    tap = town.tap("anna")
+    if how == "given up":
+        await anna.disconnect()
+        assert (await ear.next(VoiceChanged)).people == ()
+        return
+    tap.refuses = True
+    tap.cut()
+    await room.leave()
+    await others.next(VoiceChanged, lambda event: not event.people)  # so that nobody is told of that any more
+    tap.refuses = False
+    assert (await ear.next(VoiceChanged)).people == ()
+    again, _ = await enters(ben)
+    assert (await ear.next(VoiceChanged)).people == (ben.me,)
+    tap.cut()  # and whoever stays is told again
+    assert (await ear.next(VoiceChanged, lambda event: bool(event.people))).people == (ben.me,)
+    assert again.state == "in"

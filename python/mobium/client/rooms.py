@@ -49,6 +49,7 @@ class Rooms:
         self._states: dict[bytes, VoiceState] = {}
         self._news: dict[bytes, VoiceState] = {}
         self._partly: dict[bytes, tuple[str, ...]] = {}  # who was told, of rooms with somebody unknown
+        self._before: set[bytes] = set()  # rooms in which somebody was told to be before the connection broke
         self._telling = False
         self._joining = asyncio.Lock()
         self.present: VoiceRoom | None = None
@@ -111,6 +112,7 @@ class Rooms:
         """The server says who is in the room of a channel."""
         if self.present is not None and self.present.key == state.channel_id:
             self.present.told(state)
+        self._before.discard(state.channel_id)
         self._is_new(state)
 
     def _is_new(self, state: VoiceState) -> None:
@@ -129,6 +131,8 @@ class Rooms:
             with suppress(StoreError):
                 shown = await self._core.store.run(_emit, state, before)
             if self._news.get(key) is not state:
+                if shown and key not in self._news:
+                    self._before.add(key)
                 continue  # there is a newer one; or a break, after which nobody would take this one back
             del self._news[key]
             if shown is not None and state.room:
@@ -152,15 +156,25 @@ class Rooms:
 
     def look_again(self) -> None:
         """There is a connection, or a roster or a contact may have changed: whom a roster did not know, as
-        after a login, it may know by now.
+        after a login, it may know by now. And of the rooms of which a login tells nothing all have gone.
         """
         if self.present is not None:
             self.present.look_again()
         for key in self._partly.keys() - self._news.keys():  # what is told next is newer than what was
             self._is_new(self._states[key])
+        online = self._online()
+        if online is not None and online.sync.listed.is_set():
+            self._forget_before()
+
+    def _forget_before(self) -> None:
+        """Nobody is known to be any more where somebody was before the connection broke."""
+        before, self._before = self._before, set()
+        for key in before:
+            self._is_new(VoiceState(key))
 
     def offline(self) -> None:
         """The connection is gone."""
+        self._before |= self._states.keys()
         self._states.clear()
         self._partly.clear()
         self._news.clear()
@@ -169,6 +183,7 @@ class Rooms:
 
     def close(self, reason: str = "") -> None:
         """There will be no connection any more, for a reason or because nobody wants one."""
+        self._forget_before()
         if self.present is not None:
             self.present.end(reason)
 

@@ -1,6 +1,6 @@
 """A28: the server delivers content of one kind in the frame of another, sender keys among them: a text for
-one person as a sender key, a sender key as a direct message, or for another channel (docs/PROTOCOL.md,
-Content).
+one person as a sender key or a signal, a sender key as a direct message, or for another channel
+(docs/PROTOCOL.md, Content).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pytest
 
 from mobium.client import receive
 from mobium.protocol import content
+from mobium.protocol.messages import Signal
 from tests.attacks.people import Scene, acquainted
 from tests.attacks.rooms import Room, channel_state, gather, says_pairwise
 from tests.support.envelope import Envelope
@@ -46,6 +47,41 @@ async def test_without_the_record_a_text_is_gone(folder: Path, monkeypatch: pyte
         scene.server.be_honest()
         await alice.says(bob, "the next one", "delivered")
         assert await bob.history(alice) == ["the next one"]
+
+
+async def misplaced(folder: Path, *, asked_again: bool) -> None:
+    """A text that the server hands over as a signal, and says to have taken."""
+    async with Scene(folder) as scene:
+        alice, bob = await scene.person("alice"), await scene.person("bob")
+        await acquainted(alice, bob)
+        handed: list[Envelope] = []
+
+        def keep(envelope: Envelope) -> tuple[()]:
+            handed.append(envelope)
+            return ()
+
+        scene.server.cheat.forward = keep
+        await alice.says(bob, "for Bob alone")
+        scene.server.be_honest()
+        for envelope in handed:
+            await scene.server.say(bob.key, Signal(alice.key, envelope.payload))
+        await alice.says(bob, "the next one", "delivered")
+        if asked_again:
+            assert str((await bob.ear.text("for Bob alone")).text) == "for Bob alone"
+            assert await bob.unopened() == ["it came in another frame than it was sent in"]
+        else:
+            assert await bob.history(alice) == ["the next one"], "and nothing is missing"
+
+
+async def test_a_text_that_comes_as_a_signal_is_asked_for_again(folder: Path) -> None:
+    await misplaced(folder, asked_again=True)
+
+
+async def test_without_the_record_a_text_that_comes_as_a_signal_is_gone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receive, "is_stored", lambda _: False)  # the defence, off
+    await misplaced(folder, asked_again=False)
 
 
 FRAMES: dict[str, Callable[[Room], bytes | None]] = {

@@ -29,11 +29,11 @@ from mobium.protocol import content
 from mobium.protocol.content import Distribution, Receipt, Retry, Signals, Text, Unknown
 from mobium.protocol.limits import KEY_SIZE
 
-__all__ = ["RECOVERY_TIME", "Arrival", "note_refused", "receive"]
+__all__ = ["OTHER_FRAME", "RECOVERY_TIME", "Arrival", "is_stored", "note_refused", "receive"]
 
 RECOVERY_TIME: Final = 30 * 86_400  # seconds after a recovery in which old peers are asked to send again
 # By an honest server this cannot be. Opened as it is, it would be gone without a trace.
-_OTHER_FRAME: Final = "it came in another frame than it was sent in"
+OTHER_FRAME: Final = "it came in another frame than it was sent in"
 _CLASSES: Final = ("message", "sender_key_distribution")
 _MAX_OF_REQUEST: Final = 200  # messages of one stranger before the user has answered
 _MAX_BYTES_OF_REQUEST: Final = 4 << 20  # and their text, lest fifty strangers fill a disk
@@ -158,13 +158,13 @@ def _dispatch(tx: Tx, setting: Setting, opened: Opened, channel: bytes | None, f
         received = content.decode(opened.plaintext, here)
     except ProtocolError:
         # This peer encrypted it. If it is no content, there is nothing to show, and nothing to ask for.
-        return _OTHER_FRAME if _is_content(opened.plaintext, elsewhere) else ""
+        return OTHER_FRAME if _is_content(opened.plaintext, elsewhere) else ""
     if full and isinstance(received, Text | Unknown):
         return full
     if channel is not None:
         if isinstance(received, Distribution):
             if received.data[1 : 1 + KEY_SIZE] != channel:
-                return _OTHER_FRAME  # it names its channel itself
+                return OTHER_FRAME  # it names its channel itself
             channel_contents.take_distribution(tx, setting, peer, channel, received)
     elif isinstance(received, Text):
         _show(tx, peer, received.id, "text", received.text, received.sent, now_ms)
@@ -179,6 +179,11 @@ def _dispatch(tx: Tx, setting: Setting, opened: Opened, channel: bytes | None, f
     elif isinstance(received, channel_contents.About):
         channel_contents.take(tx, setting, peer, received)
     return ""
+
+
+def is_stored(plaintext: bytes) -> bool:
+    """Whether a plaintext is a content that a server keeps until it is received, which no signal is."""
+    return any(_is_content(plaintext, each) for each in _CLASSES)
 
 
 def _is_content(plaintext: bytes, delivery_class: str) -> bool:

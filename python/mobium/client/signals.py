@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Final
 from weakref import WeakValueDictionary
 
-from mobium.client import direct
+from mobium.client import direct, receive
 from mobium.client.bundles import fetch_bundle
 from mobium.client.core import Core
 from mobium.client.outbox import begin_session
@@ -190,7 +190,10 @@ def _open(tx: Tx, identity: Identity, signal: Signal, now: int) -> tuple[Said | 
     try:
         said = content.decode(opened.plaintext, "voice_signal")
     except ProtocolError:
-        return None, False
+        misplaced = receive.is_stored(opened.plaintext)
+        if misplaced:  # by an honest server this cannot be, and it would be gone without a trace
+            incoming.note_unopened(tx, digest, peer.id, receive.OTHER_FRAME, now)
+        return None, misplaced
     return (said if isinstance(said, Said) else None), False
 
 

@@ -17,24 +17,28 @@ from typing import Any
 
 import pytest
 
-from mobium.client import Engine
+from mobium.client import Engine, call_sound, call_state
+from mobium.media.tones import BUSY, RINGBACK, RINGTONE, Tune
 from mobium_client.gui.models.main import Main
 from mobium_client.gui.settings import Settings
 from tests.desktop.profiles import PASSWORD, make
 from tests.support.commands import FAST, Desk
-from tests.support.desktop import Pilot, window
+from tests.support.desktop import PATIENCE, Pilot, window
 from tests.support.display import DISPLAY, Display, display
 from tests.support.engines import settle
+from tests.support.hearing import tuned
 from tests.support.links import ice_on_loopback
 from tests.support.programs import where
 from tests.support.server import ServerProcess
-from tests.support.sound import SOUND, Pulse, pulse, speech
+from tests.support.sound import SOUND, Pulse, Recording, pulse, speech
 
 pytestmark = [*DISPLAY, *SOUND, pytest.mark.needs("xdotool")]
 pytest.importorskip("aiortc")
 
 BRIEFLY = "We were away a year ago."
 SAID = "We were away a year ago, and nobody knew where the garden ended."
+SILENT = 0.5  # seconds
+PURE, IMPURE = 0.9, 0.6  # how much of what is heard belongs to a tune, if it is one, and if it is speech
 BLUE, ORANGE = (0x20, 0x50, 0xD0), (0xF0, 0x90, 0x20)
 
 
@@ -45,6 +49,7 @@ class Table:
     pilot: Pilot
     bert: Desk
     sound: Pulse
+    heard: Recording
     keys: dict[str, str]
     tmp: Path
 
@@ -79,28 +84,33 @@ class Table:
         """Something done at the display's keyboard or mouse."""
         subprocess.run([where("xdotool") or "xdotool", *arguments], check=True, timeout=20)
 
-    def heard(self, seconds: float, speaker: str = "spk") -> bytes:
-        """What comes out of a speaker while the window works."""
-        with self.sound.recording(speaker) as recording:
-            self.pilot.rest(seconds)
-        return recording.pcm
+    def hears(self, tune: Tune | None = None) -> None:
+        """Wait until a tune is heard, or else something that is no tune."""
+        self.pilot.until(lambda: self._plays(tune), "the tune" if tune else "a voice")
 
-    def falls_silent(self) -> bool:
-        """Whether nothing is heard any more, once what was under way has been played; for longer than a
-        ringtone pauses.
-        """
-        return any(not loud(self.heard(2.6)[24_000:]) for _ in range(5))
+    def falls_silent(self) -> None:
+        """Wait until nothing is heard; no tune of these tests has a pause."""
+        self.pilot.until(lambda: not any(self.heard.last(SILENT)), "silence")
+
+    def _plays(self, tune: Tune | None) -> bool:
+        last = self.heard.last(0.2)
+        if tune is not None:
+            return tuned(last, tune) > PURE
+        return any(last) and all(tuned(last, one) < IMPURE for one in (RINGTONE, RINGBACK))
 
 
-def loud(pcm: bytes) -> bool:
-    """Whether something is heard."""
-    return any(pcm)
+def without_pauses(tune: Tune, times: int | None) -> Tune:
+    """The same sounds, so that whoever listens need not wait for the next one."""
+    return Tune(tuple(step for step in tune.steps if step.frequencies), times)
 
 
 @pytest.fixture
 def table(screen: Display, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
     ice_on_loopback(monkeypatch)
-    bert = Desk(tmp_path / "bert", PASSWORD, command=FAST)
+    monkeypatch.setitem(call_sound._TUNES, "incoming", without_pauses(RINGTONE, None))
+    monkeypatch.setitem(call_sound._TUNES, "ringing", without_pauses(RINGBACK, None))
+    monkeypatch.setattr(call_sound, "BUSY", without_pauses(BUSY, 2))
+    bert = Desk(tmp_path / "bert", PASSWORD, command=FAST, extra={"PULSE_SERVER": "unix:/nowhere"})
     keys: dict[str, str] = {}
     make(bert.data, "bert")
     anna = make(folder)
@@ -128,11 +138,16 @@ def table(screen: Display, folder: Path, tmp_path: Path, monkeypatch: pytest.Mon
                 await other.join(await one.invite("#garden"))
 
         asyncio.run(acquaint())
-        with window(folder, Settings(appearance="dark")) as pilot:
-            pilot.unlock(PASSWORD)
-            main: Main = pilot.screen.presenter
-            pilot.until(lambda: main.status.state.words == "Connected", "the connection")
-            yield Table(pilot, bert, sound, keys, tmp_path)
+        with window(folder, Settings(appearance="dark")) as pilot, sound.recording() as heard:
+            unlocked(pilot)
+            yield Table(pilot, bert, sound, heard, keys, tmp_path)
+
+
+def unlocked(pilot: Pilot) -> None:
+    """The profile is open and connected."""
+    pilot.unlock(PASSWORD)
+    main: Main = pilot.screen.presenter
+    pilot.until(lambda: main.status.state.words == "Connected", "the connection")
 
 
 @contextlib.contextmanager
@@ -164,10 +179,10 @@ def test_a_call_rings_is_answered_heard_and_hung_up(table: Table) -> None:
         assert "From machine to machine" in calling.state.way
         focus = str(pilot.app.tk.call("focus", "-lastfor", "."))
         assert focus == str(table.dialog), "whoever is typing answers nothing by it"
-        assert loud(table.heard(0.8)), "the ringtone"
+        table.hears(RINGTONE)
         table.click(table.dialog.answer)
         pilot.until(lambda: calling.state.phase == "active", "the call")
-        assert loud(table.heard(1.5)), "what Bert says"
+        table.hears()
         pilot.until(lambda: calling.state.clock >= "00:01", "the clock")
         table.click(table.dialog.mute)
         pilot.until(lambda: calling.state.muted)
@@ -178,7 +193,7 @@ def test_a_call_rings_is_answered_heard_and_hung_up(table: Table) -> None:
         pilot.until(lambda: calling.state.phase == "ended")
         told = said_by(bert, table)
     assert [one["code"] for one in told if one["event"] == "call"][-1] == "hung_up"
-    assert table.falls_silent(), "silence once it is over"
+    table.falls_silent()
 
 
 def test_a_call_is_made_and_declined_and_another_one_missed(table: Table) -> None:
@@ -188,44 +203,112 @@ def test_a_call_is_made_and_declined_and_another_one_missed(table: Table) -> Non
                  "--json") as bert:  # fmt: skip
         table.click(view.actions.call)
         pilot.until(lambda: calling.state.phase == "active", "the call")
-        assert loud(table.heard(1.5)), "what Bert says"
+        table.hears()
         pilot.until(lambda: calling.state.phase == "ended", "Bert has said everything and hung up")
         said_by(bert, table)
     table.click(table.dialog.done)
     pilot.until(lambda: table.dialog is None)
     with running(table.bert, "call", "Anna", "--record", str(table.tmp / "c.wav"), "--json") as bert:
         pilot.until(lambda: calling.state.phase == "incoming" and table.dialog is not None)
+        table.hears(RINGTONE)
         table.click(table.dialog.decline)
         pilot.until(lambda: table.dialog is None)
         told = said_by(bert, table, 1)
         assert [one["code"] for one in told if one["event"] == "call"][-1] == "declined"
-    assert table.falls_silent(), "no ringing any more"
+    table.falls_silent()
     with running(table.bert, "call", "Anna", "--record", str(table.tmp / "d.wav")) as bert:
         pilot.until(lambda: calling.state.phase == "incoming")
+        table.hears(RINGTONE)
         bert.send_signal(2)
         pilot.until(lambda: calling.state.missed, "a missed call")
     assert calling.state.missed[0].name == "Bert"
-    assert table.falls_silent(), "no ringing after he has given up"
+    table.falls_silent()
 
 
-def test_ringing_ends_with_the_lock_and_with_the_window(table: Table) -> None:
+def test_ringing_ends_by_itself_and_with_the_lock_and_with_the_window(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pilot = table.pilot
     with running(table.bert, "call", "Anna", "--record", str(table.tmp / "c.wav"), "--json") as bert:
+        with monkeypatch.context() as patch:
+            patch.setattr(call_state, "RING", 2.5)  # seconds on this side, instead of 30
+            calling = table.main.talk.calling
+            pilot.until(lambda: calling.state.phase == "incoming")
+            table.hears(RINGTONE)
+            pilot.until(lambda: calling.state.missed, "a missed call")
+        assert table.dialog is None
+        table.falls_silent()
+        bert.send_signal(2)
+        said_by(bert, table, 130)
+    with running(table.bert, "call", "Anna", "--record", str(table.tmp / "c.wav"), "--json") as bert:
         pilot.until(lambda: table.main.talk.calling.state.phase == "incoming")
-        assert loud(table.heard(0.7))
+        table.hears(RINGTONE)
         pilot.app.event_generate("<Control-l>")
         pilot.until(lambda: pilot.shows("UnlockView"))
         assert table.dialog is None
         pilot.until(lambda: bert.poll() is not None, "the caller learns it")
-    assert table.falls_silent(), "silence"
-    pilot.unlock(PASSWORD)
+    table.falls_silent()
+    unlocked(pilot)
     with running(table.bert, "call", "Anna", "--record", str(table.tmp / "d.wav")):
         pilot.until(lambda: table.main.talk.calling.state.phase == "incoming")
-        assert loud(table.heard(0.7))
+        table.hears(RINGTONE)
         pilot.app.close()
-        with table.sound.recording() as recording:
-            time.sleep(0.7)
-    assert not loud(recording.pcm[24_000:]), "nobody is there to hear it"
+        _is_silent(table)
+
+
+def test_the_ringback_is_heard_until_one_hangs_up_he_declines_nobody_answers_or_it_is_locked(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pilot = table.pilot
+
+    def call() -> None:
+        """Call Bert, where it rings and nobody does anything, until that is heard."""
+        table.click(pilot.open("Bert").actions.call)
+        pilot.until(lambda: calling.state.phase == "ringing", "the call")
+        table.hears(RINGBACK)
+
+    with running(table.bert, "listen", "--json") as bert:
+        calling = table.main.talk.calling
+        call()
+        table.click(table.dialog.hang_up)
+        pilot.until(lambda: calling.state.phase == "ended")
+        assert calling.state.reason == "You ended the call before it began."
+        table.falls_silent()
+        table.click(table.dialog.done)
+        with monkeypatch.context() as patch:
+            patch.setattr(call_state, "RING", 2.5)  # seconds, instead of 30
+            call()
+            pilot.until(lambda: calling.state.phase == "ended", "the end of waiting")
+        assert calling.state.reason == "Nobody answered."
+        table.hears(BUSY)
+        table.falls_silent()
+        table.click(table.dialog.done)
+        call()
+        bert.send_signal(2)
+        pilot.until(lambda: calling.state.phase == "ended", "his word")
+        assert "declined" in calling.state.reason
+        table.click(table.dialog.done)
+        table.falls_silent()
+        told = [one for one in said_by(bert, table, 130) if one["event"] == "call"]
+        assert [one["code"] for one in told if one["state"] == "ended"] == ["missed", "missed"]
+    with running(table.bert, "listen", "--json"):
+        call()
+        pilot.app.event_generate("<Control-l>")
+        pilot.until(lambda: pilot.shows("UnlockView"))
+        table.falls_silent()
+        unlocked(pilot)
+        calling = table.main.talk.calling
+        call()
+        pilot.app.close()
+        _is_silent(table)
+
+
+def _is_silent(table: Table) -> None:
+    """Nobody is there to hear it: the window is closed."""
+    end = time.monotonic() + PATIENCE
+    while any(table.heard.last(SILENT)):
+        assert time.monotonic() < end, "it rings on"
+        time.sleep(0.02)
 
 
 def test_a_room_with_a_bot_that_speaks_and_shows_a_screen(table: Table) -> None:
@@ -245,7 +328,7 @@ def test_a_room_with_a_bot_that_speaks_and_shows_a_screen(table: Table) -> None:
             pilot.until(lambda: any(one.speaking and not one.me for one in voice.state.speakers), "he speaks")
             chip = next(chip for chip in pilot.screen.voice_bar.chips if chip.speaker.name == "Bert")
             assert chip.name.cget("text") == "Bert"
-            assert loud(table.heard(1.0)), "what the bot says"
+            table.hears()
             pilot.until(lambda: table.main.talk.state.stage is not None, "his screen")
             pane = table.main.talk.state.stage
             assert pane is not None

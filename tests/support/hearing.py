@@ -1,5 +1,5 @@
 """How late and how well speech is heard: delay by cross-correlation, intelligibility by STOI (Taal and
-others, 2011).
+others, 2011). And whether it is a tune that is heard.
 
 Not its concern: where the sound comes from (tests/support/sound.py).
 """
@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 
 from mobium.media.form import FRAME_BYTES, RATE
 from mobium.media.opus import OpusDecoder, OpusEncoder
+from mobium.media.tones import Tune
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["coded", "lag", "understood"]
+__all__ = ["coded", "lag", "tuned", "understood"]
 
+
+NEAR = 25
+"""Hz: as far as the power of a sine of a tenth of a second goes."""
 
 WANDERS = 0.15
 """Seconds: more than a jitter buffer gets longer."""
@@ -62,6 +66,22 @@ def understood(said: bytes, heard: bytes) -> float:
         best = int(np.argmax(np.correlate(place[::6], part[::6]))) * 6  # within an eighth of a millisecond
         found.append(place[best : best + len(part)])
     return float(stoi(reference, np.concatenate(found), RATE))
+
+
+def tuned(pcm: bytes, tune: Tune) -> float:
+    """Which part of the power that is heard is at the frequencies of a tune: of the tune itself nearly all,
+    of silence 0.
+    """
+    import numpy as np
+
+    heard = _samples(pcm)
+    power = np.abs(np.fft.rfft(heard * np.hanning(len(heard)))) ** 2
+    whole = float(power.sum())
+    if not whole:
+        return 0.0
+    bins = np.fft.rfftfreq(len(heard), 1 / RATE)
+    near = [np.abs(bins - frequency) < NEAR for step in tune.steps for frequency in step.frequencies]
+    return float(power[np.any(near, axis=0)].sum()) / whole
 
 
 def _samples(pcm: bytes) -> NDArray[np.float64]:

@@ -45,8 +45,17 @@ RATE = 48_000
 class Recording:
     """Sound, s16le mono 48 kHz, and when it began: `time.monotonic()`, give or take 20 ms."""
 
+    file: Path
     began: float
     pcm: bytes = b""
+
+    def last(self, seconds: float) -> bytes:
+        """What was heard last, while it is recorded."""
+        wanted = 2 * round(seconds * RATE)
+        with self.file.open("rb") as file:
+            there = file.seek(0, os.SEEK_END) // 2 * 2
+            file.seek(max(0, there - wanted))
+            return file.read(wanted)
 
 
 class Pulse:
@@ -114,7 +123,7 @@ class Pulse:
         while not (file.exists() and file.stat().st_size):
             assert time.monotonic() < end, "nothing is recorded"
             time.sleep(0.001)
-        recording = Recording(time.monotonic() - file.stat().st_size / 2 / RATE)
+        recording = Recording(file, time.monotonic() - file.stat().st_size / 2 / RATE)
         try:
             yield recording
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 
 import pytest
@@ -10,10 +11,10 @@ import pytest
 from mobium.client import VoiceChanged, VoiceRoom
 from mobium.crypto.media import MediaKind
 from mobium.protocol.content import MediaRequest
-from mobium.protocol.messages import ClientMessage, JoinVoice, ServerMessage, Speaker, VoiceState
+from mobium.protocol.messages import ClientMessage, Error, JoinVoice, ServerMessage, Speaker, VoiceState
 from tests.client.test_voice_rooms import Hearing, enters, hears, see
 from tests.support.channel_world import ChannelWorld
-from tests.support.engines import Ear, online, until
+from tests.support.engines import PATIENCE, Ear, online, until
 
 
 async def test_who_enters_behind_the_answer_is_not_overlooked(
@@ -79,6 +80,27 @@ async def test_what_comes_just_as_a_room_fails_ends_no_connection(town: ChannelW
         await asyncio.sleep(0)
     assert room.reason
     await hears((await enters(anna))[0], others[1])
+
+
+@pytest.mark.parametrize("pause", [math.nan, math.inf, 1e9, -1.0])
+async def test_a_server_that_names_no_sensible_pause_is_asked_again(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch, pause: float
+) -> None:
+    monkeypatch.setattr("mobium.client.voice_room._LONGEST_RETRY", 0.2)
+    (anna,) = await town.gather("anna")
+    tap = town.tap("anna")
+
+    def refuse(message: ClientMessage) -> ClientMessage | None:
+        if not isinstance(message, JoinVoice):
+            return message
+        tap.honest()
+        tap.say(Error("rate_limited", "", message.rid, None, pause))
+        return None
+
+    tap.up = refuse
+    async with asyncio.timeout(PATIENCE):
+        room, _ = await enters(anna)
+    assert room.state == "in"
 
 
 @pytest.mark.parametrize("how", ["broken", "given up"])

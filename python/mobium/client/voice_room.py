@@ -48,7 +48,8 @@ _FRAGMENTS: Final = 4  # of pictures
 _EARLY: Final = 10.0  # seconds for which a key is kept of somebody who is not shown in the room yet
 _MAX_EARLY: Final = 320
 _EARLY_OF_EACH: Final = 8  # of 40 people
-_RETRY: Final = 2.0  # seconds until the next try to enter
+_RETRY: Final = 2.0  # seconds until the next try to enter; a server may name others, up to
+_LONGEST_RETRY: Final = 30.0
 _ANSWER: Final = 5.0  # seconds for the server's answer to a handing, and to one's leaving
 _ANSWER_PAUSE: Final = 1.0  # seconds in which one key is handed again to one peer who asks
 _FAULT: Final = "Something went wrong in this voice room; enter it again."
@@ -366,7 +367,9 @@ class VoiceRoom:
         return told if told is not None and same else answer
 
     def _again(self, seconds: float) -> None:
-        asyncio.get_running_loop().call_later(max(seconds, 0.1), self._wake.set)
+        # In this order, in which what is no number becomes the least: it would upset the loop's other timers.
+        pause = max(0.1, min(seconds, _LONGEST_RETRY))
+        asyncio.get_running_loop().call_later(pause, self._wake.set)
 
     def _refused(self, error: ServerRefused) -> None:
         if not self._entered.done():

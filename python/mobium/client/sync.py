@@ -45,7 +45,7 @@ _PATIENCE: Final = 10.0  # seconds after a login that the mailbox may take befor
 _ROUNDS: Final = (
     20  # fetches of one channel in a row; then a server that names something newer each time waits
 )
-_ENTRIES: Final = 3  # tries to enter one channel that may be refused for now; then the next login tries again
+_TRIES: Final = 3  # that are waited for of a channel that is refused for now
 _OF_EVERY_CHANNEL: Final = frozenset((ErrorCode.RATE_LIMITED, ErrorCode.SHUTTING_DOWN))
 _LISTS: Final = 100  # pages of channels that are asked for; more than any member can have
 
@@ -98,8 +98,8 @@ class Sync:
         self.listed = asyncio.Event()
         """Whether every channel was looked at since the login."""
         self.caught_up = asyncio.Event()
-        """Whether everything that was missed before the login was fetched; or there is no connection, and
-        nobody need wait.
+        """Whether everything that was missed before the login was fetched, or cannot be had; or there is no
+        connection, and nobody need wait.
         """
 
     def go_online(self) -> None:
@@ -129,12 +129,12 @@ class Sync:
 
     @property
     def idle(self) -> bool:
-        """Whether everything that it knows of was fetched and taken."""
+        """Whether everything that it knows of was fetched and taken, or cannot be had."""
         return self.caught_up.is_set() and not (
             self._busy
             or self._wake.is_set()
             or self._behind
-            or self._put_off
+            or self._put_off.keys() - self._given_up()
             or self._rosters
             or self._pushes
             or self._lost
@@ -262,8 +262,12 @@ class Sync:
                 if rounds[channel] <= _ROUNDS:
                     await self._by_itself(channel, self._fetch_roster)
             await self._take_pushes()
-        if self.listed.is_set() and self._unseen <= self._stuck:
+        if self.listed.is_set() and self._unseen <= self._stuck | self._given_up():
             self.caught_up.set()
+
+    def _given_up(self) -> set[int]:
+        """The channels that nobody waits for, though they are asked for again."""
+        return {channel for channel, times in self._refused.items() if times >= _TRIES}
 
     async def _by_itself(self, channel: int, work: Callable[[int], Awaitable[None]]) -> None:
         """Do something for a channel; one whose entries cannot be stored, or that the server cannot read or
@@ -333,7 +337,7 @@ class Sync:
             await self._adopt(key)
         except ServerRefused as error:
             self._kept_out[key] += 1
-            passes = error.retry_after is not None and self._kept_out[key] < _ENTRIES
+            passes = error.retry_after is not None and self._kept_out[key] < _TRIES
             if passes or error.code in _OF_EVERY_CHANNEL:
                 raise
         except (ProtocolError, InvalidInput, StoreFault):

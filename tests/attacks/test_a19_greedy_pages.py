@@ -1,5 +1,5 @@
-"""A19, with requests that are small and cost much: pages of a history and of a roster, and publications of
-prekeys. They count by what they cost, so that a rate bounds the work (docs/PROTOCOL.md, Limits).
+"""A19, with requests that are small and cost much: pages of a history, of a roster and of channels, and
+publications of prekeys. They count by what they cost, so that a rate bounds the work (docs/PROTOCOL.md, Limits).
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ async def work(folder: Path, person: Person, ask: Ask) -> int:
                 done += len(answer.entries)
             elif isinstance(answer, m.RosterPage):
                 done += len(answer.statements)
+            elif isinstance(answer, m.Channels):
+                done += len(answer.channels)
             elif isinstance(answer, m.PrekeyCount):
                 done += ONE_TIME_STOCK + KEM_ONE_TIME_STOCK
             else:
@@ -65,17 +67,17 @@ async def work(folder: Path, person: Person, ask: Ask) -> int:
     return done
 
 
-async def at_once(folder: Path, person: Person, ask: Ask, patience: float, enough: int) -> int:
-    """How many entries the server reads for somebody who asks 20 times before he takes an answer: until that
-    is `enough`, or nothing more has come for `patience` seconds.
+async def at_once(folder: Path, person: Person, room: Room, patience: float, enough: int) -> int:
+    """How many entries the server reads for somebody who asks for a page 20 times before it looks at the
+    first: until that is `enough`, or nothing more has come for `patience` seconds.
     """
     done = 0
     async with (
         server(folder, rate_general=RATE) as running,
         client(running.url, person, publish=False) as greedy,
     ):
-        for number in range(BURST):
-            await ask(greedy, number)
+        for _ in range(BURST):
+            greedy.send_late(m.GetHistory(room.id, 0, 500))  # all in one read of the server's
         with suppress(TimeoutError):
             while done < enough:
                 async with asyncio.timeout(patience):
@@ -117,9 +119,40 @@ async def test_without_their_cost_a_page_is_as_cheap_as_a_ping(
     assert await work(tmp_path, person, pages(room)) >= BURST * ENTRIES
 
 
+async def in_many(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Person:
+    """Somebody who is in as many channels."""
+    monkeypatch.setattr("mobium_server.channels.CREATIONS", ENTRIES)  # which take him two weeks
+    async with server(folder) as running, client(running.url) as anna:
+        for _ in range(ENTRIES):
+            await begin(anna)
+        return anna.person
+
+
+async def lists(one: Client, _: int) -> None:
+    """Asks for the list of channels."""
+    await one.send(m.GetChannels())
+
+
+async def test_lists_of_channels_count_by_what_is_on_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await in_many(tmp_path, monkeypatch)
+    read = await work(tmp_path, person, lists)
+    print(f"{read} channels read")
+    assert ENTRIES <= read <= (BURST / 4 + 1) * ENTRIES
+
+
+async def test_without_their_cost_a_list_is_as_cheap_as_a_ping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await in_many(tmp_path, monkeypatch)
+    monkeypatch.setattr(hub, "answer_cost", lambda _: 0)  # the defence, off
+    assert await work(tmp_path, person, lists) == BURST * ENTRIES
+
+
 async def test_pages_that_are_asked_for_all_at_once_count_no_less(tmp_path: Path) -> None:
     person, room = await filled(tmp_path)
-    read = await at_once(tmp_path, person, history(room), 2.0, BURST * ENTRIES)
+    read = await at_once(tmp_path, person, room, 2.0, BURST * ENTRIES)
     print(f"{read} entries read")
     assert ENTRIES <= read <= (BURST / 4 + 1) * 2 * (ENTRIES + 1)
 
@@ -129,7 +162,7 @@ async def test_if_nobody_waits_until_they_are_paid_they_do(
 ) -> None:
     person, room = await filled(tmp_path)
     monkeypatch.setattr(hub.Hub, "owes", lambda _hub, _desk: 0.0)  # the defence, off
-    assert await at_once(tmp_path, person, history(room), PATIENCE, BURST * ENTRIES) >= BURST * ENTRIES
+    assert await at_once(tmp_path, person, room, PATIENCE, BURST * ENTRIES) >= BURST * ENTRIES
 
 
 async def test_publications_count_by_their_keys(tmp_path: Path) -> None:

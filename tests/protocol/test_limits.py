@@ -81,3 +81,4 @@ def test_what_a_page_costs(count: int, size: int, cost: int) -> None:
     statements = [m.Entry(number + 1, statement=bytes(size)) for number in range(count)]
     assert answer_cost(m.History(bytes(32), statements, count, count)) == cost
     assert answer_cost(m.Channels([])) == 0
+    assert answer_cost(m.Channels([m.ChannelState(bytes(32), 1, 1)] * 299)) == 2

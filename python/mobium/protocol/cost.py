@@ -9,6 +9,7 @@ from __future__ import annotations
 from mobium.protocol.limits import COST_BYTES, COST_ENTRIES, COST_KEYS, message_cost, signal_cost
 from mobium.protocol.messages import (
     ChannelPost,
+    Channels,
     ClientMessage,
     Distribute,
     History,
@@ -39,12 +40,15 @@ def request_cost(message: ClientMessage) -> int:
 
 def answer_cost(message: ServerMessage) -> int:
     """How many requests an answer counts as, beside the one that asked for it: a page of entries or
-    statements one for every whole 64 KiB of them, or for every 100 if that is more; anything else none.
+    statements one for every whole 64 KiB of them, or for every 100 if that is more; a page of channels one for
+    every 100; anything else none.
     """
     if isinstance(message, History):
         sizes = [len(entry.statement or entry.payload or b"") for entry in message.entries]
     elif isinstance(message, RosterPage):
         sizes = [len(statement) for statement in message.statements]
+    elif isinstance(message, Channels):
+        return len(message.channels) // COST_ENTRIES
     else:
         return 0
     return max(sum(sizes) // COST_BYTES, len(sizes) // COST_ENTRIES)

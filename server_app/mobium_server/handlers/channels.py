@@ -150,7 +150,7 @@ def channels(hub: Hub, session: Session, message: GetChannels) -> None:
             _refuse(session, denied(None), message.rid)
         else:
             found = [ChannelState(state.channel, state.number, state.index) for state in states]
-            session.reply(Channels(found, message.rid))
+            hub.answer(session, Channels(found, message.rid))
 
     hub.pages.read(session.desk, read, done)
 

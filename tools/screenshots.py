@@ -41,7 +41,8 @@ def main() -> int:
     home = tempfile.TemporaryDirectory(prefix="mobium-screens-")
     with home:
         os.environ["HOME"] = home.name  # CustomTkinter puts its fonts there
-        os.environ.pop("MOBIUM_DATA_DIR", None)
+        for name in ("MOBIUM_DATA_DIR", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"):
+            os.environ.pop(name, None)
         from tests.support.display import display
         from tools.scenes import SCENES, Stage, quick_passwords
 

@@ -15,6 +15,8 @@ from tests.support.engines import fast_folder, fast_vault
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     fast_vault(monkeypatch)
+    for name in ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"):  # nothing is shown on somebody's own desktop
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ class Told:
             seat.unlock(PASSWORD).opened, self._notify, lambda target: target == self.eyes, lambda: self.now
         )
 
-    async def _notify(self, title: str, text: str) -> None:
+    async def _notify(self, title: str, text: str, _clicked: object) -> None:
         self.said.append((title, text))
 
     def comes(self, peer: str = BERT, text: str | None = "A secret", **fields: object) -> None:

@@ -217,6 +217,6 @@ async def test_without_anybody_who_shows_them_the_log_says_so_once(
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             await notifier("Bert", "a secret text")
-    assert len(caplog.records) == 1
-    assert caplog.records[0].name == "mobium_client.gui.notifier"
+    said = [one for one in caplog.records if one.name == "mobium_client.gui.notifier"]
+    assert len(said) == 1
     assert "secret" not in caplog.text

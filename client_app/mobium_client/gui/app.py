@@ -23,7 +23,7 @@ from mobium_client.gui.bridge import POLL, Bridge
 from mobium_client.gui.icons import Icons
 from mobium_client.gui.models.desktop import Desktop
 from mobium_client.gui.models.dispatch import Dispatcher
-from mobium_client.gui.models.notifications import Notify
+from mobium_client.gui.models.notifications import NotificationClicked, Notify
 from mobium_client.gui.models.preferences import Preferences
 from mobium_client.gui.models.presenter import Cancel, Presenter
 from mobium_client.gui.models.session import Session, SessionEnded
@@ -104,10 +104,12 @@ class App(ctk.CTk):
         events = Dispatcher()
         self.bridge = Bridge(events)
         self.preferences = Preferences(self.bridge, file, chosen)
+        self._notifier = SystemNotifier()
+        self.bridge.submit(self._notifier.run())
         session = Session(self.bridge) if open_engine is None else Session(self.bridge, open_engine)
         self.desktop = Desktop(
             self.bridge, events, self.call_later, lambda: datetime.now().astimezone(), self.preferences,
-            profiles or Profiles(), session, notify=notify or SystemNotifier(),
+            profiles or Profiles(), session, notify=notify or self._notifier,
             sweep=self._sweeper.everything,
         )  # fmt: skip
         self.anew: Anew | None = None
@@ -121,6 +123,7 @@ class App(ctk.CTk):
         self.desktop.context.router.watch(self._show_screen)
         self.preferences.watch(self._look_again)
         events.on(SessionEnded, self._forget)
+        events.on(NotificationClicked, self._come_forward)
         self._poll = self.after(1, self._turn)
         self.desktop.start(profile if anew is None else anew.profile, "" if anew is None else anew.notice)
 
@@ -244,8 +247,17 @@ class App(ctk.CTk):
         """End with `anew` once a profile was locked, so that a fresh process takes the place of this one."""
         self._replaced = True
 
+    def _come_forward(self, _: NotificationClicked) -> None:
+        """Somebody has clicked on a notification."""
+        self.deiconify()
+        self.lift()
+        self.focus_force()
+
     def _forget(self, event: SessionEnded) -> None:
-        """A profile was locked: what was copied from it goes, unless something else was copied since."""
+        """A profile was locked: what was told of it goes, and what was copied from it, unless something else
+        was copied since.
+        """
+        self.bridge.submit(self._notifier.clear())
         if self.tk.eval(_CLIPBOARD_OWNER) == self.tk.call("tk", "appname"):
             self.clipboard_clear()
         self._sweeper.everything()  # widgets and presenters hold each other

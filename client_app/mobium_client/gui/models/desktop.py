@@ -20,7 +20,7 @@ from mobium_client.gui.models.first_run import FirstRun
 from mobium_client.gui.models.help import Help
 from mobium_client.gui.models.idle import Idle
 from mobium_client.gui.models.main import Main
-from mobium_client.gui.models.notifications import Notifications, Notify
+from mobium_client.gui.models.notifications import NotificationClicked, Notifications, Notify
 from mobium_client.gui.models.picker import Picker
 from mobium_client.gui.models.preferences import Preferences
 from mobium_client.gui.models.presenter import Bridge, Later, told
@@ -34,7 +34,7 @@ __all__ = ["Desktop"]
 _SOON: Final = 0.01  # seconds
 
 
-async def _nobody(_title: str, _text: str) -> None:
+async def _nobody(_title: str, _text: str, _clicked: Callable[[], object]) -> None:
     """Shows nothing."""
 
 
@@ -78,6 +78,7 @@ class Desktop:
         self._notifications: Notifications | None = None
         events.on(SessionOpened, self._on_opened)
         events.on(SessionEnded, self._on_ended)
+        events.on(NotificationClicked, self._on_clicked)
 
     def start(self, name: str | None = None, notice: str = "") -> None:
         """Look for profiles, and show what follows: `name` is the profile that somebody asked for, `notice` a
@@ -190,6 +191,12 @@ class Desktop:
         screen = self.context.router.state
         if isinstance(screen, Unlock):
             screen.locked()
+
+    def _on_clicked(self, event: NotificationClicked) -> None:
+        """What was told of is shown, unless somebody is at something else that lies over it."""
+        screen = self.context.router.state
+        if isinstance(screen, Main) and event.target and not self.context.overlays.state:
+            screen.show(event.target)
 
     def _leave(self, notice: str) -> None:
         opened, self._opened = self._opened, None

@@ -93,6 +93,13 @@ class Main(Presenter[MainState]):
             before.close()
             self.list.refresh()  # its draft
 
+    def show(self, target: str) -> None:
+        """Open the conversation with a key (hex), or of a channel by what it is called, if there is one."""
+        for row in self.list.state.rows:
+            if target == row.target or (row.kind == "channel" and row.title == one_line(target)):
+                self.open(row)
+                return
+
     def leave(self) -> None:
         """Show no conversation."""
         before = self.state.conversation

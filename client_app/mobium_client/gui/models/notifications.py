@@ -6,20 +6,30 @@ Nothing is told of a conversation that is before somebody's eyes. Not its concer
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
 
 from mobium.client import CallChanged, CallMissed, Contact, MessageReceived
 from mobium_client.gui.models.context import Opened
 from mobium_client.plain import one_line
 
-__all__ = ["Notifications", "Notify"]
+__all__ = ["NotificationClicked", "Notifications", "Notify"]
 
-Notify = Callable[[str, str], Awaitable[None]]
-"""Shows a title and a text; raises nothing."""
+Notify = Callable[[str, str, Callable[[], object]], Coroutine[Any, Any, None]]
+"""Shows a title and a text, and calls what is given when somebody clicks on it; raises nothing."""
 
 _LONGEST: Final = 200  # characters of a message that are shown
 _APART: Final = 3.0  # seconds in which further messages of the same conversation are not told again
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationClicked:
+    """Somebody has clicked on what was told of a conversation: a key (hex), or what a channel is called; ""
+    of a call.
+    """
+
+    target: str
 
 
 class Notifications:
@@ -57,7 +67,7 @@ class Notifications:
         target = event.channel or event.peer
         if how == "off" or self._before_eyes(target) or not self._due(target):
             return
-        self._opened.context.bridge.submit(self._tell(event, full=how == "full"))
+        self._opened.context.bridge.submit(self._tell(event, target, full=how == "full"))
 
     def _on_call(self, event: CallChanged) -> None:
         if event.state == "incoming":
@@ -72,7 +82,11 @@ class Notifications:
 
     async def _tell_call(self, peer: str, what: str, *, full: bool) -> None:
         name = await self._name(peer) if full else "Somebody"
-        await self._notify("mobium", f"{name} {what}")
+        await self._show("mobium", f"{name} {what}", "")
+
+    async def _show(self, title: str, text: str, target: str) -> None:
+        bridge = self._opened.context.bridge
+        await self._notify(title, text, lambda: bridge.tell(NotificationClicked(target)))
 
     async def _name(self, peer: str) -> str:
         contacts: list[Contact] = await self._opened.engine.contacts.list()
@@ -87,9 +101,9 @@ class Notifications:
         self._told[target] = now
         return True
 
-    async def _tell(self, event: MessageReceived, *, full: bool) -> None:
+    async def _tell(self, event: MessageReceived, target: str, *, full: bool) -> None:
         if not full:
-            await self._notify("mobium", "A new message")
+            await self._show("mobium", "A new message", target)
             return
         name = await self._name(event.peer)
         title = f"{name} in {one_line(event.channel)}" if event.channel else name
@@ -97,4 +111,4 @@ class Notifications:
             title, text = "mobium", "Somebody who is no contact has written"
         else:
             text = "Something new" if event.text is None else one_line(event.text[:_LONGEST])
-        await self._notify(title, text)
+        await self._show(title, text, target)

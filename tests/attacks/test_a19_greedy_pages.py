@@ -1,5 +1,6 @@
 """A19, with requests that are small and cost much: pages of a history, of a roster and of channels, and
-publications of prekeys. They count by what they cost, so that a rate bounds the work (docs/PROTOCOL.md, Limits).
+publications of prekeys. They count by what they cost, so that a rate bounds the work (docs/PROTOCOL.md,
+Limits).
 """
 
 from __future__ import annotations

@@ -40,8 +40,8 @@ def request_cost(message: ClientMessage) -> int:
 
 def answer_cost(message: ServerMessage) -> int:
     """How many requests an answer counts as, beside the one that asked for it: a page of entries or
-    statements one for every whole 64 KiB of them, or for every 100 if that is more; a page of channels one for
-    every 100; anything else none.
+    statements one for every whole 64 KiB of them, or for every 100 if that is more; a page of channels one
+    for every 100; anything else none.
     """
     if isinstance(message, History):
         sizes = [len(entry.statement or entry.payload or b"") for entry in message.entries]

@@ -1,4 +1,4 @@
-"""Notifications of the system, on a real session bus: what it takes is let go, and no bus is asked for ever."""
+"""Notifications of the system on a real session bus: it is let go, and given up where nobody shows them."""
 
 from __future__ import annotations
 

@@ -81,6 +81,7 @@ def one_folder() -> Path:
     folder = BUILD / "mobium"
     for name in ("LICENSE-MIT", "LICENSE-APACHE"):
         shutil.copyfile(ROOT / name, folder / name)
+    shutil.copyfile(ROOT / "packaging" / "THIRD-PARTY.md", folder / "THIRD-PARTY.md")
     return folder
 
 
@@ -115,6 +116,7 @@ def deb(folder: Path) -> Path:
     documents = share / "doc" / "mobium"
     documents.mkdir(parents=True)
     texts = [(ROOT / name).read_text("utf-8") for name in ("LICENSE-MIT", "LICENSE-APACHE")]
+    texts.append((ROOT / "packaging" / "THIRD-PARTY.md").read_text("utf-8"))
     (documents / "copyright").write_text("\n\n".join(["mobium, under either of these licences:", *texts]))
     with gzip.GzipFile(documents / "changelog.gz", "wb", mtime=0) as packed:
         packed.write((ROOT / "CHANGELOG.md").read_bytes())

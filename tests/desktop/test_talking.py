@@ -4,6 +4,7 @@ opens.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.desktop.profiles import PASSWORD, make
 from tests.support.desktop import Pilot, window
 from tests.support.display import DISPLAY, Display
 from tests.support.engines import tx
+from tests.support.hands import Hands
 from tests.support.said import Said, key_of, say
 
 pytestmark = [*DISPLAY]
@@ -157,6 +159,42 @@ def test_enter_sends_and_shift_enter_begins_a_line_and_the_box_grows(pilot: Pilo
     assert box.get("1.0", "end-1c") == ""
     pilot.until(lambda: box.winfo_height() == low, "a low box")
     assert view.presenter.composer.state.text == ""
+
+
+@pytest.mark.needs("xdotool")
+@pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="the toolkit does it there")
+def test_what_is_written_to_the_left_can_be_read_above_the_box_and_is_sent_as_it_was_typed(
+    pilot: Pilot,
+) -> None:
+    view = pilot.open("Bert")
+    composer, box = view.composer, view.composer.text
+    hands = Hands(pilot)
+    hands.click(box)
+    hands.type("plain")
+    pilot.until(lambda: box.get("1.0", "end-1c") == "plain")
+    assert not composer.reading.winfo_ismapped(), "what runs to the right is read in the box"
+    box.delete("1.0", "end")
+    pilot.app.clipboard_clear()
+    pilot.app.clipboard_append("שלום Anna 12")  # the display's keyboard has no such letters
+    hands.keys("ctrl+v")
+    pilot.until(lambda: box.get("1.0", "end-1c") == "שלום Anna 12", "what was typed, as it is stored")
+    pilot.until(composer.reading.winfo_ismapped, "how it will be read")
+    assert composer.reading.cget("text") == "Anna 12 םולש"
+    assert composer.reading.cget("anchor") == "e"
+    hands.keys("Left", "Left", "BackSpace")  # the keys go by the order in which it is stored, as the box does
+    pilot.until(lambda: composer.reading.cget("text") == "Anna12 םולש", "the reading follows")
+    hands.keys("Return")
+    pilot.until(lambda: not composer.reading.winfo_ismapped(), "an empty box")
+    found: list[str] = []
+    engine = pilot.screen.presenter.opened.engine
+
+    async def last() -> str:
+        return str((await engine.history(key_of("Bert")))[-1].text)
+
+    pilot.until(lambda: pilot.screen.presenter.list.state.rows[0].title == "Bert")
+    pilot.app.bridge.submit(last(), found.append)
+    pilot.until(lambda: found, "the database")
+    assert found == ["שלום Anna12"]
 
 
 def test_whoever_types_over_the_messages_writes(pilot: Pilot) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import configparser
 import re
+from importlib.metadata import metadata, requires
 from io import BytesIO
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from mobium import __version__
 from mobium_client.gui.app_icon import drawn
@@ -59,3 +61,28 @@ def test_the_icon_is_a_square_with_round_corners_at_each_size(size: int) -> None
 def test_packages_hold_no_path_of_the_machine_that_made_them() -> None:
     for file in sorted(PACKAGING.iterdir()):
         assert str(Path.home()) not in file.read_text("utf-8"), file
+
+
+def _taken(name: str, extras: tuple[str, ...], found: set[str]) -> set[str]:
+    """A distribution that is installed, and all that it takes."""
+    if name not in found:
+        found.add(name)
+        for text in requires(name) or []:
+            requirement = Requirement(text)
+            wanted = ({"extra": extra} for extra in ("", *extras))
+            if requirement.marker is None or any(requirement.marker.evaluate(one) for one in wanted):
+                _taken(requirement.name, tuple(requirement.extras), found)
+    return found
+
+
+def test_whoever_passes_a_package_on_is_told_of_each_licence_that_asks_for_something() -> None:
+    said = (PACKAGING / "THIRD-PARTY.md").read_text("utf-8")
+    for name in sorted(_taken("mobium-client", ("desktop",), set())):
+        licence = metadata(name).json
+        words = " ".join(
+            [str(licence.get("license_expression", "")), *map(str, licence.get("classifier", []))]
+        )
+        if re.search(r"GPL|MPL|GNU|Mozilla", words):
+            assert name.lower() in said.lower(), f"{name}: {words}"
+    assert {"x264", "x265", "GnuTLS", "GMP", "ALSA", "LAME"} <= set(re.findall(r"\w+", said))
+    assert '"bidi": "py"' in (PACKAGING / "mobium-desktop.spec").read_text("utf-8")

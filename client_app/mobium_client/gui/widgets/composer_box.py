@@ -1,4 +1,8 @@
-"""Where a message is written: grows with its text; Enter sends, Shift+Enter begins a line."""
+"""Where a message is written: grows with its text; Enter sends, Shift+Enter begins a line.
+
+What is typed is drawn in the order in which it is stored where the toolkit knows no other (X11), since the
+cursor goes by that; how text that runs to the left will be read stands above it.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,14 @@ from mobium_client.gui.models.composer import Composer
 from mobium_client.gui.view import Kit, View
 from mobium_client.gui.widgets.button import Button
 from mobium_client.gui.widgets.sentence import Sentence
+from mobium_client.gui.wrapping import wrap
+from mobium_client.plain import harmless
 
 __all__ = ["ComposerBox"]
 
 _MOST_LINES = 8
+_READ = 4  # lines, those around the cursor
+_BESIDE = 4  # pixels of the reading's label beside its text
 
 
 class ComposerBox(View[Composer]):
@@ -33,6 +41,9 @@ class ComposerBox(View[Composer]):
             self, corner_radius=12, fg_color=colors.field, border_width=2, border_color=colors.field
         )
         self._ground.pack(fill="x", padx=20, pady=(0, 16))
+        self.reading = ctk.CTkLabel(
+            self, text="", font=theme.font("body"), text_color=colors.muted, height=0, padx=0, anchor="w"
+        )
         self._box = ctk.CTkTextbox(
             self._ground, height=theme.grown(24), corner_radius=0, border_spacing=0, wrap="word",
             fg_color=colors.field, text_color=colors.text, font=theme.font("body"),
@@ -60,6 +71,8 @@ class ComposerBox(View[Composer]):
         self.text.bind("<Tab>", self._leave_forward)
         self.text.bind("<<Modified>>", self._modified)
         self.text.bind("<Configure>", lambda _: self._grow(), add=True)
+        for event in ("<Configure>", "<KeyRelease>", "<ButtonRelease-1>"):
+            self.text.bind(event, lambda _: self._read(), add=True)
         self.text.bind("<FocusIn>", lambda _: self._ring(shown=True), add=True)
         self.text.bind("<FocusOut>", lambda _: self._ring(shown=False), add=True)
         self._hint.bind("<Button-1>", lambda _: self.after_idle(self.text.focus_set))
@@ -80,6 +93,7 @@ class ComposerBox(View[Composer]):
         else:
             self._hint.place(x=18, rely=0.5, anchor="w")
         self._grow()
+        self._read()
 
     def destroy(self) -> None:
         """The box goes."""
@@ -118,6 +132,27 @@ class ComposerBox(View[Composer]):
             line = self.kit.theme.font("body").metrics("linespace")
             self._box.configure(height=lines * line + 4)
             self.text.see("insert")
+
+    def _read(self) -> None:
+        """Show how what is written will be read, if that is another order than the one that is drawn."""
+        order, theme = self.kit.theme.order, self.kit.theme
+        text = harmless(self._typed())
+        if not order.applies(text):
+            self.reading.pack_forget()
+            return
+        room = self._ground.winfo_width() - theme.raw(28 + _BESIDE)
+        before = harmless(str(self.text.get("1.0", "insert")))
+        rows = wrap(text, max(theme.raw(80), room), theme.ruler("body"))
+        at = next((row for row, (_, end) in enumerate(rows) if len(before) <= end), len(rows) - 1)
+        first = max(0, min(at - _READ // 2, len(rows) - _READ))
+        shown = [text[slice(*row)] for row in rows[first : first + _READ]]
+        right = any(order.to_the_right(line) for line in shown)
+        self.reading.configure(
+            text="\n".join(order.seen(line) for line in shown),
+            justify="right" if right else "left",
+            anchor="e" if right else "w",
+        )
+        self.reading.pack(fill="x", padx=34, pady=(0, 6), before=self._ground)
 
     def _ring(self, *, shown: bool) -> None:
         colors = self.kit.theme.colors

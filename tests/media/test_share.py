@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -194,6 +196,38 @@ async def test_a_display_that_does_not_answer_is_given_up(monkeypatch: pytest.Mo
             await stage.pictures(1)
     answers.set()
     await ended()
+
+
+def test_a_program_ends_though_a_display_does_not_answer() -> None:
+    """Whoever hangs up could not do anything else with it."""
+    ended = subprocess.run(
+        [sys.executable, "-c", STUCK], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+        check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (0, "given up\n"), ended.stderr
+
+
+STUCK = """
+import asyncio, time
+from mobium.errors import CaptureUnavailable
+from mobium.media import share
+from mobium.media.pattern import PatternCapture
+from mobium.media.screen import PRESETS
+
+class Stuck(PatternCapture):
+    def grab(self):
+        time.sleep(3_600)
+
+async def show():
+    async with share.ScreenSource(Stuck, PRESETS["360p"]) as source:
+        share.ANSWERS = 0.1
+        await source.picture()
+
+try:
+    asyncio.run(show())
+except CaptureUnavailable:
+    print("given up")
+"""
 
 
 async def test_a_key_that_is_missing_is_said_and_followed_by_a_keyframe() -> None:

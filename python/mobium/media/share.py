@@ -13,12 +13,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from mobium.errors import CaptureUnavailable
 from mobium.media.broadcast import Broadcast, BroadcastCounts
 from mobium.media.capture import Capture, Monitor
+from mobium.media.own_thread import OwnThread
 from mobium.media.pace import Pacer
 from mobium.media.screen import FPS, Preset, ScreenEncoder, scaled
 
@@ -51,9 +51,7 @@ class ScreenSource:
         self._monitor = monitor
         self._clock = clock
         self._pacer = Pacer(FPS, clock())
-        self._thread = ThreadPoolExecutor(
-            1, "mobium screen"
-        )  # captures belong to the thread that opened them
+        self._thread = OwnThread("mobium screen")  # captures belong to the thread that opened them
         self._capture: Capture | None = None
 
     async def __aenter__(self) -> Self:
@@ -90,7 +88,7 @@ class ScreenSource:
         """
         try:
             async with asyncio.timeout(ANSWERS):
-                return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+                return await asyncio.wrap_future(self._thread.submit(work))
         except TimeoutError as error:
             raise CaptureUnavailable("The screen cannot be captured: the display does not answer.") from error
 
@@ -108,7 +106,7 @@ class ScreenSource:
         answer.
         """
         self._thread.submit(self._close)
-        self._thread.shutdown(wait=False)
+        self._thread.end()
 
     def _close(self) -> None:
         if self._capture is not None:

@@ -22,7 +22,7 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "{", '{"text_scale": 7}', '{"text_scale": true}', '{"appearance": ["dark"]}', '{"width": -1}',
-     '{"idle_minutes": 1e9}', '{"microphone": 7}', '{"unknown": 1}', '{"pane_open": 1}', "\x00"],
+     '{"idle_minutes": 1e9}', '{"microphone": 7}', '{"unknown": 1}', "\x00"],
 )  # fmt: skip
 def test_nonsense_is_the_default(tmp_path: Path, text: str) -> None:
     file = tmp_path / "desktop.json"

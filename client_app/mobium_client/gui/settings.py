@@ -48,7 +48,6 @@ class Settings:
     last_profile: str | None = None
     width: int = 1000
     height: int = 700
-    pane_open: bool = True
 
 
 def settings_file(environment: Mapping[str, str] | None = None) -> Path:
@@ -82,8 +81,6 @@ def _fits(name: str, value: Any) -> bool:
         return isinstance(value, str | int) and value in _ALLOWED[name]
     if default is None:
         return value is None or isinstance(value, str)
-    if isinstance(default, bool):
-        return isinstance(value, bool)
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100_000
 
 

@@ -88,7 +88,8 @@ class Broadcast:
         self._cost = cost
         self._waiting: deque[bytes] = deque()
         self._frames = Budget(SCREEN_RATE, SCREEN_BURST, now)
-        self._bytes = _bytes(bit_rate, now)
+        # what a preset may use: its bits, and a second of them at once
+        self._bytes = Budget(OVER * bit_rate / 8, bit_rate / 8, now)
         self._wanted = True
         self._keyframe_at = -math.inf
         self._viewers: dict[Hashable, Budget] = {}
@@ -149,12 +150,3 @@ class Broadcast:
         self.counts.fragments += 1
         self.counts.bytes += len(body)
         return body
-
-    def set_bit_rate(self, bit_rate: int, now: float) -> None:
-        """Another preset from the next picture on."""
-        self._bytes = _bytes(bit_rate, now)
-
-
-def _bytes(bit_rate: int, now: float) -> Budget:
-    """What a preset may use: its bits, and a second of them at once."""
-    return Budget(OVER * bit_rate / 8, bit_rate / 8, now)

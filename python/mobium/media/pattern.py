@@ -57,7 +57,6 @@ class Pattern:
         self._side = numpy.full((height, width // 8, 4), 255, numpy.uint8)
         self._side[..., 0] = numpy.linspace(60, 220, height).astype(numpy.uint8)[:, None]
         self._side[..., 1], self._side[..., 2] = 96, 128
-        self._numpy = numpy
 
     def draw(self, number: int) -> NDArray[uint8]:
         """Picture `number` (0 or more): an array of height x width x 4 bytes, blue, green, red, 255."""

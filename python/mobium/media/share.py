@@ -147,12 +147,6 @@ class ScreenShare:
         """
         return self._broadcast.ask(viewer, self._clock())
 
-    def set_preset(self, preset: Preset) -> None:
-        """Another size from the next picture on."""
-        self._source.preset = preset
-        self._encoder = ScreenEncoder(preset.bit_rate)
-        self._broadcast.set_bit_rate(preset.bit_rate, self._clock())
-
     async def bodies(self) -> AsyncGenerator[bytes]:
         """The bodies of media frames, without end, each when it may go out: whoever takes them slowly gets
         fewer pictures, not older ones. Raises CaptureUnavailable when the screen is gone, and what `seal`

@@ -13,7 +13,6 @@ import math
 import threading
 from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Final
@@ -150,16 +149,6 @@ class TonePlayer:
         with self._lock:
             self._tune = self._source = None
             self._shut()
-
-    @contextmanager
-    def during(self, tune: Tune) -> Iterator[None]:
-        """This tune as long as the block runs, however it ends; unless another one was begun in it."""
-        self.play(tune)
-        source = self._source
-        try:
-            yield
-        finally:
-            self._end(source)
 
     def _open(self, source: TuneSource) -> None:
         def wanted() -> bytes:

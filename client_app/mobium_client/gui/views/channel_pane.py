@@ -78,7 +78,6 @@ class ChannelPaneView(View[ChannelPane]):
         self.yes = Button(self._asking, self.kit, "", self.presenter.confirm, look="danger")
         self.yes.pack(side="right", padx=8)
         self.leave = Button(feet, self.kit, "", self._leave, look="danger", icon="exit_to_app")
-        self._feet = feet
 
     def _build_member(self) -> Any:
         presenter, theme = self.presenter, self.kit.theme

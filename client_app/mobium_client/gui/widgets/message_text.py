@@ -209,13 +209,3 @@ class MessageText(ctk.CTkFrame):
     def _press(self) -> str:
         self._shapes.press()
         return "break"
-
-    def bubble_at(self, x: int, y: int) -> Bubble | None:
-        """The message at a place of the widget."""
-        row = int(self.text.index(f"@{x},{y}").split(".")[0])
-        top = 1
-        for line, height in zip(self._lines, self._heights, strict=True):
-            if top <= row < top + height:
-                return line if isinstance(line, Bubble) else None
-            top += height
-        return None

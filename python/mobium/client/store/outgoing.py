@@ -142,11 +142,6 @@ def by_delivery(tx: Tx, delivery: bytes) -> Queued | None:
     return None if row is None else Queued(*row)
 
 
-def holds_message(tx: Tx, message: int) -> bool:
-    """Whether a message waits to go out."""
-    return tx.one("SELECT 1 FROM outbox WHERE message = ?", message) is not None
-
-
 def drop(tx: Tx, row: int) -> None:
     """Delete a row."""
     tx.execute("DELETE FROM outbox WHERE id = ?", row)

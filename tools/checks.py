@@ -1,4 +1,4 @@
-"""Runs every check of the tree that is no test: style, types, who imports whom, for Python and for Rust.
+"""Runs every check of the tree that is no test: style, types, imports, licences, for Python and for Rust.
 
 All of them run even when one fails; the exit code is 1 when any did. Not its concern: what the checks are
 told (pyproject.toml, Cargo.toml, rustfmt.toml).
@@ -20,6 +20,7 @@ PYTHON_CHECKS = [
     [f"{BIN}/ruff", "format", "--check", "."],
     [f"{BIN}/mypy"],
     [f"{BIN}/lint-imports"],
+    [sys.executable, "tools/licences.py"],
 ]
 RUST_CHECKS = [
     ["cargo", "fmt", "--all", "--check"],

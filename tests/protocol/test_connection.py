@@ -143,12 +143,12 @@ def test_an_answer_serves_one_challenge() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["Chat.example:443", "chat.example", "chat.example:0443", "[::1:443", "a b:1"]
+    "host", ["Chat.example:443", "chat.example", "chat.example:0443", "[::1:443", "a b:1", "[fe80::1%é]:443"]
 )
 def test_a_host_that_is_not_canonical_is_malformed(host: str) -> None:
     end = server()
-    frame = answer(ClientConnection(ALICE, host), end.challenge())
-    assert refused(end.receive(frame)).code == ErrorCode.MALFORMED
+    frame = answer(ClientConnection(ALICE, HOST), end.challenge())
+    assert refused(end.receive(changed(frame, host=host))).code == ErrorCode.MALFORMED
 
 
 def test_a_version_that_nobody_speaks() -> None:

@@ -8,10 +8,15 @@ them (`mobium.client.address`).
 from __future__ import annotations
 
 import ipaddress
+import re
+from typing import Final
 
 from mobium.errors import InvalidInput
 
 __all__ = ["canonical_host", "split_host"]
+
+_ZONE: Final = re.compile(r"[A-Za-z0-9._-]+")  # RFC 6874, section 2; ipaddress takes anything
+_INVALID: Final = "The server's name is not a valid host name."
 
 
 def canonical_host(name: str, port: int) -> str:
@@ -26,12 +31,17 @@ def canonical_host(name: str, port: int) -> str:
         try:
             label = bare.encode("ascii").decode() if bare.isascii() else bare.encode("idna").decode("ascii")
         except UnicodeError as error:
-            raise InvalidInput("The server's name is not a valid host name.") from error
+            raise InvalidInput(_INVALID) from error
         if not label or not all(c.isalnum() or c in "-._" for c in label):
-            raise InvalidInput("The server's name is not a valid host name.") from None
+            raise InvalidInput(_INVALID) from None
         host = label.lower()
     else:
-        host = f"[{address.compressed}]" if address.version == 6 else str(address)
+        if isinstance(address, ipaddress.IPv6Address):
+            if address.scope_id is not None and not _ZONE.fullmatch(address.scope_id):
+                raise InvalidInput(_INVALID)
+            host = f"[{address.compressed}]"
+        else:
+            host = str(address)
     if not 0 < port < 65_536:
         raise InvalidInput("A port lies between 1 and 65535.")
     return f"{host}:{port}"

@@ -120,7 +120,7 @@ def test_nobody_else_may_read_it_from_its_first_moment(
 def test_a_wrong_password_is_told_so_and_changes_nothing(written: Path) -> None:
     before = written.read_bytes()
     for wrong in (PASSWORD + " ", PASSWORD.upper(), "", "x"):
-        with pytest.raises(WrongPassword, match="does not open"):
+        with pytest.raises(WrongPassword, match="not the password"):
             vault.open(written, wrong)
     with pytest.raises(WrongPassword):
         vault.change_password(written, OTHER, PASSWORD)

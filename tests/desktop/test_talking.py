@@ -135,6 +135,25 @@ def test_older_messages_come_above_and_what_is_read_stays_where_it_is(pilot: Pil
     pilot.until(oldest, "the oldest page")
 
 
+def test_what_is_newest_stays_in_sight_when_there_is_less_room(pilot: Pilot) -> None:
+    text = pilot.open("Long").lines.text
+    pilot.rest(0.2)
+    newest = text.search("Message 169", "1.0")
+    assert text.bbox(newest) is not None
+    box = pilot.screen.conversation.composer.text
+    box.insert("1.0", "\n" * 6)
+    before = text.winfo_height()
+    pilot.until(lambda: text.winfo_height() < before - 40, "less room")
+    pilot.rest(0.2)
+    assert text.bbox(newest) is not None
+    text.yview_moveto(0.5)
+    pilot.rest(0.1)
+    reading = text.index("@0,0")
+    box.delete("1.0", "end")
+    pilot.until(lambda: text.winfo_height() == before, "the room again")
+    assert text.index("@0,0") == reading, "whoever reads above stays there"
+
+
 def test_another_width_breaks_the_lines_anew(pilot: Pilot) -> None:
     text = pilot.open("Bert").lines.text
     pilot.rest(0.2)
@@ -226,8 +245,7 @@ def texts(paper: Any) -> list[int]:
 
 
 def test_a_search_is_typed_and_its_first_hit_opened_by_enter(pilot: Pilot) -> None:
-    pilot.open("Bert")
-    pilot.app.event_generate("<Control-f>")
+    pilot.app.event_generate("<Control-f>")  # no conversation is open, so none is drawn yet
     entry = pilot.screen.side.search.entry._entry
     pilot.until(lambda: pilot.app.focus_get() is entry, "the search")
     entry.insert(0, "message 3")
@@ -238,6 +256,13 @@ def test_a_search_is_typed_and_its_first_hit_opened_by_enter(pilot: Pilot) -> No
     pilot.until(lambda: pilot.screen.presenter.state.conversation.state.title == "Long", "the conversation")
     shown = pilot.screen.conversation.lines.text
     pilot.until(lambda: shown.tag_ranges("found"), "the message")
+    assert shown.get(*shown.tag_ranges("found")) == "Message 39", "its text, and nothing beside it"
+    assert shown.tag_names(shown.tag_ranges("found")[0])[-1] == "found", "over the ground of the bubble"
+    pilot.app.geometry("900x620")
+    width = shown.winfo_width()
+    pilot.until(lambda: shown.winfo_width() < width, "another width")
+    pilot.rest(0.2)
+    assert shown.bbox(shown.tag_ranges("found")[0]) is not None, "marked and in sight in another width too"
     focus(pilot, entry)
     entry.event_generate("<Escape>")
     pilot.until(lambda: search.state.text == "", "the end of the search")

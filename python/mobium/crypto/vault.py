@@ -184,7 +184,7 @@ def _open(path: Path, password: str) -> tuple[Identity, bytes]:
     try:
         data_key = AESGCM(key).decrypt(nonce, sealed, data[:_HEAD_SIZE])
     except InvalidTag:
-        raise WrongPassword("This password does not open the vault.") from None
+        raise WrongPassword("This is not the password of this profile; type it again.") from None
     nonce, sealed = _split(data[_IDENTITY_AT:])
     try:
         seed = AESGCM(_identity_key(data_key)).decrypt(nonce, sealed, _LABEL_IDENTITY + b"\0")

@@ -21,7 +21,8 @@ __all__ = ["About", "AboutState", "licences"]
 _USED: Final = (
     *("aiortc", "av", "cryptography", "customtkinter", "desktop-notifier", "msgpack", "msgspec", "mnemonic"),
     *("fonticon-materialdesignicons7", "mss", "numpy", "opuslib-next", "Pillow", "platformdirs"),
-    *("segno", "sounddevice", "sqlcipher3", "websockets", "zxcvbn"),
+    *("segno", "sounddevice", "sqlcipher3", "websockets", "zxcvbn", "bidict"),
+    *("arabic-reshaper", "dbus-fast", "python-bidi"),  # on Linux alone
 )
 _LONGEST: Final = 80  # characters; some packages have the whole text in the place of a name
 

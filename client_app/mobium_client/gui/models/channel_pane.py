@@ -9,7 +9,14 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol
 
-from mobium.client import Channel, ChannelChanged, ContactKeyChanged, Engine, Member
+from mobium.client import (
+    Channel,
+    ChannelChanged,
+    ContactKeyChanged,
+    Engine,
+    Member,
+    MessageReceived,
+)
 from mobium.client.channels import RoleName
 from mobium.errors import InvalidInput, MobiumError, ServerRefused
 from mobium_client.gui.models.channel_words import access_words, count_words, standing_of
@@ -131,6 +138,7 @@ class ChannelPane(Presenter[ChannelPaneState]):
         events = opened.context.events
         self._until_closed(events.on(ChannelChanged, self._on_change))
         self._until_closed(events.on(ContactKeyChanged, lambda _: self._refresh.soon()))
+        self._until_closed(events.on(MessageReceived, self._on_received))
         self._refresh.now()
 
     # ------------------------------------------------------------ looking
@@ -277,6 +285,12 @@ class ChannelPane(Presenter[ChannelPaneState]):
 
     def _refused(self, problem: str) -> None:
         self._show(replace(self.state, busy=False, problem=problem))
+
+    def _on_received(self, event: MessageReceived) -> None:
+        """With his first message a member may have told what he calls himself."""
+        nameless = event.peer[:16]
+        if any(one.key == event.peer and one.name == nameless for one in self.state.members):
+            self._refresh.soon()
 
     def _on_change(self, event: ChannelChanged) -> None:
         if event.channel == self.state.key:

@@ -22,9 +22,9 @@ class DevicesSection(Section[DeviceSettings]):
         theme = self.kit.theme
         colors = theme.colors
         self._problems = [Sentence(self, self.kit, self.room) for _ in range(4)]
-        self.title("Microphone", first=True)
         for sentence in self._problems:
             sentence.pack(fill="x", pady=(0, 4))
+        self.title("Microphone", first=True)
         self.microphones: Choices[str | None] = Choices(self, self.kit, self.presenter.choose_microphone)
         self.microphones.pack(fill="x")
         row = ctk.CTkFrame(self, fg_color="transparent")

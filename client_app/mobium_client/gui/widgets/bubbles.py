@@ -134,6 +134,25 @@ class Shapes:
         self._text.tag_add("marked", *stops[at])
         return stops[at][0]
 
+    def mark(self, row: int, rows: int) -> None:
+        """Mark the text of a message, of so many rows, as the one that was looked for."""
+        self._text.tag_remove("found", "1.0", "end")
+        for place in range(row, row + rows):
+            at, end = f"{place}.0", f"{place}.end"
+            if "cap" in self._text.tag_names(end):  # a picture
+                continue
+            if hidden := self._text.tag_nextrange("hidden", at, end):  # what is seen stands before it
+                tabs = str(self._text.get(at, f"{place}.2")).count("\t")
+                self._text.tag_add("found", f"{place}.{tabs}", hidden[0])
+                continue
+            while self._text.compare(at, "<", end):
+                if "skip" in self._text.tag_names(at):
+                    at = str(self._text.tag_prevrange("skip", f"{at} +1c")[1])
+                    continue
+                skipped = self._text.tag_nextrange("skip", at, end)
+                self._text.tag_add("found", at, skipped[0] if skipped else end)
+                at = str(skipped[1]) if skipped else end
+
     def press(self) -> None:
         """Do what is marked."""
         marked = self._text.tag_ranges("marked")
@@ -201,7 +220,7 @@ class Shapes:
 
     def _raise(self) -> None:
         """What is marked and what is selected is seen on whatever ground was made since."""
-        for tag in ("marked", "sel"):
+        for tag in ("found", "marked", "sel"):
             self._text.tag_raise(tag)
 
     def _families(self) -> frozenset[str]:

@@ -20,7 +20,6 @@ from mobium_client.gui.widgets.bubbles import Shapes
 
 __all__ = ["MessageText"]
 
-_NEAR_END = 0.999
 _RING = 2  # pixels of the frame that shows the focus
 
 
@@ -44,7 +43,9 @@ class MessageText(ctk.CTkFrame):
         self._heights: list[int] = []  # lines of the widget for each of ours
         self._width = 0
         self._later: str | None = None
+        self._sought: int | None = None
         self._was_at_top = True
+        self._at_end = True
         self._build()
         self._connect()
 
@@ -83,7 +84,7 @@ class MessageText(ctk.CTkFrame):
         if not self._width:
             self._lines = lines
             return
-        at_end = self.text.yview()[1] >= _NEAR_END or not self._heights
+        at_end = not self._heights or self._sees_end()
         before, same_end = self._differences(lines)
         old_count = len(self._lines)
         anchor = self.text.index("@0,0")
@@ -140,6 +141,8 @@ class MessageText(ctk.CTkFrame):
         return before, after
 
     def _resized(self, outside: int) -> None:
+        if self._at_end:  # a bar has come or gone: what is newest stays in sight
+            self.to_end()
         width = outside - 2 * self._kit.theme.raw(_RING)
         if width == self._width or width < 100:
             return
@@ -147,6 +150,8 @@ class MessageText(ctk.CTkFrame):
         self._width = width
         if first:
             self.render()
+            if self._sought is not None:
+                self.reveal(self._sought)
             return
         if self._later is not None:
             self.after_cancel(self._later)
@@ -154,7 +159,11 @@ class MessageText(ctk.CTkFrame):
 
     def _redraw(self) -> None:
         self._later = None
+        found = self.text.tag_ranges("found")
+        in_sight = bool(found) and self.text.dlineinfo(found[0]) is not None
         self.render()
+        if self._sought is not None and in_sight:
+            self.reveal(self._sought)
 
     def _scrolled(self, set_bar: str, ends: tuple[Any, ...]) -> None:
         """Whoever has come to the top wants to see what is above."""
@@ -164,14 +173,23 @@ class MessageText(ctk.CTkFrame):
         if at_top and not self._was_at_top and self._lines:
             self.after_idle(self._older)
         self._was_at_top = at_top
+        self._at_end = self._sees_end()
+
+    def _sees_end(self) -> bool:
+        """Whether the end is in sight. Tk's fractions go by heights that it has only guessed at first."""
+        return self.text.dlineinfo("end-1c") is not None
 
     def reveal(self, position: int) -> bool:
-        """Bring the message at a position into the middle, and mark it; whether it is there."""
+        """Bring the message at a position into the middle, and mark it, at the latest once the lines are
+        drawn; whether it is there.
+        """
+        self._sought = position
+        if not self._heights:  # how wide it is, is not known yet
+            return any(isinstance(line, Bubble) and line.position == position for line in self._lines)
         row = 1
         for line, height in zip(self._lines, self._heights, strict=True):
             if isinstance(line, Bubble) and line.position == position:
-                self.text.tag_remove("found", "1.0", "end")
-                self.text.tag_add("found", f"{row}.0", f"{row + height}.0")
+                self._shapes.mark(row, height)
                 visible = int(self.text.winfo_height() / max(1, self._kit.theme.raw(20)))
                 self.text.yview(f"{max(1, row - visible // 2)}.0")
                 return True

@@ -144,7 +144,7 @@ class RowList(ctk.CTkFrame):
         if row.draft:
             said, color = f"Draft: {row.draft}", colors.accent
         elif row.changed:
-            said, color = "Key changed: look before you write", colors.danger
+            said, color = "The key has changed", colors.danger
         elif row.state in {"failed", "expired", "queued"}:
             said = f"{STATES[row.state]}: {row.preview.removeprefix('You: ')}"
             color = colors.muted if row.state == "queued" else colors.danger

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.fuzz.targets import TARGETS
 from tests.meta.tree import ROOT
 from tools import fuzz
 
@@ -36,6 +37,10 @@ def test_seeds_are_of_targets_that_there_are() -> None:
     seeds = fuzz.FUZZ / "seeds"
     found = [folder.name for folder in seeds.iterdir() if folder.is_dir()] if seeds.is_dir() else []
     assert set(found) <= set(fuzz.targets())
+
+
+def test_the_targets_in_python_are_named_too() -> None:
+    assert run("--python", "--list").stdout.split() == list(TARGETS)
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:

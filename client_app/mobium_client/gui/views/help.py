@@ -18,7 +18,7 @@ class HelpView(View[Help]):
     def _build(self) -> None:
         theme = self.kit.theme
         colors = theme.colors
-        sheet = Sheet(self, self.kit, "Keyboard", icon="keyboard_outline", width=520)
+        sheet = Sheet(self, self.kit, "Keyboard", width=520)
         for title, shortcuts in self.presenter.state.groups:
             ctk.CTkLabel(
                 sheet.inside, text=title, font=theme.font("strong"), text_color=colors.text, anchor="w"

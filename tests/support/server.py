@@ -287,10 +287,12 @@ class Client:
         """Write any WebSocket message."""
         await self.socket.send(data)
 
-    def send_late(self, message: ClientMessage) -> None:
-        """Write a message without regard to a close that was received."""
-        raw = Frame(Opcode.BINARY, codec.encode(message)).serialize(mask=True)
-        self.socket.transport.write(raw)
+    def send_late(self, *messages: ClientMessage) -> None:
+        """Write messages without regard to a close that was received, and in one piece, so that the server
+        reads them at once.
+        """
+        frames = [Frame(Opcode.BINARY, codec.encode(message)) for message in messages]
+        self.socket.transport.write(b"".join(frame.serialize(mask=True) for frame in frames))
 
     async def receive(self, within: float = WAIT) -> ServerMessage:
         """The next message."""

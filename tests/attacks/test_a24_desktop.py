@@ -6,10 +6,13 @@ off, too.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from html import unescape
+from types import SimpleNamespace
 
 import pytest
 
 from mobium.client import Message
+from mobium_client.gui import notifier
 from mobium_client.gui.models import lines, links, words
 from mobium_client.gui.models.channel_words import Told
 from mobium_client.gui.models.lines import Bubble, lines_of
@@ -95,3 +98,44 @@ def test_of_an_endless_message_a_beginning_is_drawn(monkeypatch: pytest.MonkeyPa
     assert len(words.preview(message(endless))) < 200
     monkeypatch.setattr(lines, "_GLANCE", 1 << 30)
     assert len(shown(endless).text) == len(endless)
+
+
+MARKUP = '<a href="http://evil.example">your bank</a> &#x202e; <img src="http://evil.example/seen.png"/>'
+
+
+class _Shown:
+    """A desktop of the machine that reads notifications as markup."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._backend = SimpleNamespace(interface=self)
+
+    async def get_capabilities(self) -> frozenset[str]:
+        return frozenset()
+
+    async def call_get_capabilities(self) -> list[str]:
+        return ["body", "body-markup"]
+
+    async def send(self, title: str, message: str, on_clicked: object) -> None:
+        self.texts.append(message)
+
+
+async def _notified(monkeypatch: pytest.MonkeyPatch) -> str:
+    shown = _Shown()
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
+    monkeypatch.setattr(notifier.SystemNotifier, "_make", lambda _: shown)
+    await notifier.SystemNotifier()("Mallory", MARKUP)
+    return shown.texts[0]
+
+
+async def test_markup_in_a_message_is_none_in_a_notification(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = await _notified(monkeypatch)
+    assert "<" not in said
+    assert unescape(said) == MARKUP, "what was written is what is read"
+
+
+async def test_without_the_defence_a_notification_would_have_links_and_pictures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(notifier, "escape", lambda text, **_: text)
+    assert "<img src=" in await _notified(monkeypatch)

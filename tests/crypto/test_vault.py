@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -371,6 +372,23 @@ def test_a_crash_while_creating_leaves_nothing_or_all(
     data_key = vault.create(path, PASSWORD, alice)
     assert vault.open(path, PASSWORD)[1] == data_key
     assert names(path.parent) == ["vault"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_disk_that_refuses_the_new_password_is_told_and_the_old_one_stays(
+    path: Path, alice: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_key = vault.create(path, PASSWORD, alice)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StoreError, match=r"could not be written to .*: No space left on device\."):
+            vault.change_password(path, PASSWORD, OTHER)
+    assert names(path.parent) == ["vault"]
+    assert vault.open(path, PASSWORD)[1] == data_key
 
 
 @pytest.mark.usefixtures("quick")

@@ -7,7 +7,7 @@ PYTHON = .venv/bin/python
 # Random schedules that `make test-long` runs of each test that has them; make test runs about 20.
 MOBIUM_SCHEDULES ?= 500
 
-.PHONY: help run native desktop demo test test-long lint bench bench-quick wheels wheel-pi docs clean
+.PHONY: help run native desktop demo test test-long coverage lint bench bench-quick wheels wheel-pi docs clean
 
 help:
 	@echo 'make run        start a server on this machine; it says where clients connect'
@@ -16,6 +16,7 @@ help:
 	@echo 'make demo       a server and two people who talk: what each sees, and what the server sees'
 	@echo 'make test       every test, on both back ends'
 	@echo 'make test-long  the long ones too, with $(MOBIUM_SCHEDULES) random schedules (MOBIUM_SCHEDULES=...)'
+	@echo 'make coverage   what the tests of library and server reach; the table goes into docs/QUALITY.md'
 	@echo 'make lint       style, types, who imports whom'
 	@echo 'make bench      how fast it is; figures go into benches/RESULTS.md'
 	@echo 'make bench-quick  only whether every bench runs: three minutes, nothing is written'
@@ -49,6 +50,11 @@ test-long:
 	@sh tools/setup.sh dev
 	@sh tools/system_packages.sh tests || true
 	@MOBIUM_SCHEDULES=$(MOBIUM_SCHEDULES) $(PYTHON) tools/run_tests.py --long
+
+coverage:
+	@sh tools/setup.sh dev
+	@sh tools/system_packages.sh tests || true
+	@$(PYTHON) tools/cover.py
 
 lint:
 	@sh tools/setup.sh dev

@@ -20,6 +20,7 @@ settings.register_profile(
     "default", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("long", settings.get_profile("default"), max_examples=2000)
+settings.register_profile("few", settings.get_profile("default"), max_examples=20)  # tools/cover.py
 settings.load_profile("default")
 
 

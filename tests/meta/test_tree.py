@@ -14,6 +14,7 @@ TARGETS = [
     "demo",
     "test",
     "test-long",
+    "coverage",
     "lint",
     "bench",
     "bench-quick",

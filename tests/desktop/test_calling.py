@@ -228,7 +228,7 @@ async def _nothing() -> None: ...
 def test_a_call_is_told_outside_the_window_as_settings_say(told: Told, how: str, said: list[str]) -> None:
     shown: list[str] = []
 
-    async def notify(_: str, text: str) -> None:
+    async def notify(_: str, text: str, _clicked: object) -> None:
         shown.append(text)
 
     notifications = told.seat.desktop._notifications

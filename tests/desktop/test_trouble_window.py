@@ -27,6 +27,8 @@ from tests.support.server import ServerProcess
 
 pytestmark = [*HANDS]
 
+FIRST = "One, grüß dich 🌻"
+
 
 class Listener:
     """Another process that listens; what it has heard until now."""
@@ -104,10 +106,11 @@ def test_changed_keys_and_a_dead_server(screen: Display, folder: Path, tmp_path:
                 view = pilot.open("Bert")
 
                 # his key is another one than that which was pinned
-                say(pilot, hands, "One")
+                pilot.write(FIRST)
+                pilot.until(lambda: FIRST in pilot.text(), "the message in the conversation")
                 pilot.until(view.banner.winfo_ismapped, "the warning")
                 assert "key of this contact has changed" in view.banner._said._label.cget("text")
-                pilot.until(lambda: state_of(pilot, "One").endswith("Queued"))
+                pilot.until(lambda: state_of(pilot, FIRST).endswith("Queued"))
                 hands.click(view.banner._row.winfo_children()[0])
                 pane = main.state.pane
                 assert isinstance(pane, ContactPane)
@@ -116,7 +119,7 @@ def test_changed_keys_and_a_dead_server(screen: Display, folder: Path, tmp_path:
                 assert accept.cget("text") == "Accept this key"
                 assert heard.texts() == []
                 hands.click(accept)
-                pilot.until(lambda: heard.texts() == ["One"], "the message, in the other process")
+                pilot.until(lambda: heard.texts() == [FIRST], "the message, in the other process")
                 pilot.until(lambda: not view.banner.winfo_ismapped(), "the end of the warning")
                 hands.click(pilot.screen.conversation.actions.about)
 
@@ -127,10 +130,10 @@ def test_changed_keys_and_a_dead_server(screen: Display, folder: Path, tmp_path:
                 say(pilot, hands, "Two")
                 pilot.until(lambda: state_of(pilot, "Two").endswith("Queued"))
                 pilot.until(pilot.screen.status_bar.winfo_ismapped, "why, once it is no short break")
-                assert heard.texts() == ["One"]
+                assert heard.texts() == [FIRST]
                 server.start()
                 pilot.until(lambda: status.state.words == "Connected", "the connection, by itself")
-                pilot.until(lambda: heard.texts() == ["One", "Two"], "the message, in the other process")
+                pilot.until(lambda: heard.texts() == [FIRST, "Two"], "the message, in the other process")
                 pilot.until(lambda: state_of(pilot, "Two").endswith(("Sent", "Delivered")))
                 assert not pilot.screen.status_bar.winfo_ismapped()
 
@@ -159,7 +162,7 @@ def test_changed_keys_and_a_dead_server(screen: Display, folder: Path, tmp_path:
                 pilot.until(lambda: not dialog.state.comparing)
                 assert users(other) == 0
                 listening.wait(20)  # it has seen another key too
-                assert heard.texts() == ["One", "Two"]
+                assert heard.texts() == [FIRST, "Two"]
 
                 # the one that she knows is back
                 other.stop()
@@ -189,3 +192,5 @@ def test_changed_keys_and_a_dead_server(screen: Display, folder: Path, tmp_path:
         finally:
             listening.kill()
             listening.communicate()
+    history = [json.loads(line) for line in bert.run("history", hers[0], "--json").out.splitlines()]
+    assert [one["text"] for one in history] == [FIRST, "Two", "Three"]

@@ -592,8 +592,11 @@ async def test_a_chain_that_comes_before_the_joining_is_known_is_good(town: Chan
 # ---------------------------------------------------------------- the list of channels
 
 
-async def test_an_old_list_of_channels_does_not_break_what_is_newer(town: ChannelWorld) -> None:
+async def test_an_old_list_of_channels_does_not_break_what_is_newer(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It was asked for before, and comes after what has happened meanwhile."""
+    monkeypatch.setattr("mobium.client.channels._PATIENCE", 0.1)  # nothing comes while it is held
     alice, bob = await town.gather("alice", "bob")
     tap = town.tap("alice")
     held = Held(tap, Channels)

@@ -6,7 +6,9 @@ Limits).
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from tests.support.channels import Room, append, begin, sealed, tell
 from tests.support.engines import PATIENCE
 from tests.support.server import Client, Person, client, publication, server
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.xdist_group("pages")]
 
 ENTRIES = 300
 BURST = 20
@@ -31,15 +33,35 @@ RATE = Rate(0.001, BURST)
 Ask = Callable[[Client, int], Awaitable[None]]
 
 
-async def filled(folder: Path) -> tuple[Person, Room]:
-    """A channel with a long history and a long roster, and its owner."""
+async def fill(folder: Path) -> tuple[Person, Room]:
+    """A channel with a long history and a long roster, and its owner, who is in as many channels."""
     async with server(folder) as running, client(running.url) as anna:
         room = await begin(anna)
         for _ in range(ENTRIES):
             await tell(anna, room)
         for _ in range(ENTRIES):
             await append(anna, room, room.make(anna.person, Kind.NAMES, data=sealed()))
+        for _ in range(ENTRIES - 1):
+            await begin(anna)
         return anna.person, room
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Person, Room]:
+    """A server's folder, filled once, in a thread where no loop runs."""
+    folder = tmp_path_factory.mktemp("filled")
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
+        patch.setattr("mobium_server.channels.CREATIONS", ENTRIES)  # which take her two weeks
+        person, room = pool.submit(lambda: asyncio.run(fill(folder))).result()
+    return folder, person, room
+
+
+@pytest.fixture
+def filled(made: tuple[Path, Person, Room], tmp_path: Path) -> tuple[Person, Room]:
+    """The owner and the channel; `tmp_path` is a copy of the server's folder."""
+    folder, person, room = made
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return person, room
 
 
 async def work(folder: Path, person: Person, ask: Ask) -> int:
@@ -103,8 +125,10 @@ async def publishes(one: Client, number: int) -> None:
 
 
 @pytest.mark.parametrize("pages", [history, roster])
-async def test_pages_count_by_what_is_on_them(tmp_path: Path, pages: Callable[[Room], Ask]) -> None:
-    person, room = await filled(tmp_path)
+async def test_pages_count_by_what_is_on_them(
+    tmp_path: Path, filled: tuple[Person, Room], pages: Callable[[Room], Ask]
+) -> None:
+    person, room = filled
     read = await work(tmp_path, person, pages(room))
     print(f"{read} entries read")
     assert ENTRIES <= read <= (BURST / 4 + 1) * 2 * (ENTRIES + 1)
@@ -112,20 +136,14 @@ async def test_pages_count_by_what_is_on_them(tmp_path: Path, pages: Callable[[R
 
 @pytest.mark.parametrize("pages", [history, roster])
 async def test_without_their_cost_a_page_is_as_cheap_as_a_ping(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pages: Callable[[Room], Ask]
+    tmp_path: Path,
+    filled: tuple[Person, Room],
+    monkeypatch: pytest.MonkeyPatch,
+    pages: Callable[[Room], Ask],
 ) -> None:
-    person, room = await filled(tmp_path)
+    person, room = filled
     monkeypatch.setattr(hub, "answer_cost", lambda _: 0)  # the defence, off
     assert await work(tmp_path, person, pages(room)) >= BURST * ENTRIES
-
-
-async def in_many(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Person:
-    """Somebody who is in as many channels."""
-    monkeypatch.setattr("mobium_server.channels.CREATIONS", ENTRIES)  # which take him two weeks
-    async with server(folder) as running, client(running.url) as anna:
-        for _ in range(ENTRIES):
-            await begin(anna)
-        return anna.person
 
 
 async def lists(one: Client, _: int) -> None:
@@ -134,33 +152,33 @@ async def lists(one: Client, _: int) -> None:
 
 
 async def test_lists_of_channels_count_by_what_is_on_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, filled: tuple[Person, Room]
 ) -> None:
-    person = await in_many(tmp_path, monkeypatch)
-    read = await work(tmp_path, person, lists)
+    read = await work(tmp_path, filled[0], lists)
     print(f"{read} channels read")
     assert ENTRIES <= read <= (BURST / 4 + 1) * ENTRIES
 
 
 async def test_without_their_cost_a_list_is_as_cheap_as_a_ping(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, filled: tuple[Person, Room], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    person = await in_many(tmp_path, monkeypatch)
     monkeypatch.setattr(hub, "answer_cost", lambda _: 0)  # the defence, off
-    assert await work(tmp_path, person, lists) == BURST * ENTRIES
+    assert await work(tmp_path, filled[0], lists) == BURST * ENTRIES
 
 
-async def test_pages_that_are_asked_for_all_at_once_count_no_less(tmp_path: Path) -> None:
-    person, room = await filled(tmp_path)
+async def test_pages_that_are_asked_for_all_at_once_count_no_less(
+    tmp_path: Path, filled: tuple[Person, Room]
+) -> None:
+    person, room = filled
     read = await at_once(tmp_path, person, room, 2.0, BURST * ENTRIES)
     print(f"{read} entries read")
     assert ENTRIES <= read <= (BURST / 4 + 1) * 2 * (ENTRIES + 1)
 
 
 async def test_if_nobody_waits_until_they_are_paid_they_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, filled: tuple[Person, Room], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    person, room = await filled(tmp_path)
+    person, room = filled
     monkeypatch.setattr(hub.Hub, "owes", lambda _hub, _desk: 0.0)  # the defence, off
     assert await at_once(tmp_path, person, room, PATIENCE, BURST * ENTRIES) >= BURST * ENTRIES
 

@@ -25,7 +25,7 @@ from tests.support.nursery import Nursery
 
 HERE = [f"a{number}" for number in range(5)]
 NEVER = 1 << 30
-SOME = 60  # of the steps at which a client dies in an ordinary run; --long dies at all
+SOME = 20  # of the steps at which a client dies in an ordinary run; --long dies at all
 CHILDREN = "tests.support.crash"
 THERE = [f"b{number}" for number in range(5)]
 

@@ -276,6 +276,7 @@ async def come_back(folder: Path, count: int) -> dict[str, Any]:
     return stats
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("count", [100, pytest.param(200, marks=pytest.mark.long)])
 async def test_many_channels_come_back_within_the_servers_rates(
     folder: Path, monkeypatch: pytest.MonkeyPatch, count: int
@@ -287,6 +288,7 @@ async def test_many_channels_come_back_within_the_servers_rates(
     assert stats["posts_stored"] == count
 
 
+@pytest.mark.once
 async def test_without_their_pace_they_come_back_in_a_burst_that_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ Not its concern: what a terminal shows (tests/support/terminal.py) and the serve
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.fast_command import Forks
 from tests.support.terminal import Terminal
 
 __all__ = ["COMMAND", "FAST", "PASSWORD", "Desk", "Result"]
@@ -22,6 +24,8 @@ FAST = (sys.executable, "-m", "tests.support.fast_command")
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery"  # of nobody
 PATIENCE = 120.0
+AT_START = ("PYTHON", "LC_", "LANG", "MOBIUM_BACKEND")
+"""Variables that only a process that begins looks at."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +91,21 @@ class Desk:
         code: int | None = 0,
     ) -> Result:
         """Run a command to its end, without a terminal. `code` is the exit code that is expected."""
-        done = subprocess.run(
-            [*self.command, *arguments],
-            input=b"" if given is None else given,
-            capture_output=True,
-            env=self.environment,
-            pass_fds=descriptors,
-            start_new_session=True,  # no terminal to ask on
-            timeout=PATIENCE,
-            check=False,
-        )
-        result = Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+        if self.command == FAST and not any(name.startswith(AT_START) for name in self.extra):
+            ended, out, err = _forks().run(arguments, given or b"", self.environment, descriptors, PATIENCE)
+        else:
+            done = subprocess.run(
+                [*self.command, *arguments],
+                input=b"" if given is None else given,
+                capture_output=True,
+                env=self.environment,
+                pass_fds=descriptors,
+                start_new_session=True,  # no terminal to ask on
+                timeout=PATIENCE,
+                check=False,
+            )
+            ended, out, err = done.returncode, done.stdout, done.stderr
+        result = Result(ended, out.decode(), err.decode())
         assert "Traceback" not in result.err, result.err
         assert code is None or result.code == code, result
         return result
@@ -117,6 +125,11 @@ class Desk:
         """Run a command on a terminal."""
         environment = {name: value for name, value in self.environment.items() if name != "COLUMNS"}
         return Terminal([*self.command, *arguments], environment, columns, rows)
+
+
+@functools.cache
+def _forks() -> Forks:
+    return Forks()
 
 
 def descriptor_with(data: str) -> int:

@@ -193,10 +193,10 @@ def test_the_first_conversation_begins_before_the_other_one_has_connected(
     anna: Desk, bob: Desk, made: dict[str, Made], server: ServerProcess
 ) -> None:
     key = made["bob"].key
-    said = anna.run("--server", server.url, "send", key, "one", code=1).sentence
+    said = anna.run("--server", server.url, "send", key, "one", code=3).sentence
     assert "Nobody with this key has connected to this server yet" in said
     assert said.endswith("The message stays queued.")
-    given = anna.run("chat", key, given=b"two\nthree\n", code=1).sentence
+    given = anna.run("chat", key, given=b"two\nthree\n", code=3).sentence
     assert "compare the key" in given
     assert given.endswith("2 messages stay queued.")
     waiting = [json.loads(line) for line in anna.run("history", key, "--json").out.splitlines()]
@@ -315,10 +315,10 @@ def test_a_full_mailbox_keeps_the_message(
         log_in(anna, server.url, made["bob"].key, "bob")
         log_in(bob, server.url, made["anna"].key, "anna")
         anna.run("send", "bob", "fits")
-        said = anna.run("send", "bob", "waits", code=1).sentence
+        said = anna.run("send", "bob", "waits", code=3).sentence
         assert "mailbox is full" in said
         assert "queued" in said
-        said = anna.run("send", "bob", "waits behind it", code=1).sentence
+        said = anna.run("send", "bob", "waits behind it", code=3).sentence
         assert "mailbox is full" in said, "the reason of the first is the second's too"
         bob.run("listen", "--count", "1")
         with listening(bob) as ear:

@@ -32,9 +32,9 @@ Passwords come from a prompt, from --password-fd or from MOBIUM_PASSWORD. Data l
 system has for it, or in MOBIUM_DATA_DIR.
 """
 _EPILOG = """
-Exit codes: 0 done · 1 refused or failed · 2 wrong command line, or no such name · 3 no connection
-(what was to be sent is queued) · 4 wrong password or recovery words · 5 unreadable or locked data ·
-70 unexpected failure, see the log file that is named · 130 interrupted · 141 nobody reads the output
+Exit codes: 0 done · 1 refused or failed · 2 wrong command line, or no such name · 3 no connection, or
+not taken yet (what was to be sent is queued) · 4 wrong password or recovery words · 5 unreadable or locked
+data · 70 unexpected failure, see the log file that is named · 130 interrupted · 141 nobody reads the output
 """
 _GLOBAL = {"--profile", "--server", "--password-fd"}
 

@@ -27,6 +27,7 @@ from mobium.client import (
 )
 from mobium.errors import InvalidInput, MobiumError, StoreError
 from mobium_client.cli.editor import Closed, Editor, Entered, Redraw
+from mobium_client.cli.failures import StaysQueued
 from mobium_client.cli.keys import key_presses, pipe_lines
 from mobium_client.cli.lines import MARK_CELLS, Marks, key_changed, message_line, notice_line, unshown
 from mobium_client.cli.partners import InChannel, Partner, WithPerson, partner_of, said_by
@@ -271,6 +272,7 @@ class _Pipe:
         self._progress = asyncio.Event()
         self._said = ""
         self._lost = False
+        self._refused = False
 
     async def talk(self) -> None:
         """Send every line, show every answer; at the end of the input wait until all is sent."""
@@ -286,7 +288,7 @@ class _Pipe:
         count = len(self._unsent)
         stays = {0: "", 1: " 1 message stays queued."}.get(count, f" {count} messages stay queued.")
         if self._failed:
-            raise MobiumError(f"{self._failed[0]}{stays}")
+            raise (MobiumError if self._refused else StaysQueued)(f"{self._failed[0]}{stays}")
         if self._unsent:
             raise ended(self._engine, f"{self._said or 'The server did not answer in time.'}{stays}")
 
@@ -316,9 +318,11 @@ class _Pipe:
 
     def state(self, event: MessageStateChanged) -> None:
         """Note that a message's state has changed."""
-        if event.state in {"failed", "expired"} or (event.state == "queued" and event.reason):
+        refused = event.state in {"failed", "expired"}
+        if refused or (event.state == "queued" and event.reason):
             self._failed.append(f"{event.reason or 'A message was not sent.'}")
-            self._lost = self._lost or event.state == "queued"
+            self._refused = self._refused or refused
+            self._lost = self._lost or not refused
         self._progress.set()
 
     def connection(self, event: ConnectionChanged) -> None:

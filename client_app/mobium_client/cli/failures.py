@@ -24,7 +24,7 @@ from mobium.errors import (
 from mobium_client.log import describe, note
 from mobium_client.plain import harmless, sentence
 
-__all__ = ["ExitCode", "exit_code", "guarded"]
+__all__ = ["ExitCode", "StaysQueued", "exit_code", "guarded"]
 
 
 class ExitCode(IntEnum):
@@ -33,7 +33,7 @@ class ExitCode(IntEnum):
     DONE = 0
     FAILED = 1  # refused or failed; the sentence says why
     USAGE = 2  # the command line is wrong, or names nothing
-    NOT_CONNECTED = 3  # no connection to the server; what was to be sent is queued
+    NOT_YET = 3  # no connection, or the server cannot take it now; what was to be sent is queued
     WRONG_SECRET = 4  # password or recovery words
     DATA = 5  # a profile's files cannot be read or written
     UNEXPECTED = 70  # a mistake in the program; the log file has the place
@@ -41,9 +41,14 @@ class ExitCode(IntEnum):
     BROKEN_PIPE = 141  # whoever read the output has gone
 
 
+class StaysQueued(MobiumError):
+    """What was to be sent cannot go out now, and goes out later: to send it again would send it twice."""
+
+
 _CODES: tuple[tuple[type[MobiumError], ExitCode], ...] = (
     (InvalidInput, ExitCode.USAGE),
-    (NotConnected, ExitCode.NOT_CONNECTED),
+    (NotConnected, ExitCode.NOT_YET),
+    (StaysQueued, ExitCode.NOT_YET),
     (WrongPassword, ExitCode.WRONG_SECRET),
     (RecoveryError, ExitCode.WRONG_SECRET),
     (StoreError, ExitCode.DATA),

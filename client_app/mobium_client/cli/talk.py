@@ -35,6 +35,7 @@ from mobium.client import (
 from mobium.client.labels import is_channel
 from mobium.errors import InvalidInput, MobiumError, NotConnected, StoreError
 from mobium_client.cli.call import call_fields
+from mobium_client.cli.failures import StaysQueued
 from mobium_client.cli.lines import MARK_CELLS, key_changed, message_line, notice_line, unshown
 from mobium_client.cli.partners import InChannel
 from mobium_client.cli.session import Run, ended, name_of, run_async
@@ -152,8 +153,8 @@ class _States:
     async def reach(self, message_id: str, wait: Wait) -> str:
         """Wait for a state, and return the one that is reached.
 
-        Raises MobiumError with the reason if the message cannot go out now or at all, NotConnected or
-        StoreError if the connection is gone for good.
+        Raises StaysQueued with the reason if the message cannot go out now, MobiumError if not at all, and
+        NotConnected or StoreError if the connection is gone for good.
         """
         while True:
             event = self._last.get(message_id)
@@ -163,7 +164,7 @@ class _States:
                 if event.state in {"failed", "expired"}:
                     raise MobiumError(f"{event.reason or 'The message was not sent.'}{self._again}")
                 if event.state == "queued" and event.reason:
-                    raise MobiumError(f"{event.reason} The message stays queued.")
+                    raise StaysQueued(f"{event.reason} The message stays queued.")
             await self._next()
 
     async def _next(self) -> None:

@@ -85,6 +85,29 @@ async def test_who_comes_back_and_sets_a_secret_is_believed_by_who_was_away(town
     await knows(bob, "orchard", channel)
 
 
+async def test_who_has_come_in_meanwhile_and_sets_a_secret_is_believed_by_who_was_away(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He reads the secret in his mailbox, of somebody whom no statement that he knows has let in."""
+    monkeypatch.setattr(chains, "_PATIENCE", 3_600)  # he asks nobody for it
+    alice, carol = await town.people("alice", "carol")
+    async with town.opened("bob") as bob:
+        channel = f"#{await enter(alice, bob)}"
+        await said(alice, "hello")
+        await shows(bob, ["hello"])
+        await bob.settled(PATIENCE)
+    await carol.join(await alice.invite(channel))
+    await alice.set_role(channel, carol.me, "admin")
+    await carol.settled(PATIENCE)
+    await carol.channels.renew(channel)
+    await carol.rename(channel, "orchard")
+    await carol.settled(PATIENCE)
+    bob = await town.engine("bob")
+    await bob.settled(PATIENCE)
+    await knows(bob, "orchard", channel)
+    assert await spares(bob) == 0
+
+
 async def test_a_secret_is_not_lost_with_a_statement_that_was_refused_and_taken(town: ChannelWorld) -> None:
     alice, bob = await town.gather("alice", "bob")
     channel = f"#{(await alice.channels.get('#garden')).id}"

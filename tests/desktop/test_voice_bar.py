@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mobium.client import CallChanged, Engine, ScreenChanged, SpeakingChanged, VoiceChanged, VoiceLeft
+from mobium.client.screens import Screens
 from mobium.media.devices import VirtualDevices
 from mobium.media.sources import MemorySink, PcmSource
 from mobium_client.gui.models import sound
@@ -177,6 +178,29 @@ def test_who_speaks_how_loud_and_whose_screen(room: Room, monkeypatch: pytest.Mo
     assert not staged(room)
     tell(ScreenChanged(room.channel, "", False, "The display is gone."))
     assert bar.state.problem == "The display is gone."
+
+
+def test_a_screen_that_was_there_before_is_looked_at_once(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bar, tell = room.bar, room.seat.events.tell
+    shows = [BERT]
+
+    async def people(_: str) -> list[str]:
+        return [room.main.opened.engine.me, BERT]
+
+    monkeypatch.setattr(room.main.opened.engine.rooms, "people", people)
+    monkeypatch.setattr(Screens, "shown", property(lambda _: shows))
+    bar.enter(room.channel, "#garden")
+    tell(ScreenChanged(room.channel, BERT, True))  # before one is in, and before the speakers are known
+    room.seat.until(lambda: staged(room), "the screen")
+    bar.look_away()
+    bar._refresh.now()
+    room.seat.until(lambda: not bar._refresh._reading, "another look at the people")
+    assert not staged(room), "who has looked away does not look again"
+    tell(ScreenChanged(room.channel, BERT, False))
+    tell(ScreenChanged(room.channel, BERT, True))
+    assert staged(room), "it is another one"
 
 
 def test_what_ends_a_room_is_told(room: Room) -> None:

@@ -88,6 +88,8 @@ class VoiceBar(Presenter[VoiceState]):
         self._voice: Voice | None = None
         self._volumes: dict[str, int] = {}
         self._watched = ""
+        self._offered: set[str] = set()
+        """Whose screen was looked at by itself since it is shown: who has looked away does not look again."""
         self._refresh = Refresh(opened.context.later, self._read)
         self._until_closed(self._refresh.cancel)
         self._until_closed(calling.watch(self._hold))
@@ -116,6 +118,7 @@ class VoiceBar(Presenter[VoiceState]):
                 self._run(voice.leave())
                 return
             self._voice = voice
+            self._offered.clear()
             self._show(replace(self.state, phase="in", said=said))
             self._refresh.now()
 
@@ -229,6 +232,7 @@ class VoiceBar(Presenter[VoiceState]):
             if self._voice is voice:
                 loud = tuple(replace(one, volume=self._volumes.get(one.key, 100)) for one in found)
                 self._show(replace(self.state, speakers=loud))
+                self._offer()
             finished()
 
         self._run(self._people(channel, voice), shown, lambda _: finished())
@@ -251,10 +255,20 @@ class VoiceBar(Presenter[VoiceState]):
             self._show(replace(self.state, sharing="", problem=one_line(event.reason)))
             return
         self._change_speaker(event.peer, screen=event.shown)
-        if event.shown and not self._watched:
-            self.look(event.peer)
-        elif not event.shown and self._watched == event.peer:
+        if not event.shown and self._watched == event.peer:
             self._look_away()
+        self._offer()  # whoever is not among the speakers yet is looked at once they are read
+
+    def _offer(self) -> None:
+        """Look at a screen that is new, unless one is looked at already."""
+        showing = [one.key for one in self.state.speakers if one.screen and not one.me]
+        self._offered.intersection_update(showing)
+        if self._voice is not None and not self._watched:
+            for key in showing:
+                if key not in self._offered:
+                    self.look(key)
+                    break
+        self._offered.update(showing)
 
     def _on_sound(self, event: SoundChanged) -> None:
         if self.state.phase == "in" and event.what != "ended":

@@ -10,7 +10,16 @@ from mobium.client.store.database import Tx
 from mobium.crypto.invite import invite_key
 from mobium.errors import InvalidInput, MobiumError
 from mobium.protocol import messages as m
-from tests.support.channel_world import ChannelWorld, calm, enter, row_of, said, shows, state
+from tests.support.channel_world import (
+    ChannelWorld,
+    calm,
+    enter,
+    members_seen,
+    row_of,
+    said,
+    shows,
+    state,
+)
 from tests.support.engines import PASSWORD, PATIENCE, online, tx, until
 
 
@@ -105,6 +114,41 @@ async def test_who_has_come_in_meanwhile_and_sets_a_secret_is_believed_by_who_wa
     bob = await town.engine("bob")
     await bob.settled(PATIENCE)
     await knows(bob, "orchard", channel)
+    assert await spares(bob) == 0
+
+
+async def test_who_sets_a_secret_and_leaves_is_believed_by_who_hears_it_last(
+    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He is no member any more when it comes; that it is true is in the statement."""
+    monkeypatch.setattr(chains, "_PATIENCE", 3_600)  # nobody asks for it
+    alice, bob, carol = await town.gather("alice", "bob", "carol")
+    channel = f"#{(await alice.channels.get('#garden')).id}"
+    await alice.set_role(channel, carol.me, "admin")
+    await said(carol, "hello")
+    await shows(bob, ["hello"])
+    await calm(alice, bob, carol)
+    tap = town.tap("bob")
+    kept: list[m.ServerMessage] = []
+
+    def hold(message: m.ServerMessage) -> m.ServerMessage | None:
+        if not isinstance(message, m.Delivery):
+            return message
+        kept.append(message)
+        return None
+
+    async def came() -> bool:
+        return bool(kept)
+
+    tap.down = hold
+    await carol.channels.renew(channel)
+    await until(came)
+    await carol.leave(channel)
+    await members_seen(channel, 2, bob)
+    tap.honest()
+    for message in kept:
+        tap.say(message)
+    await knows(bob, "garden", channel)
     assert await spares(bob) == 0
 
 

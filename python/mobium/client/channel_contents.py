@@ -26,18 +26,19 @@ _ANSWERS: Final = 8  # requests of one member for one's chain that are answered 
 
 
 def take(tx: Tx, setting: Setting, peer: Peer, received: About) -> None:
-    """Take what a fellow member says; from anybody else it is nothing."""
+    """Take what a fellow member says; from anybody else it is nothing, but for a secret."""
     row = channels.by_key(tx, received.channel_id)
     if row is None or row.state not in ("joining", "member"):
         return
-    if row.state == "joining" or roster_of(tx, row).role(peer.ed) is None:
-        if isinstance(received, ChannelSecret):
-            # He may be a member, and the secret in force, by the time the roster is known: a mailbox is read
-            # before the statements that let him in, and nobody says it twice.
-            channels.add_secret(tx, row.id, received.secret, peer.id, setting.now_ms // 1000)
-        return
     if isinstance(received, ChannelSecret):
-        take_secret(tx, row, peer.id, received.secret, setting.now_ms)
+        # Whoever says it: the statement tells whether it is true. A mailbox is read before the statements
+        # that let him in, he may have left by the time it comes, and nobody says it twice.
+        if row.state == "joining":
+            channels.add_secret(tx, row.id, received.secret, peer.id, setting.now_ms // 1000)
+        else:
+            take_secret(tx, row, peer.id, received.secret, setting.now_ms)
+    elif row.state != "member" or roster_of(tx, row).role(peer.ed) is None:
+        return
     elif isinstance(received, RosterHead):
         heard_head(tx, row, peer.id, received.index, received.head, setting.now_ms)
     else:

@@ -119,6 +119,8 @@ async def test_everybody_leaves_at_once_but_two(
         listens.ear.packets.clear()
         speech.generations.clear()
         town.tap("person0").sent.clear()
+        # what was said before the first key had come is not what is looked at
+        lost = [dict(one.room.lost) for one in (speaks, listens)]
         before, began = rows(running), time.monotonic()
         await asyncio.gather(*(WAYS[way](one) for one in others))
         await see((speaks.room, speaks.ear), (listens.room, listens.ear))
@@ -133,7 +135,7 @@ async def test_everybody_leaves_at_once_but_two(
         f" {len(heard)} words heard"
     )
     assert heard == list(range(heard[0], heard[-1] + 1)), "a gap"
-    assert speaks.room.lost == listens.room.lost == {"key": 0, "duplicate": 0, "tag": 0}
+    assert [dict(one.room.lost) for one in (speaks, listens)] == lost, "frames were lost"
     assert 2 <= len(speech.generations) <= 1 + 2 + took // RENEW
     key = bytes.fromhex(speaks.room.channel)
     left = {one.engine.me for one in (speaks, listens)}

@@ -20,6 +20,8 @@ from tests.attacks.test_a19_greedy_clients import BOMBS
 from tests.support.engines import online
 from tests.support.hostile import ALLOWED, HostileServer, altered
 
+pytestmark = pytest.mark.once
+
 
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections are made again at once."""

@@ -16,6 +16,8 @@ from mobium_server import app
 from mobium_server.http import Asked, Reply, Routes
 from tests.support.server import log_in, server
 
+pytestmark = pytest.mark.once
+
 TOKEN = "a-token-of-thirty-two-characters"
 
 

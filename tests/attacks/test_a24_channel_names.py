@@ -16,6 +16,8 @@ from tests.attacks.people import Person, Scene
 from tests.attacks.rooms import Room, gather
 from tests.support.engines import tx
 
+pytestmark = pytest.mark.once
+
 HOSTILE = (
     "a\0b", "a\nb", "a\x1b[2Jb", "a\x9b31mb", "\u202egpj.exe", "a\u2066b\u2069", "a\u200fb", "\u0301a",
     "a  b", "a\u00a0b", "a\u2028b", "\ufeffa", "\u3164a", "x\U000e0100", "\ue000a",

@@ -17,6 +17,8 @@ from mobium_client.gui.models import lines, links, words
 from mobium_client.gui.models.channel_words import Told
 from mobium_client.gui.models.lines import Bubble, lines_of
 
+pytestmark = pytest.mark.once
+
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 PRETENDING = (
     "https://bank.example@evil.example/",

@@ -14,6 +14,8 @@ from mobium.client.profile import Profiles
 from mobium.errors import InvalidInput
 from mobium_client import plain
 
+pytestmark = pytest.mark.once
+
 PATHS = (
     "../evil",
     "..",

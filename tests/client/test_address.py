@@ -5,6 +5,8 @@ import pytest
 from mobium.client.address import parse
 from mobium.errors import InvalidInput
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("typed", "url", "host"),

@@ -21,6 +21,8 @@ from tests.support import hostile
 from tests.support.engines import Ear, World, inside, online, settle, tx
 from tests.support.hostile import HostileServer
 
+pytestmark = pytest.mark.once
+
 
 async def test_what_no_server_takes_fails_and_what_follows_goes_out(
     world: World, server: HostileServer

@@ -18,7 +18,7 @@ from tests.support.calls import phones, talking
 from tests.support.engines import World, until
 from tests.support.links import ice_on_loopback
 
-pytestmark = pytest.mark.needs("libopus")
+pytestmark = [pytest.mark.once, pytest.mark.needs("libopus")]
 
 ANNA, EVE = b"a" * 32, b"e" * 32
 

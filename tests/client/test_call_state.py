@@ -24,6 +24,8 @@ from mobium.client.call_values import Apply, Drop, Effect, Missed, Phase, Prepar
 from mobium.protocol.content import Call
 from tests.support.server import randomness, schedules
 
+pytestmark = pytest.mark.once
+
 ANNA, BEN, EVE = b"a" * 32, b"b" * 32, b"e" * 32
 EPOCH = 1_800_000_000_000
 

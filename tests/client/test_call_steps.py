@@ -12,6 +12,8 @@ from mobium.client.call_values import Say, Step
 from mobium.errors import InvalidInput, NotConnected
 from tests.support.engines import until
 
+pytestmark = pytest.mark.once
+
 ANNA, BEN, EVE, MAL = (letter * 32 for letter in (b"a", b"b", b"e", b"m"))
 
 

@@ -31,6 +31,8 @@ from tests.support.calls import Mouth, Phone, phones, talking
 from tests.support.engines import Ear, World, online, settle, until
 from tests.support.hostile import HostileServer
 
+pytestmark = pytest.mark.once
+
 STATE = "mobium.client.call_state"
 
 

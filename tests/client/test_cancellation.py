@@ -10,6 +10,8 @@ from mobium.client import Engine
 from mobium.errors import StoreError
 from tests.support.engines import World, inside, online
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize("ticks", range(0, 40, 5))
 async def test_a_second_cancellation_leaves_no_profile_open(world: World, ticks: int) -> None:

@@ -19,6 +19,8 @@ from mobium.errors import StoreError
 from tests.support.engines import PASSWORD, World, inside, tx
 from tests.support.server import schedules
 
+pytestmark = pytest.mark.once
+
 
 def left(folder: Path) -> set[str]:
     """What lies in a profile's folder; the lock's file stays, since others may wait for it."""

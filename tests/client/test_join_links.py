@@ -12,6 +12,8 @@ from mobium.errors import InvalidInput, NotConnected, ProtocolError, ServerRefus
 from mobium.protocol.messages import GetMembers
 from tests.support.channel_world import ChannelWorld, everything, refused, row_of, said, shows, state
 
+pytestmark = pytest.mark.once
+
 CHANNEL, INVITE, SECRET, HEAD = bytes(range(32)), bytes(range(16)), b"s" * 32, b"h" * 32
 PRIVATE = JoinLink(CHANNEL, "wss://chat.example/ws", INVITE, SECRET, HEAD)
 OPEN = JoinLink(CHANNEL, "wss://chat.example/ws")

@@ -12,6 +12,8 @@ from mobium.errors import InvalidInput
 from tests.support.channel_world import ChannelWorld, enter, everything, row_of, said, shows
 from tests.support.engines import World, tx
 
+pytestmark = pytest.mark.once
+
 
 def put(tx: Tx, key: bytes, name: str, state: str = "member") -> str:
     """A channel of any name, as hostile members can seal one."""

@@ -17,6 +17,8 @@ from mobium.protocol.connection import LoggedIn, ServerConnection, Welcome
 from mobium.signing import SigningKey
 from tests.protocol.test_connection import ALICE, ALLOWED
 
+pytestmark = pytest.mark.once
+
 ADDRESS = Address("ws://server.test/ws", "server.test:80", False)
 Script = Callable[["Server"], Awaitable[None]]
 

@@ -8,6 +8,8 @@ from mobium.client.links import check_server, contact_link, is_nickname, parse_c
 from mobium.errors import InvalidInput
 from mobium.signing import SigningKey
 
+pytestmark = pytest.mark.once
+
 KEY = SigningKey.from_seed(bytes(range(32))).public
 HEX = KEY.hex()
 

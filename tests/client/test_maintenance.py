@@ -13,6 +13,8 @@ from mobium.client.store.database import Tx
 from tests.support.engines import World, inside, tx, until
 from tests.support.hostile import Envelope, HostileServer
 
+pytestmark = pytest.mark.once
+
 DAY = 86_400
 WEEK = 7 * DAY
 

@@ -15,6 +15,8 @@ from mobium.protocol.messages import Appended, ClientMessage, JoinChannel, Serve
 from tests.support.channel_world import ChannelWorld, enter, members_seen, row_of, said, shows, state
 from tests.support.engines import PATIENCE, online, until
 
+pytestmark = pytest.mark.once
+
 
 async def in_once(bob: Engine, link: str, alice: Engine) -> None:
     """The link is used twice at once, and Bob is in."""

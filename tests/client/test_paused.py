@@ -14,6 +14,8 @@ from tests.client.test_voice_rooms import enters, see
 from tests.support.channel_world import ChannelWorld
 from tests.support.engines import PATIENCE, online, until
 
+pytestmark = pytest.mark.once
+
 
 async def paused(town: ChannelWorld, engine: Engine, name: str, other: Engine) -> str:
     """Have the server ask for five minutes; returns the message for which it did."""

@@ -13,6 +13,8 @@ import pytest
 from mobium.client.profile import Profiles, check_name, data_folder
 from mobium.errors import InvalidInput, StoreError
 
+pytestmark = pytest.mark.once
+
 
 def _make(profiles: Profiles, name: str) -> None:
     (profiles.new(name).folder / "vault").write_bytes(b"MBV1")

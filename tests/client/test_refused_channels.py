@@ -14,6 +14,8 @@ from mobium.protocol.messages import Error as WireError
 from tests.support.channel_world import ChannelWorld, Tap, enter, said, shows
 from tests.support.engines import PASSWORD, PATIENCE, until
 
+pytestmark = pytest.mark.once
+
 NAMES = ("garden", "shed")
 
 

@@ -15,6 +15,8 @@ from mobium.errors import InvalidInput
 from tests.support.channel_world import ChannelWorld
 from tests.support.engines import PASSWORD, fast_vault, tx
 
+pytestmark = pytest.mark.once
+
 FRIEND = "ab" * 32
 
 

@@ -12,6 +12,8 @@ from mobium.client.address import Address
 from mobium.client.transport import Transport, TransportClosed, dial, memory_pair
 from mobium.errors import NotConnected
 
+pytestmark = pytest.mark.once
+
 Ends = tuple[Transport, Transport, Callable[[int], Awaitable[None]]]
 
 

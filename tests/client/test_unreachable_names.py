@@ -8,6 +8,8 @@ from mobium.client.transport import dial
 from mobium.errors import MobiumError
 from tests.support.engines import World, online
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     "url", ["ws://" + 64 * "x" + ".example", "ws://a..example", "ws://" + 130 * "a." + "b"]

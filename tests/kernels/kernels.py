@@ -29,7 +29,6 @@ COUNTER_END = 2**32 - 1
 
 
 AnyRatchet = Ratchet
-AnySender = SenderChain
 AnyReceiver = ReceiverChain
 AnyOpener = FrameOpener
 """A state on either back end. The class below has attributes of the other names."""

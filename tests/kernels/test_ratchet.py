@@ -436,7 +436,7 @@ class TestArguments:
         for now in (0, NOW, 2**64 - 1):
             b.decrypt(message, None, now)
             b.expire(now)
-        for now in (-1, 2**64):
+        for now in (-1, 2**64, 2**70):
             with pytest.raises(OverflowError):
                 b.decrypt(message, None, now)
             with pytest.raises(OverflowError):

@@ -66,6 +66,14 @@ class TestRoundTrip:
             assert kernels.Ratchet.from_parts(state.head(), state.skipped()).to_bytes() == data
             assert kernels.Ratchet.from_parts(state.head(), tuple(state.skipped())).to_bytes() == data
 
+    def test_a_loaded_state_sends_the_same_bytes(self, kernels: Kernels, entropy: Entropy) -> None:
+        for state in stages(entropy)[1:]:  # the first one cannot send yet
+            loaded = kernels.Ratchet.from_bytes(state.to_bytes())
+            message, following = loaded.encrypt(b"hello", bytes(16))
+            expected, after = state.encrypt(b"hello", bytes(16))
+            assert message == expected
+            assert following.to_bytes() == after.to_bytes()
+
     def test_layout(self, kernels: Kernels, entropy: Entropy) -> None:
         for state in stages(entropy):
             head, skipped = state.head(), state.skipped()

@@ -601,7 +601,7 @@ class TestTwins:
         ):
             with pytest.raises(TypeError):
                 call()
-        for number in (-1, 2**32):
+        for number in (-1, 2**32, 2**40):
             with pytest.raises(OverflowError):
                 kernels.SenderChain.create(key, key, number, key, 1, key, key)
             with pytest.raises(OverflowError):

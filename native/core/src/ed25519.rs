@@ -155,7 +155,13 @@ mod tests {
         two[0] = 2;
         let mut below = [0xFF; KEY];
         (below[0], below[KEY - 1]) = (0xEB, 0x7F);
-        assert!(VerifyingKey::new(&two).is_ok() && VerifyingKey::new(&below).is_ok());
+        let mut far_below = [0xFF; KEY];
+        far_below[KEY - 1] = 0x7E;
+        let mut below_in_the_middle = [0xFF; KEY];
+        (below_in_the_middle[KEY - 2], below_in_the_middle[KEY - 1]) = (0xFE, 0x7F);
+        for point in [two, below, far_below, below_in_the_middle] {
+            assert!(VerifyingKey::new(&point).is_ok());
+        }
     }
 
     #[test]

@@ -40,8 +40,6 @@ pub const HEAD: usize = 25;
 pub const OVERHEAD: usize = HEAD + COMMIT + SIGNATURE;
 /// Messages of one chain: bounds what a stolen chain opens, and how far ahead a message can jump.
 pub const MESSAGES: u32 = 1000;
-/// Bytes of a nickname at most: its length is stored in one.
-pub const MAX_NICKNAME: usize = u8::MAX as usize;
 
 pub(crate) const COMMIT: usize = 32;
 const LABEL: &[u8] = b"mobium/1 sender message\0";

@@ -41,6 +41,16 @@ async def spares(engine: Engine) -> int:
     return int(await tx(engine, lambda tx: tx.value("SELECT count(*) FROM spare_secret")))
 
 
+async def comes_in_and_renews(owner: Engine, comer: Engine, channel: str) -> None:
+    """Somebody joins, is made an admin, and gives the channel another secret and the name orchard."""
+    await comer.join(await owner.invite(channel))
+    await owner.set_role(channel, comer.me, "admin")
+    await comer.settled(PATIENCE)
+    await comer.channels.renew(channel)
+    await comer.rename(channel, "orchard")
+    await comer.settled(PATIENCE)
+
+
 async def test_of_many_secrets_the_one_in_force_is_kept(town: ChannelWorld) -> None:
     alice = await town.engine("alice")
     async with town.opened("bob") as bob:
@@ -83,12 +93,7 @@ async def test_who_comes_back_and_sets_a_secret_is_believed_by_who_was_away(town
         await shows(bob, ["hello"])
         await bob.settled(PATIENCE)
     await carol.leave(channel)
-    await carol.join(await alice.invite(channel))
-    await alice.set_role(channel, carol.me, "admin")
-    await carol.settled(PATIENCE)
-    await carol.channels.renew(channel)
-    await carol.rename(channel, "orchard")
-    await carol.settled(PATIENCE)
+    await comes_in_and_renews(alice, carol, channel)
     bob = await town.engine("bob")
     await bob.settled(PATIENCE)
     await knows(bob, "orchard", channel)
@@ -105,12 +110,7 @@ async def test_who_has_come_in_meanwhile_and_sets_a_secret_is_believed_by_who_wa
         await said(alice, "hello")
         await shows(bob, ["hello"])
         await bob.settled(PATIENCE)
-    await carol.join(await alice.invite(channel))
-    await alice.set_role(channel, carol.me, "admin")
-    await carol.settled(PATIENCE)
-    await carol.channels.renew(channel)
-    await carol.rename(channel, "orchard")
-    await carol.settled(PATIENCE)
+    await comes_in_and_renews(alice, carol, channel)
     bob = await town.engine("bob")
     await bob.settled(PATIENCE)
     await knows(bob, "orchard", channel)

@@ -18,6 +18,8 @@ Unmask = Callable[[Any, Any], bytes]
 PING = b"\x89\x00"
 _BINARY = 0x82  # the first byte of a binary message in one piece
 _MASKED = 0x80
+_MIDDLE = struct.Struct("!BBH")
+_LONG = struct.Struct("!BBQ")
 
 
 def header(size: int) -> bytes:
@@ -25,8 +27,8 @@ def header(size: int) -> bytes:
     if size < 126:
         return bytes((_BINARY, size))
     if size < 65_536:
-        return struct.pack("!BBH", _BINARY, 126, size)
-    return struct.pack("!BBQ", _BINARY, 127, size)
+        return _MIDDLE.pack(_BINARY, 126, size)
+    return _LONG.pack(_BINARY, 127, size)
 
 
 def cut(data: Any, largest: int, unmask: Unmask) -> tuple[list[tuple[bool, bytes]], int]:

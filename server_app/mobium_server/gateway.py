@@ -281,7 +281,7 @@ class Wire(Stream):
         elif isinstance(event, MediaUp):
             self._listener.hub.media(session, event)
         else:
-            self._listener.hub.request(session, event.message)
+            self._listener.hub.request(session, event)
 
     def _carry_out(self, refusal: Refusal) -> None:
         if self._session is None:

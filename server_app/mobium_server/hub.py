@@ -257,9 +257,11 @@ class Hub:
         else:
             cost = request_cost(message)
             # What the identity's own rate refuses is not charged to those who share its address.
-            wait = self._by_identity.wait(session.identity, cost) or self.admission(
-                session.line.address, cost
-            )
+            wait = self._by_identity.take(session.identity, cost)
+            if not wait:
+                wait = self.admission(session.line.address, cost)
+                if wait:
+                    self._by_identity.give_back(session.identity, cost)
             if wait:
                 self.counters.limited += 1
                 if session.line.tolerate():
@@ -268,7 +270,6 @@ class Hub:
                         ErrorCode.RATE_LIMITED, rid=message.rid, delivery=delivery, retry_after=wait
                     )
                 return
-            self._by_identity.take(session.identity, cost)
         HANDLERS[type(message)](self, session, message)
 
     def media(self, session: Session, frame: MediaUp) -> None:

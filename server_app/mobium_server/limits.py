@@ -130,6 +130,8 @@ class Rates:
 
     def wait(self, key: Hashable, cost: float) -> float:
         """The seconds until `cost` will be there; nothing is taken."""
+        if not self._rate.per_second:
+            return 0.0
         now = self._steady()
         return spend(self._full_at.get(key, now), self._rate, now, cost)[1]
 
@@ -142,6 +144,12 @@ class Rates:
             self._full_at[key] = max(full_at, min(full_at + cost / rate, now + 2 * self._rate.burst / rate))
             if len(self._full_at) > self._sweep_at:
                 self._sweep(now)
+
+    def give_back(self, key: Hashable, cost: float) -> None:
+        """What was taken last did not happen."""
+        full_at = self._full_at.get(key)
+        if full_at is not None:
+            self._full_at[key] = full_at - cost / self._rate.per_second
 
     def _sweep(self, now: float) -> None:
         self._full_at = {key: moment for key, moment in self._full_at.items() if moment > now}

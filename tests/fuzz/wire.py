@@ -20,7 +20,6 @@ from mobium.protocol.connection import (
     ClientConnection,
     LoggedIn,
     Refusal,
-    Request,
     ServerConnection,
     Welcome,
 )
@@ -115,7 +114,8 @@ def server_connection(data: bytes) -> None:
             assert not logged_in
             logged_in = True
         else:
-            assert isinstance(found, Request | MediaUp)
+            assert isinstance(found, MediaUp | messages.ClientMessage)
+            assert not isinstance(found, messages.Auth)
             assert logged_in
 
 

@@ -17,7 +17,6 @@ from mobium.protocol.connection import (
     ClientConnection,
     LoggedIn,
     Refusal,
-    Request,
     ServerConnection,
     Welcome,
 )
@@ -89,7 +88,7 @@ def test_a_login() -> None:
     assert event == LoggedIn(ALICE.public, ALICE.x_public, ALICE.binding, 1)
     assert names == ["chat.example"]
     assert client.receive(end.welcome(3, ALLOWED)) == Welcome(SERVER_KEY.public, 3, ALLOWED, end.nonce)
-    assert end.receive(codec.encode(m.Ping(4))) == Request(m.Ping(4))
+    assert end.receive(codec.encode(m.Ping(4))) == m.Ping(4)
     assert client.receive(codec.encode(m.Pong(4))) == m.Pong(4)
 
 

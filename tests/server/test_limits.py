@@ -79,9 +79,20 @@ def test_something_larger_than_the_burst_passes_alone() -> None:
     assert rates.take("a", 1) == pytest.approx(2.0 + 0.1 - 0.5)
 
 
+@pytest.mark.parametrize("cost", [0, 1, 3])
+def test_what_is_given_back_was_never_taken(cost: int) -> None:
+    rates = Rates(Rate(1, 5), Clock())
+    for _ in range(100):
+        assert rates.take("a", cost) == 0.0
+        rates.give_back("a", cost)
+    rates.give_back("nobody", cost)
+    assert [rates.take("a") == 0.0 for _ in range(6)] == [True] * 5 + [False]
+
+
 def test_zero_is_unlimited() -> None:
     rates = Rates(Rate(0, 0), Clock())
     assert not any(rates.take("a") for _ in range(1000))
+    assert rates.wait("a", 10) == 0.0
     assert len(rates) == 0
     assert Rate(30, 60).times(0) == Rate(0, 0)
 
@@ -282,6 +293,19 @@ async def test_what_an_identity_is_refused_costs_those_at_its_address_nothing(tm
     ):
         assert await carried_out(greedy, 50) == 4
         assert await carried_out(friend, 5) == 4
+
+
+async def test_what_an_address_is_refused_costs_the_identity_nothing(tmp_path: Path) -> None:
+    async with server(tmp_path, rate_general=Rate(0.001, 4), rate_address_factor=1) as one:
+        shared, alone = forwarded("203.0.113.5"), forwarded("203.0.113.6")
+        greedy = await log_in(one.url, additional_headers=shared)
+        friend = await log_in(one.url, additional_headers=shared)
+        assert await carried_out(greedy, 50) == 2, "the two logins counted for the address"
+        assert await carried_out(friend, 50) == 0
+        elsewhere = await log_in(one.url, friend.person, additional_headers=alone)
+        assert await carried_out(elsewhere, 50) == 3, "of its own four, and of what that address has left"
+        for login in (greedy, friend, elsewhere):
+            await login.close()
 
 
 async def carried_out(one: Client, count: int) -> int:

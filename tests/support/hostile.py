@@ -25,7 +25,8 @@ from mobium.errors import NotConnected
 from mobium.protocol import codec
 from mobium.protocol import messages as m
 from mobium.protocol.codes import ErrorCode, sentence
-from mobium.protocol.connection import LoggedIn, Refusal, Request, ServerConnection
+from mobium.protocol.connection import LoggedIn, Refusal, ServerConnection
+from mobium.protocol.media_frames import MediaUp
 from mobium.signing import SigningKey
 from tests.support.envelope import Envelope
 from tests.support.hostile_channels import HostileChannels
@@ -264,7 +265,7 @@ class HostileServer:
             await self._log_in(line, event)
         else:
             self.arrived.append((line.identity, data))
-            if isinstance(event, Request):
+            if not isinstance(event, MediaUp):
                 await self._handle(line, event)
         await self._note()
 
@@ -278,8 +279,7 @@ class HostileServer:
             for envelope in account.mailbox:
                 await self._deliver(line, envelope)
 
-    async def _handle(self, line: Line, request: Request) -> None:
-        message = request.message
+    async def _handle(self, line: Line, message: m.ClientMessage) -> None:
         account = self.accounts[line.identity]
         if isinstance(message, m.SendMessage):
             await self._send(line, message)

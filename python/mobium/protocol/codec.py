@@ -106,10 +106,7 @@ def _unpack_flat(data: bytes) -> dict[str, Any] | None:
         return None
     if type(value) is not dict or len(value) ^ 0x80 != data[0]:
         return None
-    for field in value.values():
-        if type(field) not in _PLAIN:
-            return None
-    return value
+    return value if _PLAIN.issuperset(map(type, value.values())) else None
 
 
 class _Tree:

@@ -35,7 +35,6 @@ __all__ = [
     "ClientConnection",
     "LoggedIn",
     "Refusal",
-    "Request",
     "ServerConnection",
     "Signer",
     "Welcome",
@@ -72,13 +71,6 @@ class LoggedIn:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """An authenticated client asks for something."""
-
-    message: ClientMessage
-
-
-@dataclass(frozen=True, slots=True)
 class Refusal:
     """Send `frame`; then, if `close` is a code, close the socket with it."""
 
@@ -99,7 +91,8 @@ class ServerConnection:
     ) -> None:
         self._server_key = server_key
         self._accepts_host = accepts_host
-        self._message_size = message_size
+        self._limit = limits.PREAUTH_FRAME
+        self._open_limit = max(message_size + limits.FRAME_OVERHEAD, limits.MAX_MEDIA_FRAME)
         self._nonce = entropy(limits.NONCE_SIZE)
         self._auth: Auth | None = None
         self._malformed = 0
@@ -112,17 +105,17 @@ class ServerConnection:
     @property
     def frame_limit(self) -> int:
         """The largest frame that may come now, bytes."""
-        if self._auth is None:
-            return limits.PREAUTH_FRAME
-        return max(self._message_size + limits.FRAME_OVERHEAD, limits.MAX_MEDIA_FRAME)
+        return self._limit
 
     def challenge(self) -> bytes:
         """The first frame to send."""
         return codec.encode(AuthChallenge(self._nonce, self._server_key.public, list(version.VERSIONS)))
 
-    def receive(self, data: bytes) -> LoggedIn | Request | MediaUp | Refusal:
-        """Take one binary message. A media frame comes as it is: who may send it is not known here."""
-        if len(data) > self.frame_limit:
+    def receive(self, data: bytes) -> LoggedIn | ClientMessage | MediaUp | Refusal:
+        """Take one binary message. What an authenticated client asks for, and a media frame, come as they
+        are: who may send a frame is not known here.
+        """
+        if len(data) > self._limit:
             return self.refuse(ErrorCode.TOO_LARGE, close=CloseCode.PROTOCOL)
         try:
             if is_media(data):
@@ -136,7 +129,7 @@ class ServerConnection:
         if self._auth is not None:
             if isinstance(message, Auth):
                 return self.malformed(ErrorCode.MALFORMED)
-            return Request(message)
+            return message
         if not isinstance(message, Auth):
             return self.refuse(ErrorCode.NOT_AUTHENTICATED, close=CloseCode.AUTH)
         return self._log_in(message)
@@ -174,6 +167,7 @@ class ServerConnection:
         if not self._accepts_host(name):
             return self.refuse(ErrorCode.WRONG_HOST, close=CloseCode.AUTH)
         self._auth = auth
+        self._limit = self._open_limit
         return LoggedIn(auth.pubkey, auth.x25519_pub, auth.binding, auth.device)
 
     def welcome(self, offline_count: int, allowed: Limits) -> bytes:

@@ -22,10 +22,12 @@ from mobium.protocol.messages import (
 
 __all__ = ["answer_cost", "request_cost"]
 
+_ONE_PAYLOAD = (SendMessage, ChannelPost)  # a tuple: `isinstance` would make a union anew for every request
+
 
 def request_cost(message: ClientMessage) -> int:
     """How many requests a message counts as: one, or what its payloads count as."""
-    if isinstance(message, SendMessage | ChannelPost):
+    if isinstance(message, _ONE_PAYLOAD):
         return message_cost(len(message.payload))
     if isinstance(message, SendSignal):
         return signal_cost(len(message.payload))

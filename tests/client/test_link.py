@@ -164,6 +164,25 @@ async def test_answers_find_their_requests_and_errors_are_raised() -> None:
     assert [type(message) for message in rig.received] == [m.Error, m.PrekeyCount]
 
 
+async def test_a_ping_is_answered_and_never_an_answer() -> None:
+    """Whatever number it carries: also that of a request that waits."""
+    outcomes: list[m.ServerMessage] = []
+
+    async def ask(rig: Rig) -> None:
+        outcomes.append(await rig.link.request(m.GetPrekeyCount()))
+
+    async def script(server: Server) -> None:
+        await server.log_in()
+        asked = await server.get()
+        await server.put(m.Ping(asked.rid))
+        assert await server.get() == m.Pong(asked.rid)
+        await server.put(m.PrekeyCount(1, 2, 3, 4, asked.rid))
+        await server.end.close()
+
+    await Rig([script], on_open=ask).run()
+    assert [type(outcome) for outcome in outcomes] == [m.PrekeyCount]
+
+
 async def test_requests_end_when_the_connection_does() -> None:
     outcomes: list[BaseException] = []
 

@@ -222,13 +222,14 @@ class Link:
                 if isinstance(event, MediaDown):
                     self._on_media(event)
                     continue
+                if isinstance(event, Ping):  # whatever number it carries, it answers nothing
+                    await transport.send(codec.encode(Pong(event.rid)))
+                    continue
                 rid = getattr(event, "rid", None)
                 answer = None if rid is None else self._answers.get(rid)
                 if answer is not None:
                     if not answer.done():
                         answer.set_result(event)
-                elif isinstance(event, Ping):
-                    await transport.send(codec.encode(Pong(event.rid)))
                 else:
                     await waiting.put(event)
 

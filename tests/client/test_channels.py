@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from mobium.client import Channel, ChannelChanged, Engine
-from mobium.client.store import channels
+from mobium.client import Channel, ChannelChanged, Engine, channel_contents
+from mobium.client.entries import Setting
+from mobium.client.store import channels, peers
 from mobium.client.store.database import Tx
 from mobium.errors import InvalidInput, NotConnected, ServerRefused
+from mobium.protocol.content import ChainRequest
 from mobium.protocol.messages import Appended, Channels, ClientMessage, GetMembers, RosterAppend
 from mobium.protocol.messages import Error as WireError
 from tests.support.channel_world import (
@@ -258,6 +260,26 @@ async def test_whoever_left_reads_on_and_does_nothing_more(town: ChannelWorld) -
     ):
         assert left[table] == [], table
     assert left["message"] == []
+
+
+async def test_a_forgotten_channel_leaves_no_count_of_its_members(town: ChannelWorld) -> None:
+    alice, bob = await town.gather("alice", "bob")
+    core, key = inside(bob), bytes.fromhex((await bob.channels.get("#garden")).id)
+
+    def asked(tx: Tx) -> None:
+        peer = peers.by_key(tx, bytes.fromhex(alice.me))
+        assert peer is not None
+        now = core.now_ms()
+        setting = Setting(core.identity, now, core.entropy)
+        channel_contents.take(tx, setting, peer, ChainRequest(core.entropy(16), now, key, 7))
+
+    before = (await everything(bob))["meta"]
+    await tx(bob, asked)
+    assert any("chain requests of" in row for row in (await everything(bob))["meta"])
+    await bob.leave("#garden")
+    await bob.channels.forget("#garden")
+    names = {row.split(",")[0] for row in (await everything(bob))["meta"]}
+    assert names <= {row.split(",")[0] for row in before} | {f"('forgotten {key.hex()}'"}
 
 
 async def test_a_channel_is_left_before_it_is_forgotten(town: ChannelWorld) -> None:

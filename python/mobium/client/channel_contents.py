@@ -62,7 +62,8 @@ def take_distribution(tx: Tx, setting: Setting, peer: Peer, key: bytes, received
 
 def _answer(tx: Tx, setting: Setting, row: ChannelRow, peer: Peer) -> None:
     """Hand one's chain, as it is now, to a member who has not got it."""
-    name, day = f"chain requests of {row.id} {peer.id}", setting.now_ms // 86_400_000
+    name = channels.member_count("chain requests of", row.id, peer.id)
+    day = setting.now_ms // 86_400_000
     last, count = divmod(meta.get(tx, name, 0), _ANSWERS + 1)
     count = count + 1 if last == day else 1
     if count > _ANSWERS:

@@ -31,7 +31,7 @@ from mobium.protocol.messages import Entry
 from mobium.protocol.roster import LEAVES, Kind, Roster, RosterError, Statement, parse
 from mobium.protocol.statement import verify_statement
 
-__all__ = ["Setting", "coming_back", "open_waiting", "own_taken", "take_entries"]
+__all__ = ["Setting", "coming_back", "open_waiting", "own_taken", "pass_own", "take_entries"]
 
 # Ids of lines that are no contents are drawn here: others could write a content under one that they know.
 _ID: Final = 16
@@ -291,7 +291,7 @@ def _cross(tx: Tx, setting: Setting, row: ChannelRow, peer: Peer, opened: Opened
 
 def _was_told(tx: Tx, row: ChannelRow, peer: Peer, index: int) -> bool:
     """Whether a member was told of the departure at `index`; from now on it was."""
-    name = f"told {row.id} {peer.id}"
+    name = channels.member_count("told", row.id, peer.id)
     if meta.get(tx, name, -1) >= index:
         return True
     meta.put(tx, name, index)

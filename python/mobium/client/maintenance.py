@@ -32,9 +32,7 @@ _DAY: Final = 86_400
 _SESSION_LIFE: Final = 30 * _DAY  # of a session that is not used, and of a skipped key
 _CHAIN_LIFE: Final = 7 * _DAY
 _KEPT_KEYS: Final = 14 * _DAY  # after the server has acknowledged the successor
-_ONE_TIME_LIFE: Final = (
-    90 * _DAY
-)  # 60 days until initiators refuse it, and the longest a message may be under way
+_ONE_TIME_LIFE: Final = 90 * _DAY  # 60 until initiators refuse it, and the longest a message is under way
 _JUMP: Final = 2 * _DAY
 
 
@@ -130,6 +128,7 @@ def forget_peer(tx: Tx, peer_id: int) -> None:
             tx.sessions.remove(tx, held)
         for table in ("handout", "handed", "receiver_chain", "gap", "claim", "asked", "spare_secret"):
             tx.execute(f"DELETE FROM {table} WHERE peer = ?", peer_id)  # noqa: S608
+        channels.forget_counts(tx, peer_id)
         meta.drop(tx, f"retries of {peer_id}")
     tx.execute("DELETE FROM message WHERE peer = ? AND channel IS NULL", peer_id)
     for table in ("outbox", "receipt", "unopened", "signal"):

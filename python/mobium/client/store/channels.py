@@ -5,7 +5,7 @@ Not its concern: statements (`rosters`), chains and closed messages (`chains`), 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import msgspec
 
@@ -34,10 +34,14 @@ __all__ = [
     "drop_strange_claims",
     "drop_strange_secrets",
     "every",
+    "find",
+    "forget",
+    "forget_counts",
     "forget_secrets",
     "is_fellow",
     "is_member",
     "is_unanswered",
+    "member_count",
     "member_names",
     "name_member",
     "note_claim",
@@ -47,6 +51,7 @@ __all__ = [
     "note_forgotten",
     "of_host",
     "remove_member",
+    "remove_members",
     "secret_of",
     "update",
     "was_forgotten",
@@ -54,6 +59,8 @@ __all__ = [
 ]
 
 ChannelStatus = Literal["joining", "member", "left", "removed", "banned", "broken"]
+Counted = Literal["told", "chain requests of"]
+"""What is noted of a member: up to which departure he was told, and how often he has asked for a chain."""
 GONE: Final[frozenset[ChannelStatus]] = frozenset(("left", "removed", "banned"))
 
 _COLUMNS: Final = (
@@ -67,6 +74,7 @@ _CHANGEABLE: Final = frozenset(
     )
 )  # fmt: skip
 HEAD_SIZE: Final = 32
+_COUNTED: Final[tuple[Counted, ...]] = get_args(Counted)
 _MAX_EVIDENCE: Final = 16  # heads of one channel, and as many statements
 _EVERY_INDEX: Final = 1 << 32
 _MAX_SPARE: Final = 8  # secrets of one peer for a key that is not in force; a hostile member may invent some
@@ -188,7 +196,8 @@ def forget(tx: Tx, channel: int) -> None:
         "receiver_chain", "gap", "asked", "post", "handout", "outbox", "message",
     ):  # fmt: skip
         tx.execute(f"DELETE FROM {table} WHERE channel = ?", channel)  # noqa: S608
-    tx.execute("DELETE FROM meta WHERE name GLOB ?", f"name in {channel} of *")
+    for kept in (_absent_name(channel, "*"), *(member_count(what, channel, "*") for what in _COUNTED)):
+        tx.execute("DELETE FROM meta WHERE name GLOB ?", kept)
     tx.execute("DELETE FROM channel WHERE id = ?", channel)
 
 
@@ -228,8 +237,19 @@ def name_member(tx: Tx, channel: int, peer: int, name: str) -> None:
         tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", _absent_name(channel, peer), name)
 
 
-def _absent_name(channel: int, peer: int) -> str:
+def _absent_name(channel: int, peer: int | Literal["*"]) -> str:
     return f"name in {channel} of {peer}"
+
+
+def member_count(what: Counted, channel: int | Literal["*"], peer: int | Literal["*"]) -> str:
+    """Under which name `meta` has a number about a member of a channel; "*" stands for any."""
+    return f"{what} {channel} {peer}"
+
+
+def forget_counts(tx: Tx, peer: int) -> None:
+    """Delete what was counted of a peer in any channel."""
+    for what in _COUNTED:
+        tx.execute("DELETE FROM meta WHERE name GLOB ?", member_count(what, "*", peer))
 
 
 def member_names(tx: Tx, channel: int) -> dict[bytes, str]:

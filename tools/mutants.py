@@ -55,6 +55,7 @@ _RATCHET: Final = (
 KERNELS: Final[dict[str, tuple[str, ...]]] = {
     "padding": ("padding", "vectors"),
     "kdf": ("vectors",),
+    "fields": ("ratchet_state", "sender_key", "vectors"),
     "skipped": _RATCHET,
     "state": ("inside", "ratchet_state", "ratchet", "ratchet_twins", "ratchet_machine", "vectors"),
     "ratchet": _RATCHET,

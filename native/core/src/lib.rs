@@ -9,6 +9,7 @@
 mod aead;
 mod ed25519;
 mod error;
+mod fields;
 pub mod frame;
 mod hmac;
 mod kdf;

@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 use crate::Error;
 use crate::aead;
 use crate::ed25519::{SIGNATURE, SigningKey, VerifyingKey};
+use crate::fields::{Reader, Writer};
 use crate::kdf::{MessageKey, chain_step};
 use crate::padding::{TAG, is_bucket, pad, padded_size, unpad};
 use crate::ratchet::{Plaintext, SALT};
@@ -55,8 +56,13 @@ const NOT_AUTHENTIC: Error = Error::Invalid("The message is not authentic.");
 const USED_UP: Error = Error::Refused("This sender key is used up: a new one is due.");
 const NO_DISTRIBUTION: Error = Error::Invalid("This is no distribution of a sender key.");
 const CUT_OFF: Error = Error::State("The stored sender key is cut off.");
+const TOO_LONG: Error = Error::State("The stored sender key has bytes too many.");
 const COUNTERS: Error = Error::State("The stored sender key has numbers that do not fit together.");
 const ENCRYPTION_REFUSED: Error = Error::Refused("The cryptographic library refused to encrypt.");
+
+fn fields(data: &[u8]) -> Reader<'_> {
+    Reader::new(data, CUT_OFF, TOO_LONG)
+}
 
 /// The key id and the iteration that a message carries, not authenticated: which chain may open it.
 ///
@@ -67,7 +73,7 @@ pub fn read_head(message: &[u8]) -> Result<(u32, u32), Error> {
     if !is_bucket(size) {
         return Err(LENGTH);
     }
-    let mut reader = Reader { rest: message };
+    let mut reader = fields(message);
     let [version] = *reader.array()?;
     if version != VERSION {
         return Err(Error::Invalid("The message is of an unknown version."));
@@ -92,7 +98,7 @@ struct Place {
 impl Place {
     fn aad(&self, head: &[u8]) -> [u8; 3 * KEY + HEAD] {
         let mut aad = [0; 3 * KEY + HEAD];
-        let mut writer = Writer { rest: &mut aad };
+        let mut writer = Writer::new(&mut aad);
         writer.put(&self.channel_id);
         writer.put(&self.sender);
         writer.put(&self.roster_hash);
@@ -108,9 +114,9 @@ impl Place {
     fn write(&self, writer: &mut Writer<'_>) {
         writer.put(&self.channel_id);
         writer.put(&self.sender);
-        writer.put(&self.roster_index.to_be_bytes());
+        writer.number(self.roster_index);
         writer.put(&self.roster_hash);
-        writer.put(&self.key_id.to_be_bytes());
+        writer.number(self.key_id);
     }
 
     fn read(reader: &mut Reader<'_>, kind: u8) -> Result<Self, Error> {
@@ -288,10 +294,10 @@ impl SenderChain {
 
     /// Writes the state over all of `out`, which has [`SenderChain::size`] bytes. Secret.
     pub fn write(&self, out: &mut [u8]) {
-        let mut writer = Writer { rest: out };
+        let mut writer = Writer::new(out);
         writer.put(&[VERSION, SENDING]);
         self.fixed.place.write(&mut writer);
-        writer.put(&self.chain.n.to_be_bytes());
+        writer.number(self.chain.n);
         writer.put(self.chain.key.bytes());
         writer.put(self.fixed.signing.seed());
     }
@@ -301,7 +307,7 @@ impl SenderChain {
     /// # Errors
     /// `State` for anything else.
     pub fn read(data: &[u8]) -> Result<Self, Error> {
-        let mut reader = Reader { rest: data };
+        let mut reader = fields(data);
         let place = Place::read(&mut reader, SENDING)?;
         let n = reader.number()?;
         let key = reader.array()?;
@@ -351,7 +357,7 @@ impl ReceiverChain {
     /// # Errors
     /// `Invalid` if it is malformed, names another channel, or carries a signing key that is refused.
     pub fn from_distribution(data: &[u8], channel_id: &[u8; KEY], sender: &[u8; KEY]) -> Result<Self, Error> {
-        let mut reader = Reader { rest: data };
+        let mut reader = fields(data);
         let mut parse = || -> Result<_, Error> {
             let [version] = *reader.array()?;
             let channel_id: &[u8; KEY] = reader.array()?;
@@ -496,11 +502,11 @@ impl ReceiverChain {
 
     /// Writes the state over all of `out`, which has [`ReceiverChain::size`] bytes. Secret.
     pub fn write(&self, out: &mut [u8]) {
-        let mut writer = Writer { rest: out };
+        let mut writer = Writer::new(out);
         writer.put(&[VERSION, RECEIVING]);
         self.fixed.place.write(&mut writer);
-        writer.put(&self.fixed.first.to_be_bytes());
-        writer.put(&self.chain.n.to_be_bytes());
+        writer.number(self.fixed.first);
+        writer.number(self.chain.n);
         writer.put(self.chain.key.bytes());
         writer.put(self.fixed.signing.public());
         // Neither length can be larger: a distribution has no longer nickname, and a chain no more messages.
@@ -508,7 +514,7 @@ impl ReceiverChain {
         writer.put(&self.fixed.nickname);
         writer.put(&u16::try_from(self.skipped.len()).unwrap_or(u16::MAX).to_be_bytes());
         for held in self.skipped.iter() {
-            writer.put(&held.iteration.to_be_bytes());
+            writer.number(held.iteration);
             writer.put(held.key.bytes());
         }
     }
@@ -518,13 +524,13 @@ impl ReceiverChain {
     /// # Errors
     /// `State` for anything else.
     pub fn read(data: &[u8]) -> Result<Self, Error> {
-        let mut reader = Reader { rest: data };
+        let mut reader = fields(data);
         let place = Place::read(&mut reader, RECEIVING)?;
         let (first, n) = (reader.number()?, reader.number()?);
         let key = reader.array()?;
         let public = reader.array()?;
         let nickname = reader.short()?;
-        let count = usize::from(u16::from_be_bytes(*reader.array()?));
+        let count = reader.length()?;
         let stored = reader.take(count * HELD)?;
         reader.finish()?;
         if first >= MESSAGES || n < first || n > MESSAGES {
@@ -533,7 +539,7 @@ impl ReceiverChain {
         let mut skipped = Vec::with_capacity(count);
         let mut least = first;
         for held in stored.chunks_exact(HELD) {
-            let mut held = Reader { rest: held };
+            let mut held = fields(held);
             let iteration = held.number()?;
             // The message before the next one was opened, or the chain would not be there.
             if iteration < least || iteration.saturating_add(1) >= n {
@@ -547,56 +553,6 @@ impl ReceiverChain {
         let fixed = Receiving { place, first, signing, nickname: nickname.into() };
         let chain = Chain { key: Secret::copy_of(key), n };
         Ok(Self { fixed: Arc::new(fixed), chain, skipped: Arc::new(skipped) })
-    }
-}
-
-/// Fills a slice from its front. The sizes above say how long it is, so it never runs out.
-struct Writer<'a> {
-    rest: &'a mut [u8],
-}
-
-impl Writer<'_> {
-    fn put(&mut self, bytes: &[u8]) {
-        let (place, rest) = core::mem::take(&mut self.rest).split_at_mut(bytes.len());
-        place.copy_from_slice(bytes);
-        self.rest = rest;
-    }
-}
-
-/// Takes bytes off the front and refuses to take what is not there.
-struct Reader<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, size: usize) -> Result<&'a [u8], Error> {
-        let (taken, rest) = self.rest.split_at_checked(size).ok_or(CUT_OFF)?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], Error> {
-        let (taken, rest) = self.rest.split_first_chunk().ok_or(CUT_OFF)?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    fn number(&mut self) -> Result<u32, Error> {
-        Ok(u32::from_be_bytes(*self.array()?))
-    }
-
-    /// Bytes behind their length(u8).
-    fn short(&mut self) -> Result<&'a [u8], Error> {
-        let [length] = *self.array()?;
-        self.take(usize::from(length))
-    }
-
-    fn finish(&self) -> Result<(), Error> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::State("The stored sender key has bytes too many."))
-        }
     }
 }
 

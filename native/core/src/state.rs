@@ -16,6 +16,7 @@
 use std::sync::Arc;
 
 use crate::Error;
+use crate::fields::{Reader, Writer};
 use crate::secret::Secret;
 use crate::skipped::{KEY, MAX_STORED, RECORD, Skipped};
 use crate::x25519::KeyPair;
@@ -81,7 +82,7 @@ impl State {
 
     /// Writes the state without its skipped keys over all of `out`, which has [`State::head_size`] bytes.
     pub(crate) fn write_head(&self, out: &mut [u8]) {
-        let mut writer = Writer { rest: out };
+        let mut writer = Writer::new(out);
         let stage = match self.stage {
             Stage::Accepted => ACCEPTED,
             Stage::Initiated { .. } => INITIATED,
@@ -95,16 +96,16 @@ impl State {
             Stage::Accepted => {}
             Stage::Initiated { remote, sending } => {
                 writer.put(remote);
-                writer.put_chain(sending);
+                put_chain(&mut writer, sending);
             }
             Stage::Established { remote, sending, pn, receiving } => {
                 writer.put(remote);
-                writer.put_chain(sending);
-                writer.put(&pn.to_be_bytes());
-                writer.put_chain(receiving);
+                put_chain(&mut writer, sending);
+                writer.number(*pn);
+                put_chain(&mut writer, receiving);
             }
         }
-        writer.put_length(self.epoch.associated_data.len());
+        put_length(&mut writer, self.epoch.associated_data.len());
         writer.put(&self.epoch.associated_data);
     }
 
@@ -112,18 +113,18 @@ impl State {
     pub(crate) fn write(&self, out: &mut [u8]) {
         let (head, rest) = out.split_at_mut(self.head_size());
         self.write_head(head);
-        let mut writer = Writer { rest };
-        writer.put_length(self.skipped.len());
-        for (record, place) in self.skipped.iter().zip(writer.rest.chunks_exact_mut(RECORD)) {
+        let mut writer = Writer::new(rest);
+        put_length(&mut writer, self.skipped.len());
+        for (record, place) in self.skipped.iter().zip(writer.rest().chunks_exact_mut(RECORD)) {
             record.write(place);
         }
     }
 
     /// The state that [`State::write`] wrote.
     pub(crate) fn read(data: &[u8]) -> Result<Self, Error> {
-        let mut reader = Reader { rest: data };
-        let state = reader.head()?;
-        let count = usize::from(u16::from_be_bytes(reader.array()?));
+        let mut reader = fields(data);
+        let state = read_head(&mut reader)?;
+        let count = reader.length()?;
         let records = reader.take(count * RECORD)?;
         reader.finish()?;
         state.with_records(records.chunks_exact(RECORD))
@@ -131,8 +132,8 @@ impl State {
 
     /// The state of a head and its records, oldest first.
     pub(crate) fn from_parts(head: &[u8], records: &[&[u8]]) -> Result<Self, Error> {
-        let mut reader = Reader { rest: head };
-        let state = reader.head()?;
+        let mut reader = fields(head);
+        let state = read_head(&mut reader)?;
         reader.finish()?;
         state.with_records(records.iter().copied())
     }
@@ -147,85 +148,49 @@ impl State {
     }
 }
 
-/// Fills a slice from its front. The sizes above say how long it is, so it never runs out.
-struct Writer<'a> {
-    rest: &'a mut [u8],
+fn put_chain(writer: &mut Writer<'_>, chain: &Chain) {
+    writer.put(chain.key.bytes());
+    writer.number(chain.n);
 }
 
-impl Writer<'_> {
-    fn put(&mut self, bytes: &[u8]) {
-        let (place, rest) = core::mem::take(&mut self.rest).split_at_mut(bytes.len());
-        place.copy_from_slice(bytes);
-        self.rest = rest;
-    }
-
-    fn put_chain(&mut self, chain: &Chain) {
-        self.put(chain.key.bytes());
-        self.put(&chain.n.to_be_bytes());
-    }
-
-    /// A length that is known to fit: at most 65,535 bytes of associated data, or [`MAX_STORED`] records.
-    fn put_length(&mut self, length: usize) {
-        const { assert!(MAX_STORED <= u16::MAX as usize) }
-        self.put(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
-    }
+/// A length that is known to fit: at most 65,535 bytes of associated data, or [`MAX_STORED`] records.
+fn put_length(writer: &mut Writer<'_>, length: usize) {
+    const { assert!(MAX_STORED <= u16::MAX as usize) }
+    writer.put(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
 }
 
-/// Takes bytes off the front and refuses to take what is not there.
-struct Reader<'a> {
-    rest: &'a [u8],
+fn fields(data: &[u8]) -> Reader<'_> {
+    Reader::new(data, CUT_OFF, TOO_LONG)
 }
 
-impl<'a> Reader<'a> {
-    fn take(&mut self, size: usize) -> Result<&'a [u8], Error> {
-        let (taken, rest) = self.rest.split_at_checked(size).ok_or(CUT_OFF)?;
-        self.rest = rest;
-        Ok(taken)
-    }
+fn read_chain(reader: &mut Reader<'_>) -> Result<Chain, Error> {
+    Ok(Chain { key: Secret::copy_of(reader.array()?), n: reader.number()? })
+}
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        self.key().copied()
+fn read_head(reader: &mut Reader<'_>) -> Result<State, Error> {
+    let [version] = *reader.array()?;
+    if version != VERSION {
+        return Err(Error::State("The stored ratchet state is of an unknown version."));
     }
-
-    fn key<const N: usize>(&mut self) -> Result<&'a [u8; N], Error> {
-        let (taken, rest) = self.rest.split_first_chunk().ok_or(CUT_OFF)?;
-        self.rest = rest;
-        Ok(taken)
+    let [stage] = *reader.array()?;
+    if !(ACCEPTED..=ESTABLISHED).contains(&stage) {
+        return Err(Error::State("The stored ratchet state is of an unknown stage."));
     }
-
-    fn chain(&mut self) -> Result<Chain, Error> {
-        Ok(Chain { key: Secret::copy_of(self.key()?), n: u32::from_be_bytes(self.array()?) })
-    }
-
-    fn finish(&self) -> Result<(), Error> {
-        if self.rest.is_empty() { Ok(()) } else { Err(TOO_LONG) }
-    }
-
-    fn head(&mut self) -> Result<State, Error> {
-        let [version] = self.array()?;
-        if version != VERSION {
-            return Err(Error::State("The stored ratchet state is of an unknown version."));
-        }
-        let [stage] = self.array()?;
-        if !(ACCEPTED..=ESTABLISHED).contains(&stage) {
-            return Err(Error::State("The stored ratchet state is of an unknown stage."));
-        }
-        let root = Secret::copy_of(self.key()?);
-        let private = self.key()?;
-        let own = KeyPair::from_stored(private, self.array()?);
-        let stage = match stage {
-            ACCEPTED => Stage::Accepted,
-            INITIATED => Stage::Initiated { remote: self.array()?, sending: self.chain()? },
-            _ => Stage::Established {
-                remote: self.array()?,
-                sending: self.chain()?,
-                pn: u32::from_be_bytes(self.array()?),
-                receiving: self.chain()?,
-            },
-        };
-        let length = usize::from(u16::from_be_bytes(self.array()?));
-        let associated_data = self.take(length)?.into();
-        let epoch = Arc::new(Epoch { associated_data, root, own });
-        Ok(State { epoch, stage, skipped: Skipped::default() })
-    }
+    let root = Secret::copy_of(reader.array()?);
+    let private = reader.array()?;
+    let own = KeyPair::from_stored(private, *reader.array()?);
+    let stage = match stage {
+        ACCEPTED => Stage::Accepted,
+        INITIATED => Stage::Initiated { remote: *reader.array()?, sending: read_chain(reader)? },
+        _ => Stage::Established {
+            remote: *reader.array()?,
+            sending: read_chain(reader)?,
+            pn: reader.number()?,
+            receiving: read_chain(reader)?,
+        },
+    };
+    let length = reader.length()?;
+    let associated_data = reader.take(length)?.into();
+    let epoch = Arc::new(Epoch { associated_data, root, own });
+    Ok(State { epoch, stage, skipped: Skipped::default() })
 }

@@ -31,6 +31,7 @@ from typing import Final, NoReturn, Self, final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from mobium._pure.arguments import check_bytes, check_number
 from mobium._pure.kdf import frame_keys
 from mobium.errors import CryptoError, Duplicate, Invalid, InvalidInput
 
@@ -55,7 +56,7 @@ def frame_header(data: bytes) -> tuple[int, int]:
 
     Raises Invalid for a length or a header that no frame has.
     """
-    _check_bytes("data", data)
+    check_bytes("data", data)
     kid, counter, _ = _read_header(data)
     return kid, counter
 
@@ -125,9 +126,9 @@ class FrameSealer:
         `base_key` has 16 to 64 bytes; `kid` and `counter` are below 2**64. Raises InvalidInput for another
         length.
         """
-        _check_bytes("base_key", base_key)
-        _check_u64("kid", kid)
-        _check_u64("counter", counter)
+        check_bytes("base_key", base_key)
+        check_number("kid", kid, 64)
+        check_number("counter", counter, 64)
         made = super().__new__(cls)
         made._key = _Key(base_key, kid)
         made._counter = counter
@@ -150,8 +151,8 @@ class FrameSealer:
         `metadata` is bound to it and not in it: whoever opens it must know the same. Raises CryptoError when
         no number is left.
         """
-        _check_bytes("frame", frame)
-        _check_bytes("metadata", metadata)
+        check_bytes("frame", frame)
+        check_bytes("metadata", metadata)
         with self._lock:
             counter = self._counter
             if counter == U64_END:
@@ -181,8 +182,8 @@ class FrameOpener:
 
         `base_key` has 16 to 64 bytes, `kid` is below 2**64. Raises InvalidInput for another length.
         """
-        _check_bytes("base_key", base_key)
-        _check_u64("kid", kid)
+        check_bytes("base_key", base_key)
+        check_number("kid", kid, 64)
         made = super().__new__(cls)
         made._key = _Key(base_key, kid)
         made._window = _Window()
@@ -199,8 +200,8 @@ class FrameOpener:
 
         Raises Duplicate or Invalid; after either nothing has changed.
         """
-        _check_bytes("data", data)
-        _check_bytes("metadata", metadata)
+        check_bytes("data", data)
+        check_bytes("metadata", metadata)
         kid, counter, size = _read_header(data)
         if kid != self._key.kid:
             raise Invalid("The frame is of another key.")
@@ -253,15 +254,3 @@ class _Window:
 
 def _cut_off() -> Invalid:
     return Invalid("This is no frame: it is cut off.")
-
-
-def _check_bytes(name: str, value: bytes) -> None:
-    if not isinstance(value, bytes):
-        raise TypeError(f"{name} must be bytes")
-
-
-def _check_u64(name: str, value: int) -> None:
-    if not isinstance(value, int):
-        raise TypeError(f"{name} must be an int")
-    if not 0 <= value < U64_END:
-        raise OverflowError(f"{name} must be a number from 0 to 2**64 - 1")

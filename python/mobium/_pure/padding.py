@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from mobium._pure.arguments import check_bytes
 from mobium.errors import PaddingError
 
 __all__ = ["BUCKETS", "pad", "unpad"]
@@ -33,8 +34,7 @@ def pad(plaintext: bytes) -> bytes:
     Takes up to 4,194,280 bytes, returns a bucket's size less 16. Raises PaddingError above that.
     docs/CRYPTO.md section 5.
     """
-    if not isinstance(plaintext, bytes):
-        raise TypeError("plaintext must be bytes")
+    check_bytes("plaintext", plaintext)
     size = len(plaintext)
     if size > LARGEST:
         raise PaddingError("The message is larger than the largest bucket.")
@@ -49,8 +49,7 @@ def unpad(padded: bytes) -> bytes:
 
     What follows the plaintext is not looked at: it lay inside the AEAD. docs/CRYPTO.md section 5.
     """
-    if not isinstance(padded, bytes):
-        raise TypeError("padded must be bytes")
+    check_bytes("padded", padded)
     if len(padded) not in _PADDED:
         raise PaddingError("A padded message has the size of a bucket.")
     size = int.from_bytes(padded[:4], "big")

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mobium._pure import skipped as keys
 from mobium._pure import state as states
+from mobium._pure.arguments import check_bytes, check_number, exact
 from mobium._pure.kdf import chain_step, message_keys, root_step
 from mobium._pure.padding import BUCKETS, pad, unpad
 from mobium._pure.skipped import COUNTER_END, EMPTY
@@ -40,7 +41,6 @@ HEADER: Final = 41
 SALT: Final = 16
 KEY: Final = 32
 MAX_ASSOCIATED_DATA: Final = 2**16 - 1
-TIME_END: Final = 2**64
 
 MAX_SKIP: Final = 1000
 """Keys skipped at most in each of the two chains that a message touches:
@@ -82,10 +82,10 @@ class Ratchet:
         have 32 bytes, `associated_data` at most 65,535. Raises InvalidInput for other lengths, CryptoError
         for an all-zero DH.
         """
-        _exact("shared_secret", shared_secret, KEY)
-        _exact("remote_public", remote_public, KEY)
+        exact("shared_secret", shared_secret, KEY)
+        exact("remote_public", remote_public, KEY)
         _check_associated_data(associated_data)
-        _exact("ratchet_private", ratchet_private, KEY)
+        exact("ratchet_private", ratchet_private, KEY)
         shared = _exchange(ratchet_private, remote_public)
         if shared is None:
             raise CryptoError("The other side's ratchet key is of small order, so it is refused.")
@@ -104,8 +104,8 @@ class Ratchet:
         `shared_secret` and `ratchet_private` (the signed prekey's private half) have 32 bytes,
         `associated_data` at most 65,535. Raises InvalidInput for other lengths.
         """
-        _exact("shared_secret", shared_secret, KEY)
-        _exact("ratchet_private", ratchet_private, KEY)
+        exact("shared_secret", shared_secret, KEY)
+        exact("ratchet_private", ratchet_private, KEY)
         _check_associated_data(associated_data)
         public = _public(ratchet_private)
         return Ratchet._of(
@@ -119,8 +119,8 @@ class Ratchet:
         Raises PaddingError above the largest bucket, InvalidInput for another length of salt, CryptoError
         before anything was received by the responder and at the end of a chain.
         """
-        _exact("salt", salt, SALT)
-        _check_bytes("plaintext", plaintext)
+        exact("salt", salt, SALT)
+        check_bytes("plaintext", plaintext)
         state = self._state
         sending = state.sending
         if sending is None:
@@ -153,9 +153,9 @@ class Ratchet:
         None where it is needed.
         """
         if ratchet_private is not None:
-            _exact("ratchet_private", ratchet_private, KEY)
-        _check_time("now", now)
-        _check_bytes("message", message)
+            exact("ratchet_private", ratchet_private, KEY)
+        check_number("now", now, 64)
+        check_bytes("message", message)
         header = remote, _, n = _read_header(message)
         state = self._state
         if remote == state.public:
@@ -228,7 +228,7 @@ class Ratchet:
 
         False for what is no message.
         """
-        _check_bytes("message", message)
+        check_bytes("message", message)
         try:
             remote, _, _ = _read_header(message)
         except Invalid:
@@ -240,7 +240,7 @@ class Ratchet:
 
     def expire(self, before: int) -> Ratchet:
         """The state without the skipped keys that were stored before that unix second."""
-        _check_time("before", before)
+        check_number("before", before, 64)
         return Ratchet._of(replace(self._state, skipped=keys.without_older(self._state.skipped, before)))
 
     def to_bytes(self) -> bytes:
@@ -250,7 +250,7 @@ class Ratchet:
     @staticmethod
     def from_bytes(data: bytes) -> Ratchet:
         """The state that `to_bytes` gave. Raises StateError for anything else."""
-        _check_bytes("data", data)
+        check_bytes("data", data)
         return Ratchet._of(states.decode(data))
 
     def head(self) -> bytes:
@@ -270,10 +270,10 @@ class Ratchet:
 
         Raises StateError if they do not belong together.
         """
-        _check_bytes("head", head)
+        check_bytes("head", head)
         stored = list(skipped)
         for record in stored:
-            _check_bytes("each skipped key", record)
+            check_bytes("each skipped key", record)
         return Ratchet._of(states.decode_parts(head, stored))
 
     def changes(self, previous: Ratchet) -> tuple[list[bytes], list[bytes]]:
@@ -292,28 +292,10 @@ class Ratchet:
         raise TypeError("cannot pickle 'Ratchet' object")
 
 
-def _check_bytes(name: str, value: bytes) -> None:
-    if not isinstance(value, bytes):
-        raise TypeError(f"{name} must be bytes")
-
-
-def _exact(name: str, value: bytes, size: int) -> None:
-    _check_bytes(name, value)
-    if len(value) != size:
-        raise InvalidInput(f"{name} has {size} bytes.")
-
-
 def _check_associated_data(value: bytes) -> None:
-    _check_bytes("associated_data", value)
+    check_bytes("associated_data", value)
     if len(value) > MAX_ASSOCIATED_DATA:
         raise InvalidInput("associated_data has at most 65535 bytes.")
-
-
-def _check_time(name: str, value: int) -> None:
-    if not isinstance(value, int):
-        raise TypeError(f"{name} must be an int")
-    if not 0 <= value < TIME_END:
-        raise OverflowError(f"{name} must be a number of seconds from 0 to 2**64 - 1")
 
 
 def _read_header(message: bytes) -> _Header:

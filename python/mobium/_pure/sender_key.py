@@ -32,6 +32,8 @@ from typing import Final, NoReturn
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from mobium._pure.arguments import check_bytes, check_number, exact
+from mobium._pure.fields import Reader
 from mobium._pure.kdf import chain_step, sender_keys
 from mobium._pure.padding import BUCKETS, pad, unpad
 from mobium._pure.state import Chain
@@ -64,7 +66,6 @@ MESSAGES: Final = 1000
 """Messages of one chain: bounds what a stolen chain opens, and how far ahead a message can jump."""
 
 MAX_NICKNAME: Final = 255
-U32_END: Final = 2**32
 
 _SIZES: Final = frozenset(OVERHEAD + bucket for bucket in BUCKETS)
 _Held = Mapping[int, bytes]
@@ -78,7 +79,7 @@ def read_head(message: bytes) -> tuple[int, int]:
 
     Raises Invalid for a length, a version or a key id that no message has.
     """
-    _check_bytes("message", message)
+    check_bytes("message", message)
     if len(message) not in _SIZES:
         raise Invalid("This is no message: its length fits no bucket.")
     if message[0] != VERSION:
@@ -158,13 +159,13 @@ class SenderChain:
         `channel_id`, `sender` (an Ed25519 identity key), `roster_hash`, `chain_key` and `signing_seed` (both
         fresh entropy) have 32 bytes; `key_id` is random, below 2**32 and not 0. Raises InvalidInput.
         """
-        _exact("channel_id", channel_id, KEY)
-        _exact("sender", sender, KEY)
-        _check_u32("roster_index", roster_index)
-        _exact("roster_hash", roster_hash, KEY)
-        _check_u32("key_id", key_id)
-        _exact("chain_key", chain_key, KEY)
-        _exact("signing_seed", signing_seed, KEY)
+        exact("channel_id", channel_id, KEY)
+        exact("sender", sender, KEY)
+        check_number("roster_index", roster_index, 32)
+        exact("roster_hash", roster_hash, KEY)
+        check_number("key_id", key_id, 32)
+        exact("chain_key", chain_key, KEY)
+        exact("signing_seed", signing_seed, KEY)
         if key_id == 0:
             raise InvalidInput("key_id is never 0.")
         place = _Place(channel_id, sender, roster_index, roster_hash, key_id)
@@ -205,7 +206,7 @@ class SenderChain:
 
         Raises InvalidInput for a nickname of more than 255 bytes, CryptoError when the chain is used up.
         """
-        _check_bytes("nickname", nickname)
+        check_bytes("nickname", nickname)
         if len(nickname) > MAX_NICKNAME:
             raise InvalidInput("nickname has at most 255 bytes.")
         state = self._state
@@ -232,8 +233,8 @@ class SenderChain:
         Raises PaddingError above the largest bucket, InvalidInput for another length of salt, CryptoError
         when the chain is used up.
         """
-        _exact("salt", salt, SALT)
-        _check_bytes("plaintext", plaintext)
+        exact("salt", salt, SALT)
+        check_bytes("plaintext", plaintext)
         state = self._state
         place, chain = state.place, state.chain
         _check_usable(chain)
@@ -263,9 +264,9 @@ class SenderChain:
     @staticmethod
     def from_bytes(data: bytes) -> SenderChain:
         """The state that `to_bytes` gave. Raises StateError for anything else."""
-        _check_bytes("data", data)
-        reader = _Reader(data)
-        place = reader.place(SENDING)
+        check_bytes("data", data)
+        reader = _fields(data)
+        place = _read_place(reader, SENDING)
         n = reader.number(4)
         chain = Chain(reader.take(KEY), n)
         seed = reader.take(KEY)
@@ -317,10 +318,10 @@ class ReceiverChain:
 
         Raises Invalid if it is malformed, names another channel, or carries a signing key that is refused.
         """
-        _exact("channel_id", channel_id, KEY)
-        _exact("sender", sender, KEY)
-        _check_bytes("data", data)
-        reader = _Reader(data)
+        exact("channel_id", channel_id, KEY)
+        exact("sender", sender, KEY)
+        check_bytes("data", data)
+        reader = _fields(data)
         try:
             version, named = reader.number(1), reader.take(KEY)
             key_id, n = reader.number(4), reader.number(4)
@@ -435,9 +436,9 @@ class ReceiverChain:
     @staticmethod
     def from_bytes(data: bytes) -> ReceiverChain:
         """The state that `to_bytes` gave. Raises StateError for anything else."""
-        _check_bytes("data", data)
-        reader = _Reader(data)
-        place = reader.place(RECEIVING)
+        check_bytes("data", data)
+        reader = _fields(data)
+        place = _read_place(reader, RECEIVING)
         first, n = reader.number(4), reader.number(4)
         chain = Chain(reader.take(KEY), n)
         public = reader.take(KEY)
@@ -482,39 +483,21 @@ def _open(place: _Place, message_key: bytes, body: bytes) -> bytes:
         raise Invalid("The message's padding does not fit.") from None
 
 
-class _Reader:
-    """Takes bytes off the front and refuses to take what is not there."""
+def _fields(data: bytes) -> Reader:
+    return Reader(data, "sender key")
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
 
-    def take(self, size: int) -> bytes:
-        end = self._at + size
-        if end > len(self._data):
-            raise StateError("The stored sender key is cut off.")
-        taken = self._data[self._at : end]
-        self._at = end
-        return taken
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size), "big")
-
-    def place(self, kind: int) -> _Place:
-        version, found = self.take(2)
-        if version != VERSION:
-            raise StateError("The stored sender key is of an unknown version.")
-        if found != kind:
-            raise StateError("The stored sender key is of another kind.")
-        channel_id, sender = self.take(KEY), self.take(KEY)
-        place = _Place(channel_id, sender, self.number(4), self.take(KEY), self.number(4))
-        if place.key_id == 0:
-            raise _counters()
-        return place
-
-    def finish(self) -> None:
-        if self._at != len(self._data):
-            raise StateError("The stored sender key has bytes too many.")
+def _read_place(reader: Reader, kind: int) -> _Place:
+    version, found = reader.take(2)
+    if version != VERSION:
+        raise StateError("The stored sender key is of an unknown version.")
+    if found != kind:
+        raise StateError("The stored sender key is of another kind.")
+    channel_id, sender = reader.take(KEY), reader.take(KEY)
+    place = _Place(channel_id, sender, reader.number(4), reader.take(KEY), reader.number(4))
+    if place.key_id == 0:
+        raise _counters()
+    return place
 
 
 def _counters() -> StateError:
@@ -524,21 +507,3 @@ def _counters() -> StateError:
 def _check_usable(chain: Chain) -> None:
     if chain.n >= MESSAGES:
         raise CryptoError("This sender key is used up: a new one is due.")
-
-
-def _check_bytes(name: str, value: bytes) -> None:
-    if not isinstance(value, bytes):
-        raise TypeError(f"{name} must be bytes")
-
-
-def _exact(name: str, value: bytes, size: int) -> None:
-    _check_bytes(name, value)
-    if len(value) != size:
-        raise InvalidInput(f"{name} has {size} bytes.")
-
-
-def _check_u32(name: str, value: int) -> None:
-    if not isinstance(value, int):
-        raise TypeError(f"{name} must be an int")
-    if not 0 <= value < U32_END:
-        raise OverflowError(f"{name} must be a number from 0 to 2**32 - 1")

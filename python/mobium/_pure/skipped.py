@@ -15,7 +15,21 @@ from typing import Final
 
 from mobium.errors import StateError
 
-__all__ = ["EMPTY", "MAX_STORED", "Skipped"]
+__all__ = [
+    "COUNTER_END",
+    "EMPTY",
+    "KEY",
+    "MAX_STORED",
+    "RECORD",
+    "Skipped",
+    "changes",
+    "checked",
+    "hold",
+    "holds_any",
+    "records",
+    "without",
+    "without_older",
+]
 
 KEY: Final = 32
 ID: Final = 36

@@ -23,10 +23,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from mobium._pure.fields import Reader
 from mobium._pure.skipped import EMPTY, KEY, RECORD, Skipped, checked, records
 from mobium.errors import StateError
 
-__all__ = ["Chain", "State"]
+__all__ = ["Chain", "State", "decode", "decode_parts", "encode", "encode_head"]
 
 VERSION: Final = 1
 ACCEPTED: Final = 1
@@ -80,33 +81,15 @@ def encode(state: State) -> bytes:
     return b"".join((encode_head(state), len(state.skipped).to_bytes(2, "big"), *records(state.skipped)))
 
 
-class _Reader:
-    """Takes bytes off the front and refuses to take what is not there."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    def take(self, size: int) -> bytes:
-        end = self._at + size
-        if end > len(self._data):
-            raise StateError("The stored ratchet state is cut off.")
-        taken = self._data[self._at : end]
-        self._at = end
-        return taken
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size), "big")
-
-    def chain(self) -> Chain:
-        return Chain(self.take(KEY), self.number(4))
-
-    def finish(self) -> None:
-        if self._at != len(self._data):
-            raise StateError("The stored ratchet state has bytes too many.")
+def _fields(data: bytes) -> Reader:
+    return Reader(data, "ratchet state")
 
 
-def _read_head(reader: _Reader) -> State:
+def _read_chain(reader: Reader) -> Chain:
+    return Chain(reader.take(KEY), reader.number(4))
+
+
+def _read_head(reader: Reader) -> State:
     if reader.number(1) != VERSION:
         raise StateError("The stored ratchet state is of an unknown version.")
     stage = reader.number(1)
@@ -114,16 +97,16 @@ def _read_head(reader: _Reader) -> State:
         raise StateError("The stored ratchet state is of an unknown stage.")
     root, private, public = reader.take(KEY), reader.take(KEY), reader.take(KEY)
     remote = reader.take(KEY) if stage >= INITIATED else None
-    sending = reader.chain() if stage >= INITIATED else None
+    sending = _read_chain(reader) if stage >= INITIATED else None
     pn = reader.number(4) if stage == ESTABLISHED else 0
-    receiving = reader.chain() if stage == ESTABLISHED else None
+    receiving = _read_chain(reader) if stage == ESTABLISHED else None
     associated_data = reader.take(reader.number(2))
     return State(associated_data, root, private, public, remote, sending, pn, receiving, EMPTY)
 
 
 def decode(data: bytes) -> State:
     """The state that `encode` wrote. Raises StateError for anything else."""
-    reader = _Reader(data)
+    reader = _fields(data)
     state = _read_head(reader)
     stored = [reader.take(RECORD) for _ in range(reader.number(2))]
     reader.finish()
@@ -132,7 +115,7 @@ def decode(data: bytes) -> State:
 
 def decode_parts(head: bytes, stored: Sequence[bytes]) -> State:
     """The state of a head and its records, oldest first. Raises StateError if they do not belong together."""
-    reader = _Reader(head)
+    reader = _fields(head)
     state = _read_head(reader)
     reader.finish()
     return _complete(state, stored)

@@ -16,7 +16,7 @@ from mobium.client.names import nickname_key
 from mobium.errors import InvalidInput
 from mobium_client.plain import one_line
 
-__all__ = ["OPEN", "People", "change_of", "in_channel", "shown_name"]
+__all__ = ["OPEN", "People", "change_of", "in_channel", "names_of", "shown_name"]
 
 OPEN = (
     "An open channel keeps no secret from the server: its operator reads its name and topic, and can join "

@@ -15,9 +15,8 @@ from mobium_server.storage.base import Storage
 
 __all__ = ["Clock"]
 
-DOWN_AT_MOST = (
-    86_400  # seconds that one restart may take off a message's life, whatever the wall clock claims
-)
+# Seconds that one restart may take off a message's life, whatever the wall clock claims.
+DOWN_AT_MOST = 86_400
 _NAME = "clock"
 _LAYOUT = struct.Struct(">QQ")  # the server's own time, the wall's at that moment, both in seconds
 

@@ -45,7 +45,7 @@ from mobium_server.storage.base import Mailbox, Storage
 from mobium_server.storage.worker import Jobs
 from mobium_server.voice import Ear, Participant, Voice
 
-__all__ = ["Hub", "Line", "Session"]
+__all__ = ["INTERNAL_ERROR", "Hub", "Line", "Session"]
 
 _FREE = (AckDeliveries, Ping, Pong)  # what keeps a connection going is no request
 _DELIVERED = (SendMessage, ChannelPost, Distribute)  # an answer names their delivery id

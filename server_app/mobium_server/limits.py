@@ -17,6 +17,7 @@ from hashlib import blake2b
 __all__ = [
     "DAY",
     "HOUR",
+    "MINUTE",
     "Address",
     "AddressRates",
     "Allowance",

@@ -15,7 +15,7 @@ from mobium_server.delivery import PostOffice
 from mobium_server.storage.base import Gone, GonePost, Storage
 from mobium_server.storage.worker import Jobs
 
-__all__ = ["Upkeep"]
+__all__ = ["AWAY", "EXPIRE_AT_ONCE", "RETIRE_AT_ONCE", "Upkeep"]
 
 log = logging.getLogger(__name__)
 

@@ -39,9 +39,8 @@ def test_one_password_gives_two_profiles_different_keys(tmp_path: Path) -> None:
     files, keys = made_twice(tmp_path)
     assert keys[0] != keys[1]
     assert vault.database_key(keys[0]) != vault.database_key(keys[1])
-    parameters = (
-        16  # magic and what the derivation costs; what follows is random, of which a byte may be equal
-    )
+    # Magic and what the derivation costs; what follows is random, of which a byte may be equal.
+    parameters = 16
     assert files[0][:parameters] == files[1][:parameters]
     common = [
         at for at in range(parameters, len(files[0]) - 3) if files[0][at : at + 4] == files[1][at : at + 4]

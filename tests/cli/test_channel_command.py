@@ -22,7 +22,8 @@ from mobium.client.store import channels, lines, meta
 from mobium.client.store.database import Tx
 from mobium.crypto import invite as sealing
 from mobium.errors import InvalidInput, NotConnected
-from mobium.protocol.roster import MAX_MEMBERS, Access
+from mobium.protocol.limits import MAX_MEMBERS
+from mobium.protocol.roster import Access
 from mobium_client.cli import invites as command
 from mobium_client.people import change_of, names_of, shown_name
 from mobium_client.plain import harmless

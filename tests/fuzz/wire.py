@@ -24,9 +24,9 @@ from mobium.protocol.connection import (
     Welcome,
 )
 from mobium.protocol.handshake import binding_input, client_input, server_input
-from mobium.protocol.limits import MALFORMED_LIMIT
+from mobium.protocol.limits import MALFORMED_LIMIT, MAX_MEMBERS
 from mobium.protocol.media_frames import MediaDown, MediaUp
-from mobium.protocol.roster import MAX_MEMBERS, ZEROS, Kind, Role, Roster, RosterError
+from mobium.protocol.roster import ZEROS, Kind, Role, Roster, RosterError
 from mobium.signing import SIGNATURE_SIZE, SigningKey
 from tests.fuzz.drawn import Input, text
 

@@ -20,10 +20,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from mobium.errors import ProtocolError
 from mobium.protocol import statement as layout
 from mobium.protocol.codes import ErrorCode
+from mobium.protocol.limits import MAX_MEMBERS
 from mobium.protocol.roster import (
     LEAVES,
     LONGEST_STATEMENT,
-    MAX_MEMBERS,
     MEMBERSHIP,
     ZEROS,
     Access,

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import platformdirs
 
-__all__ = ["SCALES", "Settings", "load", "save", "settings_file"]
+__all__ = ["SCALES", "Appearance", "Notify", "Settings", "load", "save", "settings_file"]
 
 Appearance = Literal["system", "dark", "light"]
 Notify = Literal["full", "quiet", "off"]

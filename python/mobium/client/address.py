@@ -30,6 +30,11 @@ class Address:
     host: str
     secure: bool
 
+    @property
+    def short(self) -> str:
+        """The URL without its path, as links carry it."""
+        return self.url.removesuffix(_PATH)
+
     def __str__(self) -> str:
         return self.url
 

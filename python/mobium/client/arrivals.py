@@ -113,9 +113,8 @@ def compare(
         if row.host != host:
             continue
         if row.state == "joining" or (row.state in channels.GONE and state.index > row.server_index):
-            strange.append(
-                state.channel_id
-            )  # this identity may be in, or have come back without this profile
+            # This identity may be in, or have come back without this profile.
+            strange.append(state.channel_id)
         known.add(row.id)
         if row.state not in ("member", "broken"):
             continue

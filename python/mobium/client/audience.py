@@ -20,7 +20,7 @@ def allowed(tx: Tx, key: bytes, shown: frozenset[bytes]) -> tuple[frozenset[byte
     if row is None or row.state != "member":
         return None, False
     roster = roster_of(tx, row)
-    allowed = set()
+    found = set()
     for identity in shown:
         peer = peers.by_key(tx, identity)
         if (
@@ -29,6 +29,6 @@ def allowed(tx: Tx, key: bytes, shown: frozenset[bytes]) -> tuple[frozenset[byte
             and not peer.blocked
             and peer.trust != "changed"
         ):
-            allowed.add(identity)
+            found.add(identity)
     settled = roster.index >= row.server_index and not channels.claims(tx, row.id)
-    return frozenset(allowed), settled
+    return frozenset(found), settled

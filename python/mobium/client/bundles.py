@@ -5,16 +5,15 @@ Not its concern: verifying it, which `mobium.crypto` does under the key that was
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
+from mobium.client.core import Request
 from mobium.crypto.prekeys import Bundle, PrekeyKind, SignedPrekey
 from mobium.errors import ProtocolError
-from mobium.protocol.messages import ClientMessage, GetPrekeyBundle, PrekeyBundle, ServerMessage, WirePrekey
+from mobium.protocol.messages import GetPrekeyBundle, PrekeyBundle, WirePrekey
 
 __all__ = ["fetch_bundle", "to_wire"]
 
 
-async def fetch_bundle(request: Callable[[ClientMessage], Awaitable[ServerMessage]], ed: bytes) -> Bundle:
+async def fetch_bundle(request: Request, ed: bytes) -> Bundle:
     """The bundle of an identity (32 bytes), not verified.
 
     Raises ServerRefused, NotConnected, ProtocolError.

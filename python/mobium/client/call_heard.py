@@ -13,9 +13,7 @@ from mobium.protocol.content import Call
 
 __all__ = ["HeardSteps"]
 
-_OF_EACH: Final = (
-    16  # steps of one peer; beyond, the oldest go, and whoever waits for an answer says it again
-)
+_OF_EACH: Final = 16  # steps of one peer; the oldest go, and whoever waits for an answer says it again
 _PEERS: Final = 256  # who have said something; of fellow members too, who may not call
 
 

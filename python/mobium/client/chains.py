@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from mobium.client.names import MAX_NICKNAME
 from mobium.client.rosters import heard_head, roster_of
 from mobium.client.store import chains, channels, peers, posts
 from mobium.client.store.channels import ChannelRow
@@ -41,7 +42,6 @@ _LIFE: Final = 7 * 86_400  # seconds that one's own chain serves
 # Chains of people of whom the roster does not know yet. Whoever was away reads his mailbox first, and each
 # departure meanwhile has made another one of everybody.
 _EARLY: Final = 1_000
-_LONGEST_NAME: Final = 64  # code points of what a member calls itself
 
 
 class NoChain(DecryptError):
@@ -131,7 +131,7 @@ def accept_distribution(tx: Tx, row: ChannelRow, peer: Peer, data: bytes, now_ms
         now_ms // 1000,
     ):  # fmt: skip
         return None
-    if not known and (name := cleaned(chain.nickname)[:_LONGEST_NAME]):
+    if not known and (name := cleaned(chain.nickname)[:MAX_NICKNAME]):
         channels.name_member(tx, row.id, peer.id, name)
     return Kept(chain.key_id, spent)
 

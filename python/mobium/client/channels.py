@@ -27,7 +27,7 @@ from mobium.client.store.channels import ChannelRow, ChannelStatus
 from mobium.client.store.database import Tx
 from mobium.client.store.messages import Message
 from mobium.client.store.peers import Trust
-from mobium.crypto.invite import SEALED_SIZE, check_names, invite_key, seal_names
+from mobium.crypto.invite import NONCE_SIZE, SEALED_SIZE, check_names, invite_key, seal_names
 from mobium.errors import InvalidInput, NotConnected, ProtocolError
 from mobium.protocol.messages import CreateInvite, Invites, ListInvites, RevokeInvite
 from mobium.protocol.messages import Invite as WireInvite
@@ -38,7 +38,6 @@ __all__ = ["Channel", "Channels", "Invite", "Member", "RoleName"]
 RoleName = Literal["member", "admin", "owner"]
 _ROLES: Final[dict[RoleName, Role]] = {"member": Role.MEMBER, "admin": Role.ADMIN, "owner": Role.OWNER}
 _PATIENCE: Final = 10.0  # seconds for what was missed; then the newest that is known must do
-_NONCE: Final = 12
 _NOT_YET: Final = (
     "The channel's secret has not reached you yet; other members are asked for it, so try again a little"
     " later. An owner or admin can also rename the channel, which draws another one."
@@ -247,7 +246,9 @@ class Channels:
 
     def _seal(self, roster: Roster, secret: bytes, name: str, topic: str) -> bytes:
         core = self._core
-        return seal_names(secret, name, topic, core.identity.public, roster.index + 1, core.entropy(_NONCE))
+        return seal_names(
+            secret, name, topic, core.identity.public, roster.index + 1, core.entropy(NONCE_SIZE)
+        )
 
     # ------------------------------------------------------------ invites
 

@@ -137,7 +137,7 @@ def resolve(tx: Tx, peer: bytes | str) -> tuple[bytes, Peer | None]:
     assert isinstance(peer, str)
     found = peers.by_nickname(tx, names.nickname_key(peer))
     if found is None:
-        raise InvalidInput(f"There is no contact with the nickname {_shown(peer)}.")
+        raise InvalidInput(f"There is no contact with the nickname {names.quoted(peer)}.")
     return found.ed, found
 
 
@@ -148,11 +148,6 @@ def accept_peer(tx: Tx, peer: Peer, now: int) -> Peer:
     for content_id in messages.received_contents(tx, peer.id):
         incoming.owe_receipt(tx, peer.id, content_id, "delivered", now)
     return peers.update(tx, peer, relation="contact")
-
-
-def _shown(text: str) -> str:
-    """What somebody typed, fit for a sentence."""
-    return "“" + "".join(c if c.isprintable() else "?" for c in text.strip()[:40]) + "”"
 
 
 def _known(tx: Tx, peer: bytes | str) -> Peer:
@@ -191,7 +186,7 @@ def _name(tx: Tx, peer: Peer, nickname: str | None) -> Peer:
     key = names.nickname_key(name)
     other = peers.by_nickname(tx, key)
     if other is not None and other.id != peer.id:
-        raise InvalidInput(f"The nickname {_shown(name)} belongs to another contact already.")
+        raise InvalidInput(f"The nickname {names.quoted(name)} belongs to another contact already.")
     return peers.update(tx, peer, nickname=name, nickname_key=key)
 
 

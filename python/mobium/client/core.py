@@ -5,13 +5,17 @@ Not its concern: the network (`mobium.client.online`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from mobium.client.store.database import Store
 from mobium.crypto.identity import Identity
 from mobium.errors import StoreError
+from mobium.protocol.messages import ClientMessage, ServerMessage
 
-__all__ = ["Core"]
+__all__ = ["Core", "Request"]
+
+Request = Callable[[ClientMessage], Awaitable[ServerMessage]]
+"""Asks the server, and gives its answer. Raises ServerRefused, NotConnected."""
 
 
 class Core:

@@ -20,9 +20,9 @@ from mobium.crypto.identity import Identity
 from mobium.crypto.pqxdh import check_sender, read_header
 from mobium.crypto.prekeys import Bundle
 from mobium.crypto.session import Session
-from mobium.errors import CryptoError, DecryptError, IdentityChanged, Invalid
+from mobium.errors import DecryptError, IdentityChanged, Invalid
 
-__all__ = ["Opened", "active", "begin", "encrypt", "has_sessions", "open_payload", "retire"]
+__all__ = ["Opened", "active", "begin", "encrypt", "open_payload", "retire"]
 
 _MAX_SESSIONS: Final = 5  # with one peer
 # The peer deletes a replaced signed prekey after 14 days; a session that nobody answered until shortly before
@@ -36,11 +36,6 @@ class Opened(msgspec.Struct, frozen=True):
     plaintext: bytes
     peer: Peer
     held: Held
-
-
-def has_sessions(tx: Tx, peer: Peer) -> bool:
-    """Whether there is any session with a peer."""
-    return bool(tx.sessions.of(tx, peer.id))
 
 
 def active(tx: Tx, peer: Peer, now: int) -> Held | None:
@@ -89,21 +84,25 @@ def open_payload(
     if payload[:1] != b"\x01":
         raise Invalid("This payload is of no known kind.")
     if peer is None:
-        raise Invalid("There is no session with this sender.")
+        raise _no_session()
     return _open_in_any(tx, peer, payload, now)
 
 
 def _open_in_any(tx: Tx, peer: Peer, payload: bytes, now: int) -> Opened:
     held_sessions = tx.sessions.of(tx, peer.id).values()
-    error: CryptoError = Invalid("There is no session with this sender.")
+    refused: DecryptError | None = None
     for held in sorted(held_sessions, key=lambda held: (not held.session.knows(payload), -held.rank)):
         try:
             return _open_in(tx, peer, held, payload, now)
-        except DecryptError as refused:
+        except DecryptError as error:
             # What the session that knows the key says is the reason; the others can only say that it is none
             # of theirs.
-            error = refused if error.args[0].startswith("There is no session") else error
-    raise error
+            refused = refused or error
+    raise refused or _no_session()
+
+
+def _no_session() -> Invalid:
+    return Invalid("There is no session with this sender.")
 
 
 def _open_in(tx: Tx, peer: Peer, held: Held, payload: bytes, now: int) -> Opened:

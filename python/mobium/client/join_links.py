@@ -45,7 +45,7 @@ def format_join(link: JoinLink) -> str:
     if link.invite is not None:
         text += f"/{link.invite.hex()}"
     if link.server is not None:
-        text += f"?server={quote(address.parse(link.server).url.removesuffix('/ws'), safe=':/[]')}"
+        text += f"?server={quote(address.parse(link.server).short, safe=':/[]')}"
     if link.secret is not None and link.head is not None:
         text += "#" + base64.urlsafe_b64encode(link.secret + link.head).rstrip(b"=").decode()
     return text

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mobium.client.names import nickname_key
+from mobium.client.names import nickname_key, quoted
 from mobium.client.store import channels
 from mobium.client.store.channels import ChannelRow
 from mobium.client.store.database import Tx
@@ -64,12 +64,8 @@ def resolve(tx: Tx, name: str) -> ChannelRow:
     # One that was left does not stand in the way of one that was not.
     meant = [row for row in whole if row.state not in channels.GONE] or whole
     if not meant:
-        raise InvalidInput(f"There is no channel {_shown(name)} in this profile.")
+        raise InvalidInput(f"There is no channel {quoted(f'#{text}')} in this profile.")
     if len(meant) > 1:
         several = " or ".join(label(tx, row) for row in meant[:3])
         raise InvalidInput(f"There are several channels of that name; write {several}.")
     return meant[0]
-
-
-def _shown(text: str) -> str:
-    return "“#" + "".join(c if c.isprintable() else "?" for c in text.strip().removeprefix("#")[:40]) + "”"

@@ -12,9 +12,21 @@ from typing import Final
 
 import msgspec
 
+from mobium.protocol.codes import ErrorCode
 from mobium.protocol.messages import ChannelPost, Distribute, SendMessage
 
-__all__ = ["Lanes", "Ready"]
+__all__ = ["PASSING", "Lanes", "Ready"]
+
+PASSING: Final = frozenset(
+    (
+        ErrorCode.QUEUE_FULL,
+        ErrorCode.RATE_LIMITED,
+        ErrorCode.STORAGE,
+        ErrorCode.SHUTTING_DOWN,
+        ErrorCode.INTERNAL,
+    )
+)
+"""Refusals that may pass: what was refused goes out again later."""
 
 _UNDER_WAY: Final = 32  # messages at once, over all lanes
 _ANSWER_TIME: Final = 30.0  # seconds after which an unanswered message goes out again

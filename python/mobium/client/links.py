@@ -49,7 +49,7 @@ def contact_link(public: bytes, server: str | None = None) -> str:
     link = f"{_SCHEME}://{_KIND}/{check_key(public).hex()}"
     if server is None:
         return link
-    return f"{link}?server={quote(_without_path(server), safe=':/[]')}"
+    return f"{link}?server={quote(address.parse(server).short, safe=':/[]')}"
 
 
 def parse_contact(text: str) -> ContactLink:
@@ -108,10 +108,6 @@ def qr_code(text: str) -> list[str]:
         rows.append([_LIGHT] * len(rows[0]))
     pairs = zip(rows[::2], rows[1::2], strict=True)
     return ["".join(_HALVES[pair] for pair in zip(upper, lower, strict=True)) for upper, lower in pairs]
-
-
-def _without_path(server: str) -> str:
-    return address.parse(server).url.removesuffix("/ws")
 
 
 def _key(text: str) -> bytes:

@@ -10,14 +10,14 @@ names of channels (`mobium.client.channels`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 from weakref import WeakValueDictionary
 
 import msgspec
 
-from mobium.client.core import Core
+from mobium.client.core import Core, Request
 from mobium.client.entries import Setting, take_entries
 from mobium.client.join_links import JoinLink
 from mobium.client.joining import (
@@ -36,7 +36,7 @@ from mobium.client.store.channels import ChannelRow
 from mobium.client.store.database import Tx
 from mobium.client.sync import Sync
 from mobium.crypto.identity import Identity
-from mobium.crypto.invite import invite_key, new_secret, seal_names
+from mobium.crypto.invite import NONCE_SIZE, invite_key, new_secret, seal_names
 from mobium.errors import InvalidInput, NotConnected, ProtocolError, ServerRefused, StoreFault
 from mobium.protocol.codes import ErrorCode
 from mobium.protocol.messages import (
@@ -51,7 +51,6 @@ from mobium.protocol.messages import (
     LeaveChannel,
     RosterAppend,
     RosterPage,
-    ServerMessage,
 )
 from mobium.protocol.roster import (
     LEAVES,
@@ -72,10 +71,7 @@ __all__ = ["Change", "Membership"]
 _TRIES: Final = 8
 _PAUSE: Final = 0.05  # seconds before the next try at most, doubled each time up to
 _LONGEST: Final = 1.5  # so that of many who come or go at once all do
-_NONCE: Final = 12
 _INSIDE: Final = "You are in this channel already."
-
-Request = Callable[[ClientMessage], Awaitable[ServerMessage]]
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -115,7 +111,7 @@ class Membership:
         core = self._core
         identity, secret = core.identity, new_secret()
         access = Access.PRIVATE if private else Access.OPEN
-        sealed = seal_names(secret, name, topic, identity.public, 0, core.entropy(_NONCE))
+        sealed = seal_names(secret, name, topic, identity.public, 0, core.entropy(NONCE_SIZE))
         key = invite_key(secret).public if private else secret
         data = bytes((access,)) + key + sealed
         raw = build(identity, Kind.CREATE, ZEROS, 0, ZEROS, identity.public, core.now_ms(), data)

@@ -13,9 +13,10 @@ from mobium.client.links import check_key, is_nickname, parse_contact
 from mobium.errors import InvalidInput
 from mobium.text import misleads
 
-__all__ = ["MAX_NICKNAME", "check_nickname", "check_own_name", "nickname_key", "peer_key"]
+__all__ = ["MAX_NICKNAME", "check_nickname", "check_own_name", "nickname_key", "peer_key", "quoted"]
 
 MAX_NICKNAME: Final = 64  # code points
+_LONGEST_QUOTED: Final = 40
 _LONGEST_OWN: Final = 255  # bytes of what a sender key carries
 
 
@@ -56,3 +57,8 @@ def check_own_name(name: str) -> str:
 def nickname_key(nickname: str) -> str:
     """What two nicknames must not have in common: compatibility forms and case are one."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", nickname.strip()).casefold())
+
+
+def quoted(text: str) -> str:
+    """What somebody typed, fit for a sentence: 40 characters of it, in quotation marks."""
+    return "“" + "".join(c if c.isprintable() else "?" for c in text.strip()[:_LONGEST_QUOTED]) + "”"

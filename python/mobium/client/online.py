@@ -1,7 +1,7 @@
 """What runs while an engine wants to be connected: the link, and around it inbox, outbox, receipts, repair
 and upkeep, in one task group.
 
-Not its concern: what each of them does, and which server was chosen (`mobium.client.engine`).
+Not its concern: what each of them does, and which server was chosen (`mobium.client.connecting`).
 """
 
 from __future__ import annotations

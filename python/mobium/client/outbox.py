@@ -18,8 +18,8 @@ import msgspec
 
 from mobium.client import direct
 from mobium.client.bundles import fetch_bundle
-from mobium.client.core import Core
-from mobium.client.lanes import Lanes, Ready
+from mobium.client.core import Core, Request
+from mobium.client.lanes import PASSING, Lanes, Ready
 from mobium.client.pace import Pace
 from mobium.client.store import incoming, messages, outgoing, peers
 from mobium.client.store.database import Tx
@@ -37,22 +37,12 @@ from mobium.errors import (
 from mobium.protocol import limits as sizes
 from mobium.protocol.codes import ErrorCode, explain
 from mobium.protocol.cost import request_cost
-from mobium.protocol.messages import ClientMessage, Error, Limits, SendMessage, ServerMessage
+from mobium.protocol.messages import ClientMessage, Error, Limits, SendMessage
 
 __all__ = ["Outbox", "begin_session"]
 
 _BATCH: Final = 16  # encrypted in one transaction
-_LONGEST_PAUSE: Final = 300.0
 
-_PASSING: Final = frozenset(
-    (
-        ErrorCode.QUEUE_FULL,
-        ErrorCode.RATE_LIMITED,
-        ErrorCode.STORAGE,
-        ErrorCode.SHUTTING_DOWN,
-        ErrorCode.INTERNAL,
-    )
-)
 # Nobody to write to yet: whoever was given a key may be the first of the two to connect.
 _ABSENT: Final = frozenset((ErrorCode.UNKNOWN_RECIPIENT, ErrorCode.NO_PREKEYS))
 _WAITS_FOR_OTHERS: Final = _ABSENT | {ErrorCode.QUEUE_FULL}
@@ -77,7 +67,7 @@ class Outbox:
         host: str,
         pace: Pace,
         send: Callable[[ClientMessage], Awaitable[None]],
-        request: Callable[[ClientMessage], Awaitable[ServerMessage]],
+        request: Request,
         moved: Callable[[], None],
     ) -> None:
         self._core = core
@@ -139,9 +129,8 @@ class Outbox:
         if error is None:
             self._release(peer)
         elif error.code == ErrorCode.RATE_LIMITED:
-            seconds = self._pause(error.retry_after)
-            self._lanes.delay(peer, self._time(), seconds)
-        elif error.code in _PASSING or error.code in _ABSENT:
+            self._lanes.delay(peer, self._time(), self._pace.refused(error.retry_after))
+        elif error.code in PASSING or error.code in _ABSENT:
             self._lanes.hold(peer, self._time(), error.retry_after)
             if error.code in _WAITS_FOR_OTHERS:
                 self._refused.add(peer)
@@ -152,12 +141,6 @@ class Outbox:
     def _release(self, peer: int) -> None:
         self._lanes.release(peer)
         self._refused.discard(peer)
-
-    def _pause(self, retry_after: float | None) -> float:
-        # What is no number is not above 0 either.
-        seconds = min(retry_after, _LONGEST_PAUSE) if retry_after is not None and retry_after > 0 else 1.0
-        self._pace.pause(seconds)
-        return seconds
 
     async def run(self) -> None:
         """Send and settle until cancelled. Raises StoreError."""
@@ -247,7 +230,7 @@ class Outbox:
                 if connection == self._connection:
                     self._refused.add(peer.id)
             elif error.code == ErrorCode.RATE_LIMITED:
-                self._lanes.delay(peer.id, self._time(), self._pause(error.retry_after))
+                self._lanes.delay(peer.id, self._time(), self._pace.refused(error.retry_after))
             else:
                 self._lanes.hold(peer.id, self._time(), error.retry_after)
         except NotConnected:
@@ -340,7 +323,7 @@ def _settle(tx: Tx, answers: list[tuple[bytes, Error | None]]) -> None:
                 messages.set_state(tx, row.message, "sent")
         elif error.code in _ABSENT and row.message is not None:
             _tell_why(tx, row.peer, error.code, _WHY_ABSENT)
-        elif error.code not in _PASSING:
+        elif error.code not in PASSING:
             _fail(tx, row, error.code, explain(error.code))
         elif error.code == ErrorCode.QUEUE_FULL:
             _tell_why(tx, row.peer, error.code, explain(error.code))

@@ -16,6 +16,7 @@ __all__ = ["Pace"]
 
 # Requests, and what another program of the same identity sends, count against the same limit.
 _SHARE: Final = 0.8
+_LONGEST_PAUSE: Final = 300.0
 
 
 class Pace:
@@ -46,6 +47,15 @@ class Pace:
         """Send nothing for so long."""
         self._not_before = max(self._not_before, self._clock() + seconds)
         self._held = 0.0
+
+    def refused(self, retry_after: float | None) -> float:
+        """The server takes no more for now: send nothing for the seconds that it names, five minutes at most;
+        returns how many.
+        """
+        # What is no number is not above 0 either.
+        seconds = min(retry_after, _LONGEST_PAUSE) if retry_after is not None and retry_after > 0 else 1.0
+        self.pause(seconds)
+        return seconds
 
     def charge(self, cost: int) -> None:
         """An answer counted as so many, which nobody knew before; as at the server, the debt is a burst at

@@ -13,23 +13,22 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from mobium.client.bundles import fetch_bundle
-from mobium.client.core import Core
-from mobium.client.lanes import Lanes, Ready
+from mobium.client.core import Core, Request
+from mobium.client.lanes import PASSING, Lanes, Ready
 from mobium.client.outbox import begin_session
 from mobium.client.pace import Pace
-from mobium.client.posting import PASSING, Prepared, Sender, prepare, settle
+from mobium.client.posting import Prepared, Sender, prepare, settle
 from mobium.client.store import chains, posts
 from mobium.client.store.database import Tx
 from mobium.client.store.peers import Peer
 from mobium.errors import CryptoError, NotConnected, ProtocolError, ServerRefused
 from mobium.protocol.codes import ErrorCode
 from mobium.protocol.cost import request_cost
-from mobium.protocol.messages import Accepted, ClientMessage, Error, ServerMessage
+from mobium.protocol.messages import Accepted, ClientMessage, Error
 
 __all__ = ["Postbox"]
 
 _AT_ONCE: Final = 8  # bundles that are asked for at the same time
-_LONGEST_PAUSE: Final = 300.0
 # Refusals in a row that may pass until a member is left out, each waited for longer: five minutes in all. One
 # who is left out never reads what is sent meanwhile.
 _REFUSALS: Final = 6
@@ -50,7 +49,7 @@ class Postbox:
         host: str,
         pace: Pace,
         send: Callable[[ClientMessage], Awaitable[None]],
-        request: Callable[[ClientMessage], Awaitable[ServerMessage]],
+        request: Request,
         behind: Callable[[set[int]], None],
         unseen: Callable[[], frozenset[int] | None],
         moved: Callable[[], None],
@@ -119,11 +118,8 @@ class Postbox:
             self._lanes.release(channel)
             self._full.discard(channel)
         elif answer.code == ErrorCode.RATE_LIMITED:
-            seconds = answer.retry_after if answer.retry_after is not None and answer.retry_after > 0 else 1.0
-            seconds = min(seconds, _LONGEST_PAUSE)
-            self._pace.pause(seconds)
-            self._lanes.delay(channel, self._time(), seconds)
-        elif answer.code in PASSING and answer.code != ErrorCode.STALE_ROSTER:
+            self._lanes.delay(channel, self._time(), self._pace.refused(answer.retry_after))
+        elif answer.code in PASSING:
             self._lanes.hold(channel, self._time(), answer.retry_after)
             if answer.code == ErrorCode.QUEUE_FULL:
                 self._full.add(channel)
@@ -213,7 +209,7 @@ class Postbox:
             self._put_off.release(peer.id)
         except ServerRefused as error:
             if error.code == ErrorCode.RATE_LIMITED:
-                self._pace.pause(min(error.retry_after or 1.0, _LONGEST_PAUSE))
+                self._pace.refused(error.retry_after)
             elif error.code in PASSING and self._refusals[peer.id] < _REFUSALS:
                 if connection == self._connection:
                     self._refusals[peer.id] += 1

@@ -16,6 +16,7 @@ import msgspec
 from mobium.client import chains as making
 from mobium.client import direct
 from mobium.client.entries import own_taken, pass_own
+from mobium.client.lanes import PASSING
 from mobium.client.rosters import Entropy, roster_of
 from mobium.client.store import chains, channels, messages, meta, outgoing, peers, posts
 from mobium.client.store.channels import ChannelRow
@@ -32,18 +33,9 @@ from mobium.protocol.content import Distribution as DistributionContent
 from mobium.protocol.messages import Accepted, ChannelPost, Distribute, Distribution, Error
 from mobium.protocol.roster import Roster
 
-__all__ = ["PASSING", "Prepared", "prepare", "settle"]
+__all__ = ["Prepared", "Sender", "prepare", "settle"]
 
-PASSING: Final = frozenset(
-    (
-        ErrorCode.QUEUE_FULL,
-        ErrorCode.RATE_LIMITED,
-        ErrorCode.STORAGE,
-        ErrorCode.SHUTTING_DOWN,
-        ErrorCode.INTERNAL,
-        ErrorCode.STALE_ROSTER,
-    )
-)
+_KEPT: Final = PASSING | {ErrorCode.STALE_ROSTER}  # refusals after which a sender key goes out again
 _REST: Final = 512  # bytes of a batch that are no payloads
 _BEGINNINGS: Final = 64  # sessions that are begun at once for one channel
 _WAITING: Final = 4_000  # sender keys that are looked at; there are not many more than members
@@ -295,7 +287,7 @@ def _settle_handout(tx: Tx, handout: Handout, answer: Accepted | Error, now: int
         stale.add(handout.channel)
     if not code:
         posts.drop_handouts(tx, [handout.id])
-    elif code in PASSING:
+    elif code in _KEPT:
         if isinstance(answer, Accepted):  # the others are served; this one must not hold up the channel
             posts.delay_handout(tx, handout.id, now + _HANDOUT_PAUSE)
     else:

@@ -13,11 +13,10 @@ from typing import Final
 
 from mobium.client import direct
 from mobium.client.bundles import fetch_bundle
-from mobium.client.core import Core
+from mobium.client.core import Core, Request
 from mobium.client.receive import RECOVERY_TIME
 from mobium.client.store import incoming, meta, outgoing, peers
 from mobium.client.store.database import Tx
-from mobium.client.upkeep import Request
 from mobium.crypto.identity import Identity
 from mobium.crypto.prekeys import Bundle
 from mobium.errors import (

@@ -25,13 +25,16 @@ from mobium.protocol.content import ChannelSecret
 from mobium.protocol.roster import LEAVES, Access, Kind, Roster, RosterError, Statement, parse
 
 __all__ = [
+    "Entropy",
     "adopt",
     "break_channel",
     "compare_claims",
     "disputed",
     "extend",
     "heard_head",
+    "leave",
     "mend",
+    "rolled_back",
     "roster_of",
     "take_secret",
     "why_held",

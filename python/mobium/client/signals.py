@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 from weakref import WeakValueDictionary
 
 from mobium.client import direct, receive
 from mobium.client.bundles import fetch_bundle
-from mobium.client.core import Core
+from mobium.client.core import Core, Request
 from mobium.client.outbox import begin_session
 from mobium.client.store import channels, incoming, outgoing, peers, signals
 from mobium.client.store.database import Tx
@@ -29,7 +29,7 @@ from mobium.errors import CryptoError, IdentityChanged, InvalidInput, ProtocolEr
 from mobium.protocol import content
 from mobium.protocol.codes import ErrorCode
 from mobium.protocol.content import Call, MediaKey, MediaRequest
-from mobium.protocol.messages import ClientMessage, Forwarded, SendSignal, ServerMessage, Signal
+from mobium.protocol.messages import Forwarded, SendSignal, Signal
 
 __all__ = ["Said", "Signals"]
 
@@ -52,7 +52,7 @@ class Signals:
     def __init__(
         self,
         core: Core,
-        request: Callable[[ClientMessage], Awaitable[ServerMessage]],
+        request: Request,
         heard: Callable[[bytes, Said], None],
         queued: Callable[[], None],
     ) -> None:

@@ -17,7 +17,7 @@ import msgspec
 from mobium.client import arrivals
 from mobium.client.arrivals import Push
 from mobium.client.asking import ask
-from mobium.client.core import Core
+from mobium.client.core import Core, Request
 from mobium.client.entries import Setting
 from mobium.client.store import channels
 from mobium.client.store.channels import ChannelRow
@@ -26,7 +26,6 @@ from mobium.protocol import limits
 from mobium.protocol.codes import ErrorCode
 from mobium.protocol.messages import (
     Channels,
-    ClientMessage,
     GetChannels,
     GetHistory,
     GetMembers,
@@ -42,14 +41,10 @@ _BATCH: Final = 64  # pushes in one transaction
 _RETRY: Final = 5.0  # seconds until a fetch that failed is tried again; for one channel doubled up to
 _LONGEST_RETRY: Final = 300.0
 _PATIENCE: Final = 10.0  # seconds after a login that the mailbox may take before history is fetched
-_ROUNDS: Final = (
-    20  # fetches of one channel in a row; then a server that names something newer each time waits
-)
+_ROUNDS: Final = 20  # fetches of a channel in a row; a server that names something newer each time waits then
 _TRIES: Final = 3  # that are waited for of a channel that is refused for now
 _OF_EVERY_CHANNEL: Final = frozenset((ErrorCode.RATE_LIMITED, ErrorCode.SHUTTING_DOWN))
 _LISTS: Final = 100  # pages of channels that are asked for; more than any member can have
-
-Request = Callable[[ClientMessage], Awaitable[ServerMessage]]
 
 
 class Sync:

@@ -8,11 +8,11 @@ keys that were used (`mobium.client.direct`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from mobium.client.bundles import to_wire
-from mobium.client.core import Core
+from mobium.client.core import Core, Request
 from mobium.client.store import meta, prekeys
 from mobium.client.store.database import Tx
 from mobium.crypto.identity import Identity
@@ -20,7 +20,6 @@ from mobium.crypto.prekeys import LIFETIME, SLACK, PrekeyKind, SignedPrekey, gen
 from mobium.errors import ProtocolError
 from mobium.protocol import limits
 from mobium.protocol.messages import (
-    ClientMessage,
     GetPrekeyCount,
     PrekeyCount,
     PublishPrekeys,
@@ -34,8 +33,6 @@ _WEEK: Final = 7 * 86_400  # a signed and a last-resort key serve so long
 _STOCK_LIFE: Final = 45 * 86_400  # initiators refuse keys after 60 days, so a stock is replaced before
 _MOST_HELD: Final = 10_000  # one-time keys; a server that denies its stock must not fill the disk
 _FRAME_SHARE: Final = 2_048  # bytes of a publication that are no one-time keys
-
-Request = Callable[[ClientMessage], Awaitable[ServerMessage]]
 
 
 class Upkeep:

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 from mobium.client import audience
 from mobium.client.core import Core
+from mobium.client.early_keys import EarlyKeys
 from mobium.client.online import Online
 from mobium.client.room_keys import Handing, OpenedFrame, OwnKey, TheirKeys
 from mobium.client.signals import Said
@@ -45,9 +46,6 @@ RoomState = Literal["entering", "in", "left"]
 
 _PACKETS: Final = 10  # of voice that wait for the socket: 0.2 s, beyond which the oldest are dropped
 _FRAGMENTS: Final = 4  # of pictures
-_EARLY: Final = 10.0  # seconds for which a key is kept of somebody who is not shown in the room yet
-_MAX_EARLY: Final = 320
-_EARLY_OF_EACH: Final = 8  # of 40 people
 _RETRY: Final = 2.0  # seconds until the next try to enter; a server may name others, up to
 _LONGEST_RETRY: Final = 30.0
 _ANSWER: Final = 5.0  # seconds for the server's answer to a handing, and to one's leaving
@@ -108,7 +106,7 @@ class VoiceRoom:
         self._answered: dict[tuple[bytes, int], float] = {}
         self._own: dict[MediaKind, OwnKey] = {}
         self._theirs = TheirKeys(self.key)
-        self._early: deque[tuple[float, bytes, content.MediaKey]] = deque(maxlen=_MAX_EARLY)
+        self._early = EarlyKeys()
         self._changed = False
         self._over = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -206,10 +204,7 @@ class VoiceRoom:
         """A signal has come."""
         if isinstance(said, content.MediaKey) and said.channel_id == self.key:
             if not self._take_key(sender, said):
-                of_sender = [early for early in self._early if early[1] == sender]
-                if len(of_sender) >= _EARLY_OF_EACH:  # whoever hands over many pushes out no one else's
-                    self._early.remove(of_sender[0])
-                self._early.append((self._time(), sender, said))
+                self._early.put(sender, said, self._time())
                 self._changed = True
                 self._wake.set()
         elif isinstance(said, content.MediaRequest) and said.channel_id == self.key:
@@ -408,11 +403,7 @@ class VoiceRoom:
         if not settled:  # there is word of a newer roster: nobody is added before it was seen
             allowed &= self._audience
         self._set_audience(allowed & frozenset(self._speakers.values()))
-        now = self._time()
-        for _ in range(len(self._early)):
-            since, sender, said = self._early.popleft()
-            if not self._take_key(sender, said) and now < since + _EARLY:
-                self._early.append((since, sender, said))
+        self._early.offer(self._take_key, self._time())
 
     def _take_key(self, sender: bytes, said: content.MediaKey) -> bool:
         """Take a key that was handed over; False if its sender is not to be seen in the room."""

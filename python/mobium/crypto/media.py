@@ -25,6 +25,7 @@ from mobium._backend import FrameOpener, FrameSealer, frame_header
 from mobium.errors import CryptoError, Invalid, InvalidInput, TooFar
 
 __all__ = [
+    "FIRST_COUNTER",
     "FrameOpener",
     "FrameSealer",
     "MediaKey",

@@ -348,9 +348,8 @@ class VirtualDevices:
         parts: dict[str, list[Part]] = {name: [] for name in self._sinks}
         for stream in list(self._streams):
             if isinstance(stream, _Speaker):
-                pcm = guarded_wanted(
-                    stream.wanted
-                )  # also for one that is on none, so that it does not fall behind
+                # Also for one that is on none, so that it does not fall behind.
+                pcm = guarded_wanted(stream.wanted)
                 stream.level = level(pcm) if stream.device is not None else QUIETEST
                 if stream.device is not None:
                     parts[stream.device].append(Part(pcm))

@@ -23,10 +23,12 @@ from typing import Final, NamedTuple
 from mobium.errors import Invalid, InvalidInput
 
 __all__ = [
+    "HIGHEST",
     "LARGEST_BODY",
     "LARGEST_FRAME",
     "LARGEST_SEALED",
     "MOST_PIECES",
+    "WIDEST",
     "Encoded",
     "Fragment",
     "Picture",

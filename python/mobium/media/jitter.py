@@ -168,9 +168,8 @@ class JitterBuffer:
         self._arrived = 0.0
         self._since = 0.0  # when the first packet came of those that are there
         self._due = 0.0  # when `get` is called next
-        self._waited = (
-            0  # frames made up since the last packet, for which it is not decided whether it was lost
-        )
+        # Frames made up since the last packet, for which it is not decided whether it was lost.
+        self._waited = 0
         self._played: deque[int] = deque(maxlen=LOST_AT_FIRST)
         self._wanted = False  # another frame of margin, since a packet came out of order and too late
         self._watch = _Watch()

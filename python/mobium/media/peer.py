@@ -68,9 +68,7 @@ _HELD_BACK: Final = 10
 """Packets (0.2 s) that wait to be sent; beyond that the oldest go, since nobody wants to hear them later."""
 
 _LARGEST_PACKET: Final = 1_275  # RFC 6716, section 3.4
-_MOST_UNDECODED: Final = (
-    30  # pictures: a sender who is faster than this machine is not listened to for a while
-)
+_MOST_UNDECODED: Final = 30  # pictures: whoever sends faster than that is not listened to for a while
 _PICTURE_CLOCK: Final = 90_000
 _PRESENTED: Final = Fraction(1, RATE)
 _SSRC: Final = re.compile(r"a=ssrc:(\d+) cname:")
@@ -147,7 +145,8 @@ class RtcLink:
             raise CallError("The relay did not answer, or did not take the credentials.", "no_relay")
         if not found:
             raise CallError("This machine has no network over which it could be reached.", "no_network")
-        assert not self._terms.relay_only or all(one.type == "relay" for one in found)
+        if self._terms.relay_only and any(one.type != "relay" for one in found):
+            raise CallError("An address would be shown that is not to be shown.", "failed")
         self._loopback = any(ip_address(one.ip).is_loopback for one in found)
         return inside.connection
 

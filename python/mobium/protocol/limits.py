@@ -10,6 +10,8 @@ __all__ = [
     "BUCKET_SIZES",
     "CHANNELS_PAGE",
     "COST_BYTES",
+    "COST_ENTRIES",
+    "COST_KEYS",
     "DELIVERY_ID_SIZE",
     "DISTRIBUTION_BATCH",
     "FRAME_OVERHEAD",
@@ -54,22 +56,17 @@ KEY_SIZE = 32
 NONCE_SIZE = 32
 DELIVERY_ID_SIZE = 16
 
-BUCKET_SIZES: tuple[int, ...] = tuple(
-    512 << step for step in range(14)
-)  # 512 bytes to 4 MiB, docs/CRYPTO.md section 5
+# 512 bytes to 4 MiB, docs/CRYPTO.md section 5.
+BUCKET_SIZES: tuple[int, ...] = tuple(512 << step for step in range(14))
 RATCHET_OVERHEAD = 57  # header 41 + salt 16
 PREKEY_OVERHEAD = 1_742 + RATCHET_OVERHEAD  # handshake header + ratchet message
-SENDER_KEY_OVERHEAD = 121  # head 57 is not padded: version, key id, iteration, salt, commitment, signature
+SENDER_KEY_OVERHEAD = 121  # head 25 (version, key id, iteration, salt) + commitment 32 + signature 64
 
 PREAUTH_FRAME = 4_096  # an auth frame has under 500 bytes; a stranger gets no more memory than this
-FRAME_OVERHEAD = (
-    4_096  # what a frame may hold beyond the padded ciphertext: field names, ids, a handshake header
-)
-MALFORMED_LIMIT = (
-    3  # so many malformed frames close the socket: a broken client is told, a hostile one is gone
-)
+FRAME_OVERHEAD = 4_096  # beyond the padded ciphertext: field names, ids, a handshake header
+MALFORMED_LIMIT = 3  # so many malformed frames close the socket: a broken client is told, a hostile one gone
 
-MAX_LIST = 1_024  # the longest list of any frame is a batch of prekeys or distributions
+MAX_LIST = 1_024  # the longest list of any frame is a page of channels
 MAX_MAP = 64  # no frame has so many fields
 MAX_CONTAINERS = 2_048  # lists and maps in one frame: a small frame must not become a large tree of objects
 
@@ -80,21 +77,17 @@ ONE_TIME_STOCK = 100  # one-time prekeys that a client keeps published
 KEM_ONE_TIME_STOCK = 20  # they are large (1,568 bytes), so fewer
 REFILL_BELOW = 5  # a stock with fewer than this is refilled
 
-MAX_MEMBERS = 1_000  # of a channel: what a distribution to all of them may cost
+MAX_MEMBERS = 1_000  # of a channel: each hands its chain to every other, so it costs their number squared
 MAX_STATEMENT = 1_024  # the longest, a create statement, has 781 bytes
 MAX_INVITES = 100  # of a channel in force at once
-DISTRIBUTION_BATCH = (
-    64  # recipients of one frame; the longest distribution in a first message has 2,311 bytes
-)
+DISTRIBUTION_BATCH = 64  # recipients of one frame; the longest of their payloads has 2,311 bytes
 HISTORY_PAGE = 500  # entries of one answer
 ROSTER_PAGE = 512  # statements of one answer
 CHANNELS_PAGE = 1_000  # channels of one answer
 PAGE_BYTES = 512 << 10  # and the payload bytes of a page, of which there is always one entry
 
 MAX_SPEAKERS = 40  # in a voice room: each of their frames goes to all the others
-MAX_SIGNAL = (
-    32 << 10
-)  # the largest bucket of a signal; a call's description has a few KiB, and it is never stored
+MAX_SIGNAL = 32 << 10  # the largest bucket of a signal, never stored; a call's description has a few KiB
 VOICE_BODY = 145  # every frame of voice: SFrame header 9 + 120 + tag 16
 MEDIA_FRAGMENT = 48 << 10  # of a sealed picture in one frame, so that no message waits behind more
 SIGNAL_COST_BYTES = 4 << 10  # of a signal count as one request: it goes to its recipient unasked

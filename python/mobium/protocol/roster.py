@@ -20,6 +20,7 @@ import msgspec
 
 from mobium.errors import SignatureError
 from mobium.protocol.codes import ErrorCode
+from mobium.protocol.limits import MAX_MEMBERS
 from mobium.protocol.statement import (
     LEAVES,
     LONGEST_STATEMENT,
@@ -45,7 +46,6 @@ from mobium.signing import SIGNATURE_SIZE, check_public, verify
 __all__ = [
     "LEAVES",
     "LONGEST_STATEMENT",
-    "MAX_MEMBERS",
     "MEMBERSHIP",
     "SEALED_SIZE",
     "ZEROS",
@@ -63,8 +63,6 @@ __all__ = [
     "parse",
     "peek_input",
 ]
-
-MAX_MEMBERS: Final = 1_000  # each hands its chain to every other, so their number squared is what it costs
 
 
 class _Standing(NamedTuple):

@@ -23,7 +23,7 @@ from mobium_server.storage.beside import linked, remains
 from mobium_server.storage.migrate import migrate
 from mobium_server.storage.schema import MIGRATIONS
 
-__all__ = ["Database", "InUse", "connect", "give_back", "lock", "pieces", "reason"]
+__all__ = ["BUSY_MS", "Database", "InUse", "connect", "give_back", "lock", "pieces", "reason"]
 
 # how long to wait for another program's lock, such as a backup's, before a sender is told to come again
 BUSY_MS = 2_000

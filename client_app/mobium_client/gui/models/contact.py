@@ -12,7 +12,7 @@ from mobium_client.gui.models.context import Opened
 from mobium_client.gui.models.presenter import Presenter
 from mobium_client.plain import one_line
 
-__all__ = ["ContactPane", "ContactState"]
+__all__ = ["CHANGED", "ContactPane", "ContactState"]
 
 CHANGED = (
     "The key of this contact has changed: a new device, or somebody in between. Nothing is sent until you "

@@ -15,7 +15,7 @@ import customtkinter as ctk
 from mobium_client.gui.theme import Role
 from mobium_client.gui.view import Kit
 
-__all__ = ["Item", "ItemList"]
+__all__ = ["Item", "ItemList", "Tone"]
 
 _ROW = 48  # pixels at 100 %
 _PICTURE = 32

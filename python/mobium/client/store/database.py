@@ -35,8 +35,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Row = tuple[Any, ...]
 
-# FULL: NORMAL loses commits when power fails. secure_delete: deleted keys are overwritten in the file.
 _COPY_LIFE: Final = 7 * 86_400  # seconds
+# FULL: NORMAL loses commits when power fails. secure_delete: deleted keys are overwritten in the file.
 _PRAGMAS: Final = (
     "journal_mode = WAL",
     "synchronous = FULL",

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MEMORY",
+    "TOO_MANY_MESSAGES",
+    "TOO_MANY_REQUESTS",
     "ask_again",
     "due_retries",
     "first_time",

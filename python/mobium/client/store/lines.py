@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "add",
     "add_own",
+    "at",
     "drop",
     "history",
     "last_place",
@@ -27,6 +28,7 @@ __all__ = [
     "numbers",
     "own_at",
     "own_queued",
+    "place",
     "reveal",
     "unread",
 ]

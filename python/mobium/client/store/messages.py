@@ -226,7 +226,7 @@ def page(tx: Tx, after: int, limit: int) -> list[Message]:
 def conversations(tx: Tx) -> list[Conversation]:
     """Everybody with whom there are messages, the latest first."""
     rows = tx.all(
-        f"SELECT nickname, relation, blocked, read_to, {COLUMNS} FROM message JOIN peer ON peer.id = peer"  # noqa: S608
+        f"SELECT nickname, relation, blocked, {COLUMNS} FROM message JOIN peer ON peer.id = peer"  # noqa: S608
         " WHERE message.id IN (SELECT max(id) FROM message WHERE channel IS NULL GROUP BY peer)"
         " ORDER BY message.id DESC"
     )
@@ -235,7 +235,7 @@ def conversations(tx: Tx) -> list[Conversation]:
         Conversation(
             last.peer, nickname, relation != "contact", bool(blocked), counts.get(last.peer, 0), last
         )
-        for nickname, relation, blocked, _, *row in rows
+        for nickname, relation, blocked, *row in rows
         for last in (read_message(tuple(row)),)
     ]
 

@@ -21,6 +21,7 @@ __all__ = [
     "Server",
     "choose_server",
     "current_server",
+    "drop",
     "get",
     "largest_content",
     "meet_server",

@@ -24,6 +24,7 @@ __all__ = [
     "expired",
     "forget",
     "note_sent",
+    "of_peer",
     "open_count",
     "seal",
     "take_sent",

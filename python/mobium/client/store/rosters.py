@@ -1,6 +1,6 @@
 """Rosters between transactions: loaded once, changed as values, kept only after the commit.
 
-Not its concern: what a statement means for a channel (`mobium.client.roster`) and the channel's own row
+Not its concern: what a statement means for a channel (`mobium.client.rosters`) and the channel's own row
 (`channels`).
 """
 

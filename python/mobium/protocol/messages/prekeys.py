@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from mobium.protocol import limits
 from mobium.protocol.messages.fields import Id32, Key, RequestId, Signature
 
 __all__ = ["GetPrekeyBundle", "GetPrekeyCount", "PrekeyBundle", "PrekeyCount", "PublishPrekeys", "WirePrekey"]
@@ -31,8 +32,8 @@ class PublishPrekeys(
 
     signed: WirePrekey | None = None
     last_resort: WirePrekey | None = None
-    one_time: Annotated[list[WirePrekey], msgspec.Meta(max_length=100)] = []
-    kem_one_time: Annotated[list[WirePrekey], msgspec.Meta(max_length=20)] = []
+    one_time: Annotated[list[WirePrekey], msgspec.Meta(max_length=limits.ONE_TIME_STOCK)] = []
+    kem_one_time: Annotated[list[WirePrekey], msgspec.Meta(max_length=limits.KEM_ONE_TIME_STOCK)] = []
     reset: bool = False
     rid: RequestId | None = None
 

@@ -103,8 +103,9 @@ def test_a_call_comes_and_is_answered_talked_and_hung_up(told: Told) -> None:
     calling.hang_up()
     told.until(lambda: told.done[-1] == "hang_up")
     told.state("ended", "hung_up")
-    assert (calling.state.phase, calling.state.reason) == ("ended", "The call is over.")
-    assert told.dialogs(), "the reason is seen"
+    assert (calling.state.phase, calling.state.reason) == ("ended", "")
+    assert calling.state.words == "The call is over"
+    assert told.dialogs(), "its end is seen"
     told.seat.context.overlays.dismiss()
     assert calling.state.phase == "none"
     told.state("incoming", call="22" * 16)

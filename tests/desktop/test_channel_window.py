@@ -74,6 +74,9 @@ def test_channels_by_mouse_and_keyboard(screen: Display, folder: Path, tmp_path:
             tool("type", "garden")
             tool("key", "Return")
             pilot.until(lambda: main.state.conversation is not None, "the channel")
+            assert isinstance(main.state.pane, ChannelPane), "the way to invite is there at once"
+            click(pilot, pilot.screen._shown["right"][1].close)
+            pilot.until(lambda: pilot.screen._shown["right"][0] is None, "no pane")
             click(pilot, pilot.screen.conversation.actions.about)
             pane = main.state.pane
             assert isinstance(pane, ChannelPane)

@@ -68,8 +68,9 @@ class Scene:
         return self.main.state.conversation
 
     def pane(self) -> ChannelPane:
-        """The pane of the channel that is open."""
-        self.main.about_channel()
+        """The pane of the channel that is open; a new one has it open already."""
+        if self.main.state.pane is None:
+            self.main.about_channel()
         pane = self.main.state.pane
         assert isinstance(pane, ChannelPane)
         self.seat.until(lambda: pane.state.loaded and pane.state.members, "the members")

@@ -40,7 +40,7 @@ def test_offline_it_says_so_counts_down_and_what_is_written_goes_out_later(
             main = seat.unlock(PASSWORD)
             seat.until(lambda: main.status.state.words == "Connected")
             server.stop()
-            seat.until(lambda: main.status.state.words.startswith("Reconnecting in "), "the countdown")
+            seat.until(lambda: main.status.state.words.startswith("Next try in "), "the countdown")
             assert main.status.state.tone == "waiting"
             assert main.status.state.reason.endswith(".")
             row = next(row for row in main.list.state.rows if row.title == "Bert")

@@ -89,7 +89,7 @@ def test_wrong_answers_lead_back_to_the_words_and_lose_nothing(folder: Path) -> 
         words.ask()
         assert words.state.problem == ""
         words.answer(["", "", ""])
-        assert words.state.step == "show"
+        assert (words.state.step, words.state.problem) == ("ask", "Type all 3 words.")
         assert seat.do(seat.desktop.opened.engine.recovery.words()) == " ".join(shown)
 
 

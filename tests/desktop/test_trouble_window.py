@@ -125,8 +125,8 @@ def test_changed_keys_and_a_dead_server(screen: Display, folder: Path, tmp_path:
 
                 # the server dies, and comes back
                 server.kill()
-                pilot.until(lambda: status.state.words.startswith("Reconnecting"), "the break")
-                pilot.until(lambda: pilot.screen.side.state.cget("text").startswith("Reconnecting"))
+                pilot.until(lambda: status.state.words.startswith("Next try in "), "the break")
+                pilot.until(lambda: pilot.screen.side.state.cget("text").startswith("Next try in "))
                 say(pilot, hands, "Two")
                 pilot.until(lambda: state_of(pilot, "Two").endswith("Queued"))
                 pilot.until(pilot.screen.status_bar.winfo_ismapped, "why, once it is no short break")

@@ -6,6 +6,7 @@ Not its concern: options and their help (`mobium_client.cli.app`).
 from __future__ import annotations
 
 import sys
+from shlex import quote
 
 from rich.text import Text
 
@@ -48,7 +49,8 @@ def create(run: Run, name: str | None, *, ask_back: bool) -> None:
     except BaseException:
         profiles.discard(profile)
         raise
-    run.screen.remark(f"The profile {profile.name} was made. Next: mobium whoami")
+    among = f" --profile {quote(profile.name)}" if len(profiles.all()) > 1 else ""
+    run.screen.remark(f"The profile {profile.name} was made. Next: mobium{among} whoami")
 
 
 def recover(run: Run, name: str | None, words_fd: int | None) -> None:

@@ -20,6 +20,8 @@ from mobium.client.profile import Profiles
 from mobium_client.gui import app_icon
 from mobium_client.gui.avatars import Avatars
 from mobium_client.gui.bridge import POLL, Bridge
+from mobium_client.gui.editing import usual_keys
+from mobium_client.gui.faces import drawn_faces
 from mobium_client.gui.icons import Icons
 from mobium_client.gui.models.desktop import Desktop
 from mobium_client.gui.models.dispatch import Dispatcher
@@ -88,9 +90,11 @@ class App(ctk.CTk):
         chosen = load(file) if settings is None else settings
         system = "light" if (darkdetect.theme() or "").lower() == "light" else "dark"
         ctk.set_appearance_mode("light" if _look(chosen, system) == "light" else "dark")
+        drawn_faces()
         super().__init__(className="Mobium")
         self.title("mobium")
         self.tk.eval(_WATCH_CLIPBOARD)
+        usual_keys(self)
         self._icon = ImageTk.PhotoImage(app_icon.drawn(_ICON))
         self.iconphoto(True, self._icon)
         self.minsize(*SMALLEST)

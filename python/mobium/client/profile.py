@@ -190,7 +190,7 @@ def _is_name(name: str) -> bool:
 def _list(there: list[Profile]) -> str:
     if not there:
         return "There is none yet; make one with: mobium profile create"
-    return "There is: " + ", ".join(profile.name for profile in there)
+    return f"There {'are' if len(there) > 1 else 'is'}: " + ", ".join(profile.name for profile in there)
 
 
 def _reason(error: OSError) -> str:

@@ -32,13 +32,13 @@ WORDS: Final[dict[str, str]] = {
     "preparing": "Calling …",
     "calling": "Calling …",
     "ringing": "It rings",
-    "incoming": "Calls you",
+    "incoming": "is calling you",
     "connecting": "Connecting …",
     "active": "",
     "reconnecting": "Nothing is heard; connecting again …",
     "ended": "The call is over",
 }
-_ENDED: Final = {"hung_up": "The call is over.", "cancelled": "You ended the call before it began."}
+_ENDED: Final = {"cancelled": "You ended the call before it began."}
 _MISSED: Final = frozenset(("missed",))
 _MOST_MISSED: Final = 20
 _RELAYED_HIDDEN: Final = "Through the server's relay, since you hide your address from everybody."

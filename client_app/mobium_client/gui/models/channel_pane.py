@@ -114,6 +114,9 @@ class Host(Protocol):
     def gone(self, channel: str) -> None:
         """A channel was forgotten, so nothing of it can be shown."""
 
+    def fold(self) -> None:
+        """Show no pane."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Found:
@@ -146,6 +149,10 @@ class ChannelPane(Presenter[ChannelPaneState]):
     def refresh(self) -> None:
         """Read it anew: something changed that no event tells."""
         self._refresh.soon()
+
+    def fold(self) -> None:
+        """Do not show it any more."""
+        self._host.fold()
 
     def choose(self, key: str) -> None:
         """Show more of a member, or no more of it."""

@@ -61,9 +61,12 @@ class ConfirmWords(Presenter[ConfirmWordsState]):
         self._show(replace(self.state, step="show", problem=""))
 
     def answer(self, typed: Sequence[str]) -> None:
-        """These are the words at `places`. A wrong one leads back to all words."""
+        """These are the words at `places`. A missing one is asked for, a wrong one leads back to all."""
         state = self.state
         if state.busy or state.step != "ask":
+            return
+        if not all(word.strip() for word in typed):
+            self._show(replace(state, problem=f"Type all {len(state.places)} words."))
             return
         wrong = [
             place + 1

@@ -72,7 +72,7 @@ class FirstRun(Presenter[FirstRunState]):
         if self.state.busy:
             return
         try:
-            clean = check_name(name)
+            clean = check_name(name.strip())
         except InvalidInput as error:
             problem = told(error) if name.strip() else "Give the profile a name; your first name will do."
             self._show(replace(self.state, name=name, problem=problem))

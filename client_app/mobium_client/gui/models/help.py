@@ -37,7 +37,8 @@ SHORTCUTS: Final[tuple[tuple[str, tuple[tuple[str, str], ...]], ...]] = (
             ("Enter", "Send"),
             ("Shift+Enter", "Begin a new line"),
             ("Left, Right, Enter", "In the messages: go from link to link, open one"),
-            ("Ctrl+C", "Copy what is selected"),
+            ("Ctrl+A", "Select everything that was typed"),
+            ("Ctrl+C, Ctrl+V", "Copy what is selected, paste"),
         ),
     ),
 )

@@ -137,7 +137,7 @@ class Main(Presenter[MainState]):
 
     def new_channel(self) -> None:
         """Ask for a channel to be made."""
-        self.opened.context.overlays.open(NewChannel(self.opened, self._came_in))
+        self.opened.context.overlays.open(NewChannel(self.opened, self._made))
 
     def join_channel(self, link: str = "") -> None:
         """Ask for an invite link, which somebody may have clicked already."""
@@ -157,6 +157,11 @@ class Main(Presenter[MainState]):
         if before is not None and before.state.key == channel:
             self.leave()
         self.list.refresh()
+
+    def _made(self, channel: Channel) -> None:
+        """Nobody else is in it yet: the pane has the way to invite."""
+        self._came_in(channel)
+        self.about_channel()
 
     def _came_in(self, channel: Channel) -> None:
         self.list.refresh()

@@ -112,7 +112,7 @@ class Status(Presenter[StatusState]):
         if self._left <= 0:
             self._show(replace(self.state, words="Reconnecting …"))
             return
-        self._show(replace(self.state, words=f"Reconnecting in {self._left} s"))
+        self._show(replace(self.state, words=f"Next try in {self._left} s"))
         self._left -= 1
         self._tick = self._opened.context.later(1.0, self._count)
 

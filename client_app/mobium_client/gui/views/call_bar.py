@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import customtkinter as ctk
 
-from mobium_client.gui.models.calling import Calling, MissedCall
+from mobium_client.gui.models.calling import Calling, CallingState, MissedCall
 from mobium_client.gui.models.talk import Talk
 from mobium_client.gui.view import Kit, View
 from mobium_client.gui.widgets.button import Button
@@ -33,16 +33,16 @@ class CallBar(View[Calling]):
         self.hang_up = Button(
             self.call, self.kit, "Hang up", calling.hang_up, look="danger", icon="phone_hangup"
         )
-        self.hang_up.pack(side="right", padx=(4, 12), pady=6)
+        self.close = Button(self.call, self.kit, "Close", calling.forget)
         self.answer = Button(self.call, self.kit, "Answer", calling.answer, look="primary", icon="phone")
         self.mute = Button(self.call, self.kit, "", calling.mute, look="plain", icon="microphone")
         self.enlarge = Button(
             self.call, self.kit, "", self._talk.enlarge, look="plain", icon="arrow_expand", tone=colors.muted
         )
-        self.enlarge.pack(side="right", pady=6)
         Hint(self.mute, self.kit, "Mute, or speak again")
         Hint(self.enlarge, self.kit, "Show the call")
         self._words.pack(side="left", fill="x", expand=True)
+        self._shown: tuple[Button, ...] = ()
         self.missed = ctk.CTkFrame(self, fg_color="transparent")
         ctk.CTkLabel(
             self.missed, text="", image=self.kit.icons.image("phone_missed", 18, colors.danger)
@@ -68,15 +68,12 @@ class CallBar(View[Calling]):
         state = self.presenter.state
         shrunk = not self._talk.state.large and state.phase != "none"
         if shrunk:
-            self._words.configure(text=_short(f"{state.name} · {state.clock or state.words or state.reason}"))
-            self.hang_up.change(
-                text="Decline" if state.phase == "incoming" else "Hang up", enabled=state.going
-            )
+            over = state.phase == "ended"
+            how = (state.reason or state.words) if over else (state.clock or state.words)
+            self._words.configure(text=_short(f"{state.name} · {how}"))
+            self.hang_up.change(text="Decline" if state.phase == "incoming" else "Hang up")
             self.mute.change(icon="microphone_off" if state.muted else "microphone")
-            for button, there in ((self.answer, state.phase == "incoming"), (self.mute, state.talking)):
-                button.pack_forget()
-                if there:
-                    button.pack(side="right", pady=6)
+            self._offer(state)
             self.call.pack(fill="x")
         else:
             self.call.pack_forget()
@@ -90,6 +87,21 @@ class CallBar(View[Calling]):
             self.grid()
         else:
             self.grid_remove()
+
+    def _offer(self, state: CallingState) -> None:
+        """The buttons, from the right; packed again only if they are others, as the clock draws all anew."""
+        if state.phase == "ended":
+            shown: tuple[Button, ...] = (self.close,)
+        elif state.phase == "incoming":
+            shown = (self.hang_up, self.enlarge, self.answer)
+        else:
+            shown = (self.hang_up, self.enlarge, *([self.mute] if state.talking else []))
+        if shown != self._shown:
+            for button in self._shown:
+                button.pack_forget()
+            for place, button in enumerate(shown):
+                button.pack(side="right", padx=0 if place else (4, 12), pady=6, before=self._words)
+            self._shown = shown
 
     def _call_back(self) -> None:
         last = self.presenter.state.missed[-1]

@@ -92,8 +92,7 @@ class CallOverlayView(View[CallOverlay]):
     def _say(self) -> None:
         state = self.presenter.calling.state
         if state.problem or state.phase == "ended":
-            bad = bool(state.problem) or state.reason != "The call is over."
-            self._said.say(state.problem or state.reason, "danger" if bad else "muted")
+            self._said.say(state.problem or state.reason, "danger")
         else:
             self._said.say(state.said, "muted")
 

@@ -17,6 +17,7 @@ from mobium_client.gui.widgets.sentence import Sentence
 __all__ = ["ChannelPaneView"]
 
 _WIDE = 260
+_CLOSE = 48  # what the button beside the title takes
 _MARKS: dict[str, tuple[str, Tone]] = {
     "verified": ("shield_check_outline", "good"),
     "unverified": ("shield_outline", "muted"),
@@ -40,8 +41,15 @@ class ChannelPaneView(View[ChannelPane]):
 
     def _build_head(self) -> None:
         colors, presenter = self.kit.theme.colors, self.presenter
-        self._title = self._label("title", colors.text)
-        self._title.pack(fill="x", padx=20, pady=(16, 0))
+        top = ctk.CTkFrame(self, fg_color="transparent")
+        top.pack(fill="x", padx=(20, 12), pady=(12, 0))
+        self.close = Button(top, self.kit, "", presenter.fold, look="plain", icon="close", tone=colors.muted)
+        self.close.pack(side="right", anchor="n")
+        self._title = ctk.CTkLabel(
+            top, text="", font=self.kit.theme.font("title"), text_color=colors.text, justify="left",
+            anchor="w", wraplength=self.kit.theme.grown(_WIDE) - _CLOSE,
+        )  # fmt: skip
+        self._title.pack(side="left", fill="x", expand=True, pady=(4, 0))
         self._access = self._label("small", colors.text)
         self._access.configure(compound="left")
         self._access.pack(fill="x", padx=20, pady=(4, 0))
@@ -73,7 +81,7 @@ class ChannelPaneView(View[ChannelPane]):
             justify="left", anchor="w", wraplength=self.kit.theme.grown(_WIDE),
         )  # fmt: skip
         self._question.pack(fill="x", padx=4, pady=(0, 8))
-        self.no = Button(self._asking, self.kit, "Keep it", self.presenter.take_back)
+        self.no = Button(self._asking, self.kit, "Cancel", self.presenter.take_back)
         self.no.pack(side="right")
         self.yes = Button(self._asking, self.kit, "", self.presenter.confirm, look="danger")
         self.yes.pack(side="right", padx=8)

@@ -17,8 +17,8 @@ from mobium_client.gui.widgets.sheet import Sheet
 __all__ = ["ChooseServerView"]
 
 _ASK = (
-    "Type the address that whoever hosts your server gave you. A bare name means wss:// (encrypted), "
-    "localhost a server on this machine. It stores and passes on what it cannot read."
+    "Type the address that whoever hosts your server gave you, such as chat.example.org, or localhost for a "
+    "server on this machine. The server stores and passes on what it cannot read."
 )
 _SHOWN = (
     "From now on this machine knows the server by its key and warns you if it ever shows another one. Compare"

@@ -17,7 +17,7 @@ from mobium_client.gui.widgets.sheet import Sheet
 __all__ = ["ConfirmWordsView"]
 
 _SHOW = (
-    "Print or write these 24 words down now, on paper and in this order. They are the only way back to your "
+    "Write these 24 words down now, on paper and in this order. They are the only way back to your "
     "identity if you lose this machine or forget your password. Whoever has them can write as you: keep them "
     "as you would keep money, and never in a photograph or a file."
 )

@@ -101,7 +101,7 @@ class ContactView(View[ContactPane]):
         if state.changed:
             self._button("Accept this key", presenter.accept_key, "primary")
         elif state.verified:
-            self._button("Not verified any more", presenter.unverify, "quiet")
+            self._button("Take the verification back", presenter.unverify, "quiet")
         elif state.number:
             self._button("The numbers are the same", presenter.verify, "primary")
         if state.blocked:

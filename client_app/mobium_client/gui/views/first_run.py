@@ -22,7 +22,8 @@ _WELCOME = (
     "There is no account: a key on this machine is your identity."
 )
 _RECOVER = (
-    "Type or paste the 24 words that you wrote down, in their order. Numbers in front of them may stay."
+    "Type or paste the 24 words that you wrote down, in their order. Numbers in front of them may stay. "
+    "Your identity and your channels come back; messages and nicknames were on the lost machine alone."
 )
 _CHOOSE = "It opens this profile on this machine. Nobody can reset it; if it is lost, the 24 words help."
 

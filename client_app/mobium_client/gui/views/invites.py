@@ -52,7 +52,7 @@ class InvitesView(View[Invites]):
         self.done.pack(side="right")
         if private:
             self.renew = Button(
-                buttons, self.kit, "Renew the secret", self.presenter.renew, look="danger", icon="key_change"
+                buttons, self.kit, "Revoke every link", self.presenter.renew, look="danger", icon="key_change"
             )
             self.renew.pack(side="left")
             self.revoke = Button(buttons, self.kit, "Revoke the chosen link", self._revoke, look="danger")

@@ -22,6 +22,7 @@ _FILLING: dict[str, Any] = {"fill": "both", "expand": True}
 _SIDE = 300
 _WIDEST_SIDE = 420  # with large text, too, the conversation needs the larger part
 _PANE = 300
+_LEAST = 300  # for a conversation beside the pane; with less the pane takes its place
 
 
 class MainView(View[Main]):
@@ -59,8 +60,10 @@ class MainView(View[Main]):
         self._right.pack_propagate(False)
         self._empty = FirstStepsBox(self._middle, self.kit, self.presenter, self.presenter.steps)
         self._shown: dict[str, tuple[Presenter[Any] | None, Any]] = {}
+        self._narrow = False
 
     def _connect(self) -> None:
+        self.bind("<Configure>", lambda _: self._fit(), add=True)
         self.side.bind("<<Write>>", lambda _: self._write())
         self.follow(self.presenter.talk, self.render)
 
@@ -69,20 +72,33 @@ class MainView(View[Main]):
         state, stage = self.presenter.state, self.presenter.talk.state.stage
         self._put("middle", self._middle, state.conversation)
         self._put("stage", self._middle, stage)
-        conversation = self.conversation
-        if conversation is not None:
-            (conversation.pack_forget if stage else conversation.pack)(**{} if stage else _FILLING)
+        instead = state.pane is not None and self._narrow
+        staged = self._shown.get("stage", (None, None))[1]
+        for view, there in ((staged, not instead), (self.conversation, not (stage or instead))):
+            if view is not None:
+                (view.pack if there else view.pack_forget)(**_FILLING if there else {})
         if state.conversation is None and stage is None:
             self._empty.place(relx=0.5, rely=0.47, anchor="center")
         else:
             self._empty.place_forget()
-        if state.pane is None:
-            self._edge.grid_forget()
-            self._right.grid_forget()
-        else:
+        self._edge.grid_forget()
+        self._right.grid_forget()
+        self._right.pack_forget()
+        if instead:
+            self._right.pack(in_=self._middle, **_FILLING)
+            self._right.lift()
+        elif state.pane is not None:
             self._edge.grid(row=0, column=3, sticky="ns")
             self._right.grid(row=0, column=4, sticky="ns")
         self._put("right", self._right, state.pane)
+
+    def _fit(self) -> None:
+        """Whether the conversation and the pane have room beside each other."""
+        pane = self.kit.theme.grown(_PANE)
+        room = self.winfo_width() - self.side.winfo_width() - self.kit.theme.raw(pane + _LEAST)
+        if (room < 0) is not self._narrow:
+            self._narrow = room < 0
+            self.render()
 
     def destroy(self) -> None:
         """The screen goes."""

@@ -44,7 +44,7 @@ class DevicesSection(Section[DeviceSettings]):
         self.speakers.pack(fill="x")
         self.play = Button(self, self.kit, "Play a tone", self.presenter.play, icon="volume_high")
         self.play.pack(anchor="w", pady=(8, 0))
-        Button(self, self.kit, "Look again what is plugged in", self.presenter.look, look="plain",
+        Button(self, self.kit, "Look again for devices", self.presenter.look, look="plain",
                icon="refresh").pack(anchor="w", pady=(20, 0))  # fmt: skip
 
     def render(self) -> None:

@@ -31,8 +31,8 @@ class NotificationsSection(Section[Preferences]):
     def _build(self) -> None:
         self.title("Notifications", first=True)
         self.paragraph(
-            "The system shows them, and may keep them on the locked screen. Nothing is told of the "
-            "conversation that is before your eyes, and nothing while the profile is locked."
+            "The system shows them, and may keep them on the locked screen. There are none for the "
+            "conversation that you are looking at, and none while the profile is locked."
         )
         self.choices: Choices[Notify] = Choices(
             self, self.kit, lambda value: self.presenter.change(notifications=value)

@@ -13,7 +13,9 @@ __all__ = ["Field"]
 
 
 class Field(ctk.CTkFrame):
-    """`done` is called with the text on Enter. A `secret` is shown as dots."""
+    """`done` is called with the text on Enter, `changed` when it was typed into, pasted or cut. A `secret` is
+    shown as dots.
+    """
 
     def __init__(
         self,
@@ -35,6 +37,7 @@ class Field(ctk.CTkFrame):
         self._width = width
         self._done = done
         self._changed = changed
+        self._last = ""
         self._build()
         self._connect()
         self.render()
@@ -68,14 +71,15 @@ class Field(ctk.CTkFrame):
         self.entry.bind("<FocusIn>", lambda _: self._ring(shown=True))
         self.entry.bind("<FocusOut>", lambda _: self._ring(shown=False))
         if self._changed is not None:
-            changed = self._changed
-            self.entry.bind("<KeyRelease>", lambda _: changed(self.entry.get()))
+            for event in ("<KeyRelease>", "<<Paste>>", "<<PasteSelection>>", "<<Cut>>"):
+                self.entry.bind(event, lambda _: self.after_idle(self._look), add=True)
 
     def render(self) -> None:
         """Nothing of it changes by itself."""
 
     def destroy(self) -> None:
         """The field goes."""
+        self._last = ""
         super().destroy()
 
     @property
@@ -86,11 +90,13 @@ class Field(ctk.CTkFrame):
     def clear(self) -> None:
         """Empty it."""
         self.entry.delete(0, "end")
+        self._last = ""
 
     def put(self, text: str) -> None:
         """Show another text."""
         self.clear()
         self.entry.insert(0, text)
+        self._last = text
 
     def focus_set(self) -> None:
         """Take the focus of the keyboard."""
@@ -104,6 +110,12 @@ class Field(ctk.CTkFrame):
     def enable(self, *, enabled: bool) -> None:
         """Whether anything can be typed."""
         self.entry.configure(state="normal" if enabled else "disabled")
+
+    def _look(self) -> None:
+        """A key that changes nothing, as Enter, leaves standing what was answered to it."""
+        if self._changed is not None and self.winfo_exists() and self.text != self._last:
+            self._last = self.text
+            self._changed(self._last)
 
     def _ring(self, *, shown: bool) -> None:
         colors = self._kit.theme.colors

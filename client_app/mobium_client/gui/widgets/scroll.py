@@ -32,6 +32,7 @@ class Scroll(ctk.CTkFrame):
         self._color = color
         self._centered = centered
         self._needed = False
+        self._focus_tag = f"Scroll{self}"
         self._build()
         self._connect()
 
@@ -46,6 +47,8 @@ class Scroll(ctk.CTkFrame):
             button_hover_color=colors.muted,
         )  # fmt: skip
         self.body = ctk.CTkFrame(self._paper, corner_radius=0, fg_color=self._color)
+        # for all its keys, Tab does not stop there
+        self.tk.call(self.body._w, "configure", "-takefocus", 0)
         self._item = self._paper.create_window(0, 0, window=self.body, anchor="nw")
         self._paper.configure(yscrollcommand=self._bar.set)
 
@@ -53,6 +56,7 @@ class Scroll(ctk.CTkFrame):
         self._paper.bind("<Configure>", lambda _: self._resized())
         self.body.bind("<Configure>", lambda _: self.render())
         self._catch_wheel(self._paper)
+        self.tk.call("bind", self._focus_tag, "<FocusIn>", self._register(self._focused))
         for key, pages in (("<Prior>", -_PAGE), ("<Next>", _PAGE)):
             self._on(self.body, key, partial(self._turn_pages, pages))
 
@@ -65,7 +69,8 @@ class Scroll(ctk.CTkFrame):
             if not getattr(widget, "mobium_adopted", False):
                 widget.mobium_adopted = True
                 self._catch_wheel(widget)
-                self._on(widget, "<FocusIn>", partial(self._focused, widget))
+                # bound to the widget itself it would make a place for Tab of every label
+                widget.bindtags((*widget.bindtags(), self._focus_tag))
 
     def render(self) -> None:
         """Fit the body to the width, and show the bar if it is higher than the room."""
@@ -86,6 +91,7 @@ class Scroll(ctk.CTkFrame):
 
     def destroy(self) -> None:
         """The part goes."""
+        self.tk.call("bind", self._focus_tag, "<FocusIn>", "")
         super().destroy()
 
     def _catch_wheel(self, widget: Any) -> None:
@@ -101,9 +107,7 @@ class Scroll(ctk.CTkFrame):
         """Begin at the top again, unless what has the focus is further down."""
         self.render()
         self._paper.yview_moveto(0)
-        focused = self.focus_get()
-        if focused is not None and str(focused).startswith(f"{self.body}."):
-            self._show(focused)
+        self._focused()
 
     def _turn(self, steps: int) -> None:
         if self._needed:
@@ -113,10 +117,10 @@ class Scroll(ctk.CTkFrame):
         if self._needed:
             self._move(self._paper.canvasy(0) + pages * self._paper.winfo_height())
 
-    def _focused(self, widget: Any) -> None:
-        """Those around what gets the focus are told so too."""
-        if self.focus_get() is widget:
-            self._show(widget)
+    def _focused(self) -> None:
+        focused = self.focus_get()
+        if focused is not None and str(focused).startswith(f"{self.body}."):
+            self._show(focused)
 
     def _show(self, widget: Any) -> None:
         """Bring a widget into sight."""

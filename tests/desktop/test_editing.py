@@ -1,0 +1,96 @@
+"""Typing as people know it from everywhere else: what is selected is replaced, an answer stays to be read,
+Tab stops nowhere where nothing can be done, and what was typed can be read.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.desktop.profiles import PASSWORD, know_a_server, make
+from tests.support.desktop import Pilot, window
+from tests.support.display import Display
+from tests.support.hands import HANDS, Hands
+
+pytestmark = [*HANDS]
+
+
+def _at(pilot: Pilot) -> str:
+    return str(pilot.app.focus_get())
+
+
+def test_select_all_and_pasting_replace_what_was_typed(screen: Display, folder: Path) -> None:
+    with window(folder) as pilot:
+        pilot.until(lambda: pilot.shows("FirstRunView"))
+        hands, name = Hands(pilot), pilot.screen.name
+        hands.fill(name, "anna")
+        hands.keys("ctrl+a")
+        hands.type("bert")
+        pilot.until(lambda: name.text == "bert", "the other name in its place")
+        pilot.app.clipboard_clear()
+        pilot.app.clipboard_append("carla")
+        hands.keys("ctrl+a", "ctrl+v")
+        pilot.until(lambda: name.text == "carla", "what was pasted in its place")
+
+
+def test_tab_goes_from_field_to_field(screen: Display, folder: Path) -> None:
+    """Labels and frames between them are no places for it."""
+    with window(folder) as pilot:
+        pilot.until(lambda: pilot.shows("FirstRunView"))
+        hands = Hands(pilot)
+        hands.fill(pilot.screen.name, "anna")
+        hands.keys("Return")
+        pilot.until(lambda: pilot.screen.presenter.state.step == "password", "the password")
+        pilot.rest(0.2)
+        fields = pilot.screen.password
+        hands.fill(fields.first, PASSWORD)
+        hands.keys("Tab")
+        pilot.until(lambda: _at(pilot) == str(fields.second.entry._entry), "the second field")
+        hands.keys("Tab")
+        pilot.until(lambda: _at(pilot) == str(pilot.screen.buttons[0]._canvas), "the button")
+        hands.keys("shift+Tab", "shift+Tab")
+        pilot.until(lambda: _at(pilot) == str(fields.first.entry._entry), "the first field again")
+
+
+def test_the_answer_to_enter_stays_until_something_else_is_typed(screen: Display, folder: Path) -> None:
+    make(folder, fill=know_a_server)
+    with window(folder) as pilot:
+        pilot.unlock(PASSWORD)
+        hands = Hands(pilot)
+        hands.keys("ctrl+n")
+        pilot.until(lambda: pilot.app._overlays.view is not None, "the dialog")
+        dialog = pilot.app._overlays.view
+        hands.fill(dialog.who, "nobody")
+        hands.keys("Return")
+        pilot.until(lambda: dialog.presenter.state.problem, "the sentence")
+        pilot.rest(0.2)  # the key was let go by then
+        assert dialog.presenter.state.problem
+        hands.type("x")
+        pilot.until(lambda: not dialog.presenter.state.problem, "its end")
+
+
+_MEASURE = """
+from mobium_client.gui.app import App  # CustomTkinter brings the fonts into HOME
+from mobium_client.gui.faces import drawn_faces
+import tkinter
+assert drawn_faces()
+window = tkinter.Tk()
+for weight in ("normal", "bold"):
+    # hinted letters are whole pixels wide: in some sizes the two faces are alike
+    print(sum(window.tk.call("font", "measure", ("Roboto", -size, weight), "increase, faith and taxi")
+              for size in range(12, 33)))
+"""
+
+
+def test_bold_text_is_a_face_that_was_drawn(screen: Display, tmp_path: Path) -> None:
+    """What fontconfig makes bold by itself is wider than Medium, and its letters run together. In a process
+    of its own: fontconfig looks for fonts once.
+    """
+    told = subprocess.run(
+        [sys.executable, "-c", _MEASURE], env={**os.environ, "HOME": str(tmp_path)}, timeout=60, check=True,
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    plain, bold = map(int, told.stdout.split())
+    assert plain < bold < 1.05 * plain

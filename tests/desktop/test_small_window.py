@@ -1,0 +1,66 @@
+"""What has room in the smallest window, and what a bar says that has little."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mobium.client import Engine
+from mobium_client.gui.app import SMALLEST
+from mobium_client.gui.models.calling import CallingState
+from tests.desktop.profiles import PASSWORD, know_a_server, make
+from tests.support.desktop import Pilot, window
+from tests.support.display import Display
+from tests.support.hands import HANDS, Hands
+
+pytestmark = [*HANDS]
+
+BERT = "ab" * 32
+
+
+async def _bert(engine: Engine) -> None:
+    await know_a_server(engine)
+    await engine.contacts.add(BERT, "Bert")
+
+
+def _opened(pilot: Pilot) -> Hands:
+    pilot.unlock(PASSWORD)
+    pilot.screen.presenter.write_to(BERT, "Bert")
+    pilot.until(pilot.screen.conversation.winfo_ismapped, "the conversation")
+    return Hands(pilot)
+
+
+def test_a_pane_takes_the_place_of_a_conversation_that_has_no_room_beside_it(
+    screen: Display, folder: Path
+) -> None:
+    make(folder, fill=_bert)
+    with window(folder) as pilot:
+        hands = _opened(pilot)
+        pilot.app.geometry("{}x{}".format(*SMALLEST))
+        pilot.rest(0.3)
+        conversation, pane = pilot.screen.conversation, pilot.screen._right
+        hands.click(conversation.actions.about)
+        pilot.until(lambda: pane.winfo_ismapped() and not conversation.winfo_ismapped(), "the pane alone")
+        assert pane.winfo_width() > SMALLEST[0] // 2
+        pilot.app.geometry(f"1200x{SMALLEST[1]}")
+        pilot.until(lambda: pane.winfo_ismapped() and conversation.winfo_ismapped(), "both")
+        pilot.app.geometry("{}x{}".format(*SMALLEST))
+        pilot.until(lambda: not conversation.winfo_ismapped(), "the pane alone again")
+        pilot.screen.presenter.fold()
+        pilot.until(lambda: conversation.winfo_ismapped() and not pane.winfo_ismapped(), "the conversation")
+
+
+def test_the_bar_of_a_call_that_is_over_says_so_and_is_closed(screen: Display, folder: Path) -> None:
+    make(folder, fill=_bert)
+    with window(folder) as pilot:
+        hands = _opened(pilot)
+        calling, bar = pilot.screen.presenter.talk.calling, pilot.screen.call_bar
+        calling._show(CallingState("active", "1", BERT, "Bert", clock="00:44"))
+        pilot.screen.presenter.talk.shrink()
+        pilot.until(bar.hang_up.winfo_ismapped, "the bar")
+        assert bar._words.cget("text") == "Bert · 00:44"
+        calling._show(CallingState("ended", "1", BERT, "Bert", "The call is over", clock="00:44"))
+        pilot.until(bar.close.winfo_ismapped, "its end")
+        assert bar._words.cget("text") == "Bert · The call is over"
+        assert not bar.hang_up.winfo_ismapped()
+        hands.click(bar.close)
+        pilot.until(lambda: not bar.winfo_ismapped(), "nothing of it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,34 @@ def test_what_cannot_be_called_or_shown_says_why(told: Told, monkeypatch: pytest
     told.calling.share("720p")
     told.until(lambda: "no screen" in told.calling.state.problem)
     assert told.calling.state.sharing == ""
+
+
+def test_who_hangs_up_while_the_devices_are_opened_calls_nobody(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening = asyncio.Event()
+
+    async def ready(_: sound.Sound) -> tuple[None, None, None]:
+        await opening.wait()
+        return None, None, None
+
+    async def none() -> None:
+        raise CallError("There is no call.", "no_call")
+
+    async def opened() -> None:
+        opening.set()
+
+    monkeypatch.setattr(sound.Sound, "ready", ready)
+    monkeypatch.setattr(told.main.opened.engine.calls, "hang_up", none)
+    told.calling.call(BERT, "Bert")
+    told.calling.hang_up()
+    assert told.phase() == "ended"
+    told.seat.do(opened())
+    told.seat.do(asyncio.sleep(0))
+    told.seat.do(asyncio.sleep(0))
+    assert told.done == []
+    told.calling.call(BERT, "Bert")
+    told.until(lambda: told.done == ["call"])
 
 
 def test_screens_and_devices_are_told(told: Told) -> None:

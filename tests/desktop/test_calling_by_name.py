@@ -40,7 +40,7 @@ class Works:
     def __init__(self) -> None:
         self.waiting: list[Coroutine[Any, Any, Any]] = []
 
-    def submit(self, work: Coroutine[Any, Any, Any], *_: object) -> Callable[[], None]:
+    def submit(self, work: Coroutine[Any, Any, Any], *_: object, **__: object) -> Callable[[], None]:
         self.waiting.append(work)
         return lambda: None
 

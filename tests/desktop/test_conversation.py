@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mobium.client import Engine, MessageReceived
+from mobium.client import Engine, Message, MessageReceived
 from mobium.client.store.database import Tx
+from mobium.errors import StoreError
+from mobium_client.gui.models.channel_words import Told
 from mobium_client.gui.models.conversation import PAGE, Conversation
-from mobium_client.gui.models.lines import Bubble, Remark
+from mobium_client.gui.models.lines import Bubble, Remark, lines_of
 from tests.desktop.profiles import PASSWORD, make
 from tests.support.engines import tx
 from tests.support.said import Said, key_of, pin, say
@@ -109,6 +112,53 @@ def test_nothing_is_read_while_nobody_looks(seat: Seat) -> None:
     assert seat.do(seat.main.opened.engine.unread()) == {key_of("Cora"): 2}
     attention.change(there=True)
     seat.until(lambda: seat.do(seat.main.opened.engine.unread()) == {})
+
+
+def test_more_than_a_page_that_comes_at_once_leaves_no_gap(seat: Seat) -> None:
+    bert = opened(seat, "Bert")
+    fresh: list[Said] = [(False, f"New {n}", 0) for n in range(PAGE + 20)]
+    seat.do(tx(seat.main.opened.engine, say, "Bert", fresh))
+    bert.refresh()
+    seat.until(lambda: texts(bert)[-1] == fresh[-1][1])
+    assert texts(bert) == [text for _, text, _ in (MANY[-PAGE:] + fresh)]
+
+
+def test_nothing_is_read_under_a_dialog(seat: Seat) -> None:
+    bert = opened(seat, "Bert")
+    engine = seat.main.opened.engine
+    seat.until(lambda: seat.do(engine.unread()).get(key_of("Bert")) is None)
+    seat.main.new_message()
+    seat.do(tx(engine, say, "Bert", [(False, "Unseen", 0)], False))
+    bert.refresh()
+    seat.until(lambda: texts(bert)[-1] == "Unseen")
+    assert seat.do(engine.unread())[key_of("Bert")] == 1
+    seat.context.overlays.dismiss()
+    seat.until(lambda: seat.do(engine.unread()).get(key_of("Bert")) is None, "it is before the eyes now")
+
+
+def test_a_search_that_fails_says_why(seat: Seat, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def damaged(*_: object) -> Any:
+        raise StoreError("The disk is damaged.")
+
+    monkeypatch.setattr(seat.main.opened.engine, "search", damaged)
+    seat.main.search.type("abc")
+    seat.until(lambda: seat.main.search.state.searched)
+    assert seat.main.search.state.problem == "The disk is damaged."
+    seat.main.search.type("")
+    assert seat.main.search.state.problem == ""
+
+
+@pytest.mark.parametrize("text", ["x\n" * 4_000, "\r" * 9_000, "a" * 1_000_000, "\u202e" * 8_000])
+def test_of_a_huge_message_the_beginning_is_shown_and_it_is_said(text: str) -> None:
+    message = Message(
+        position=1, id="00" * 16, peer="ab" * 32, outgoing=False, kind="text", text=text,
+        sent_at=datetime.now(UTC), at=datetime.now(UTC), state="received",
+    )  # fmt: skip
+    bubble = lines_of(Told([message]), datetime.now().astimezone())[-1]
+    assert isinstance(bubble, Bubble)
+    assert len(bubble.text) < 8_200
+    assert bubble.text.count("\n") <= 202
+    assert f"the beginning of {len(text):,} characters" in bubble.text
 
 
 def test_messages_of_one_writer_stand_together_with_one_time(seat: Seat) -> None:

@@ -78,10 +78,13 @@ def test_nothing_is_told_of_what_is_before_the_eyes_or_was_just_told_or_after_th
         told.now += 10
         told.comes()
         assert len(told.said) == 3
+        told.now -= 3_600
+        told.comes()
+        assert len(told.said) == 4, "a clock that was set back keeps nothing from being told"
         told.notifications.close()
         told.now += 10
         told.comes()
-        assert len(told.said) == 3
+        assert len(told.said) == 4
 
 
 def test_what_strangers_write_and_what_texts_hold_is_made_harmless(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -107,6 +108,37 @@ def test_a_microphone_is_seen_to_hear_and_a_speaker_is_heard(folder: Path) -> No
         assert (kept.microphone, kept.speaker) == ("desk mic", "speaker")
         devices.close()
         seat.until(lambda: virtual.streams == 0)
+
+
+def test_a_microphone_that_is_given_up_before_it_is_open_is_let_go(folder: Path) -> None:
+    virtual = VirtualDevices({"desk mic": PcmSource(_loud())}, {"speaker": MemorySink(1.0)})
+    with virtual.running(), Seat(folder) as seat:
+        devices = DeviceSettings(seat.context, SoundCheck(virtual))
+        seat.until(lambda: devices.state.loaded)
+        devices.listen()
+        devices.stop()
+        seat.do(devices._alone(lambda: None))  # what was asked for is done
+        assert virtual.streams == 0
+        assert not devices.state.listening
+        devices.close()
+
+
+def test_a_clock_that_was_set_back_puts_no_lock_off(folder: Path) -> None:
+    now, locked, due = [10_000.0], [], []
+
+    def later(seconds: float, work: Callable[[], object]) -> Callable[[], None]:
+        due.append(work)
+        return lambda: None
+
+    with Seat(folder, Settings(idle_minutes=5)) as seat:
+        idle = Idle(later, lambda: now[0], seat.context.preferences, lambda: locked.append(now[0]))
+        idle.start()
+        now[0] -= 3_600
+        began = now[0]
+        while not locked and now[0] - began < 600:
+            now[0] += 5
+            due.pop()()
+    assert locked == [began + 305]
 
 
 def test_what_is_missing_is_said_with_what_installs_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

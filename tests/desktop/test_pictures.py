@@ -53,6 +53,8 @@ async def test_of_a_call_the_newest_is_shown_and_again_when_its_place_changes() 
     assert last is not None
     assert last.rgb[0] == 90
     assert "rgb" not in repr(last), "what is on a screen is nobody else's"
+    feed.forget()
+    assert await feed.next(160, 90) is None, "another call begins without what this one has shown"
 
 
 class View:

@@ -126,6 +126,19 @@ def test_who_leaves_while_he_enters_is_not_in(room: Room) -> None:
     assert room.phase() == "out"
 
 
+@pytest.mark.parametrize("how", ["muted", "deafened", "called"])
+def test_what_is_chosen_while_one_enters_is_so_inside(room: Room, how: str) -> None:
+    room.bar.enter(room.channel, "#garden")
+    if how == "called":
+        room.call("calling")
+    else:
+        (room.bar.mute if how == "muted" else room.bar.deafen)()
+    room.seat.until(lambda: room.phase() == "in" and room.voice() is not None)
+    assert room.voice().muted, "from the first moment on"
+    assert room.voice().deafened is (how != "muted")
+    assert room.held() is (how == "called")
+
+
 def test_without_a_microphone_one_listens_and_is_told(room: Room) -> None:
     room.devices.unplug("mic")
     room.enter()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import webbrowser
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -166,8 +167,12 @@ class App(ctk.CTk):
         before, view = self._screen
         if presenter is before or presenter is None:
             return
-        if view is not None:
-            view.destroy()
+        with ExitStack() as steps:  # what is shown comes, whatever the one before raises when it goes
+            steps.callback(self._put_screen, presenter)
+            if view is not None:
+                view.destroy()
+
+    def _put_screen(self, presenter: Presenter[Any]) -> None:
         made = self._make_view(self, presenter)
         made.place(relx=0, rely=0, relwidth=1, relheight=1)
         self._screen = (presenter, made)

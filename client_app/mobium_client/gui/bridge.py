@@ -29,10 +29,11 @@ DRAIN = 0.008  # seconds that one look may take
 _SWITCH = 0.0005  # seconds
 _START = 10.0  # seconds
 _STOP = 10.0  # seconds that locking may take when the window is closed
+_KEEP = 4.0  # seconds of them that a disk has for what was written last
 
 
 class Bridge:
-    """A background loop. All methods but `tell` belong to the thread that drains."""
+    """A background loop. All methods but `tell` and `settled` belong to the thread that drains."""
 
     def __init__(self, events: Dispatcher) -> None:
         self._events = events
@@ -42,6 +43,7 @@ class Bridge:
         self._group: asyncio.TaskGroup | None = None
         self._stop: asyncio.Event | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._kept: set[asyncio.Task[None]] = set()
         # The longest that the window's thread waits for the interpreter's lock after a call of the toolkit:
         # there are thousands of those calls, and 5 ms, the default, are seen.
         sys.setswitchinterval(_SWITCH)
@@ -55,8 +57,12 @@ class Bridge:
         work: Coroutine[Any, Any, T],
         done: Callable[[T], object] = lambda _: None,
         failed: Callable[[Exception], object] = lambda _: None,
+        *,
+        keep: bool = False,
     ) -> Cancel:
-        """Run `work` in the loop; `done` or `failed` is called by `drain`, neither once it was cancelled."""
+        """Run `work` in the loop; `done` or `failed` is called by `drain`, neither once it was cancelled.
+        With `keep` the end of the loop waits for it, and does not cancel it.
+        """
         wanted = True
         task: asyncio.Task[None] | None = None
 
@@ -79,8 +85,9 @@ class Bridge:
                 work.close()
             else:
                 task = self._group.create_task(run())
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                among = self._kept if keep else self._tasks
+                among.add(task)
+                task.add_done_callback(among.discard)
                 task.add_done_callback(lambda _: work.close())  # where it was cancelled before its first step
 
         def end() -> None:
@@ -95,6 +102,11 @@ class Bridge:
         if not self._in_loop(begin):
             work.close()
         return cancel
+
+    async def settled(self) -> None:
+        """Wait, in the loop, for what was submitted to be kept; for some seconds at most."""
+        if self._kept:
+            await asyncio.wait(tuple(self._kept), timeout=_KEEP)
 
     def tell(self, event: object) -> None:
         """Hand an event to the dispatcher, with the next `drain`."""
@@ -153,5 +165,6 @@ class Bridge:
             self._ready.set()
             await self._stop.wait()
             self._group = None
-            for task in tuple(self._tasks):
+            await self.settled()
+            for task in (*self._tasks, *self._kept):
                 task.cancel()

@@ -102,6 +102,7 @@ class Calling(Presenter[CallingState]):
         self._sound = sound
         self._since: datetime | None = None
         self._tick: Cancel | None = None
+        self._tries = 0
         self.pictures = CallPictures()
         self.screen: ScreenPane | None = None
         """What the other side shows, while it does."""
@@ -120,9 +121,16 @@ class Calling(Presenter[CallingState]):
         if self.state.going:
             self._show(replace(self.state, problem="There is a call already; end it first."))
             return
+        self._tries += 1
+        ours = self._tries
         self._begin(peer, name, "preparing")
         self._learn(peer)
-        self._run(self._call(peer), failed=self._not_begun)
+
+        def not_begun(problem: str) -> None:
+            if ours == self._tries and self.state.phase == "preparing":
+                self._show(replace(self.state, phase="ended", words="There is no call", reason=problem))
+
+        self._run(self._call(peer, ours), failed=not_begun)
 
     def answer(self) -> None:
         """Take the call that is shown, and no other that rings by now."""
@@ -139,6 +147,11 @@ class Calling(Presenter[CallingState]):
         if self.state.phase == "incoming":
             self.decline()
         elif self.state.going:
+            if self.state.phase == "preparing":  # perhaps the engine knows of no call yet
+                self._tries += 1
+                self._show(
+                    replace(self.state, phase="ended", words=WORDS["ended"], reason=_ENDED["cancelled"])
+                )
             self._quietly(self._calls.hang_up())
 
     def mute(self) -> None:
@@ -174,9 +187,10 @@ class Calling(Presenter[CallingState]):
 
     # ------------------------------------------------------------ in the background loop
 
-    async def _call(self, peer: str) -> None:
+    async def _call(self, peer: str, ours: int) -> None:
         await self._sound.ready()
-        await self._calls.call(peer)
+        if ours == self._tries:  # and nobody has hung up while the devices were opened
+            await self._calls.call(peer)
 
     async def _accept(self, call: str) -> None:
         await self._sound.ready()
@@ -241,6 +255,7 @@ class Calling(Presenter[CallingState]):
     def _over(self, event: CallChanged) -> None:
         self._stop_clock()
         self._end_screen()
+        self.pictures.forget()
         before = self.state
         reason = one_line(event.reason) or _ENDED.get(event.code, "")
         if event.code == "missed" or (event.code == "hung_up" and before.phase == "incoming"):
@@ -275,6 +290,8 @@ class Calling(Presenter[CallingState]):
             self.screen = ScreenPane(
                 self._opened, self.pictures, f"The screen of {self.state.name}", self.state.peer
             )
+        else:
+            self.pictures.forget()
         self._show(replace(self.state, shown=event.shown))
 
     def _on_sound(self, event: SoundChanged) -> None:
@@ -293,10 +310,6 @@ class Calling(Presenter[CallingState]):
 
     def _refused(self, problem: str) -> None:
         self._show(replace(self.state, busy=False, problem=problem))
-
-    def _not_begun(self, problem: str) -> None:
-        if self.state.phase == "preparing":
-            self._show(replace(self.state, phase="ended", words="There is no call", reason=problem))
 
     def _count(self) -> None:
         """Say how long one has talked, and again in a second."""

@@ -27,7 +27,7 @@ from mobium_client.gui.models.refresh import Refresh
 from mobium_client.people import names_of
 from mobium_client.plain import one_line
 
-__all__ = ["Ask", "ChannelPane", "ChannelPaneState", "Host", "MemberRow"]
+__all__ = ["Ask", "ChannelPane", "ChannelPaneState", "Edit", "Host", "MemberRow"]
 
 Edit = Literal["", "name", "topic"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -23,7 +24,11 @@ class ComposerState:
 
 
 class Composer(Presenter[ComposerState]):
-    """The text that is being written to one conversation; `sent` is called once it is queued."""
+    """The text that is being written to one conversation; `sent` is called once it is queued.
+
+    What was written is in the composer, in the draft or on its way, also if the profile is locked or the
+    window closed just then.
+    """
 
     def __init__(self, opened: Opened, target: str, sent: Callable[[], object]) -> None:
         super().__init__(opened.context.bridge, ComposerState())
@@ -32,7 +37,11 @@ class Composer(Presenter[ComposerState]):
         self._target = target
         self._sent = sent
         self._kept = ""
+        self._under_way = 0  # texts that are not answered yet
+        self._taken_back = 0  # refused texts that are in the composer again
         self._pause: Cancel | None = None
+        self._one = asyncio.Lock()  # of the background loop: a draft is what the texts before it have left
+        self._refused: list[str] = []  # of the background loop too
         self._run(self._engine.drafts.all(), self._restore)
 
     def type(self, text: str) -> None:
@@ -46,24 +55,45 @@ class Composer(Presenter[ComposerState]):
         text = self.state.text.strip()
         if not text:
             return
+        self._under_way += 1
         self._show(ComposerState("", self.state.version + 1))
 
         def refused(problem: str) -> None:
+            self._under_way -= 1
+            self._taken_back += 1
             again = f"{text}\n{self.state.text}" if self.state.text else text
             self._show(ComposerState(again, self.state.version + 1, problem))
             self._keep_soon()
 
         def queued(_: object) -> None:
+            self._under_way -= 1
             self._keep()
             self._sent()
 
-        self._run(self._engine.send(self._target, text), queued, refused)
+        self._run(self._queue(text), queued, refused, keep=True)
 
     def close(self) -> None:
         """The end; what was written is kept."""
         if not self._closed:
             self._keep()
         super().close()
+
+    # ------------------------------------------------------------ in the background loop
+
+    async def _queue(self, text: str) -> None:
+        async with self._one:
+            try:
+                await self._engine.send(self._target, text)
+            except BaseException:
+                self._refused.append(text)
+                raise
+
+    async def _put(self, text: str, taken_back: int) -> None:
+        async with self._one:
+            texts = [*self._refused[taken_back:], text]
+            await self._engine.drafts.put(self._target, "\n".join(one for one in texts if one))
+
+    # ------------------------------------------------------------ drafts
 
     def _restore(self, drafts: dict[str, str]) -> None:
         self._kept = drafts.get(self._target, "")
@@ -79,6 +109,7 @@ class Composer(Presenter[ComposerState]):
         if self._pause is not None:
             self._pause()
             self._pause = None
-        if self.state.text.strip() != self._kept:
-            self._kept = self.state.text.strip()
-            self._run(self._engine.drafts.put(self._target, self._kept))
+        text = self.state.text.strip()
+        if text != self._kept or self._under_way:
+            self._kept = text
+            self._run(self._put(text, self._taken_back), keep=True)

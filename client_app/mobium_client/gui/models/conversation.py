@@ -5,6 +5,7 @@ Not its concern: what a line says (`mobium_client.gui.models.lines`), writing (`
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -86,9 +87,10 @@ class Conversation(Presenter[ConversationState]):
         gone: Callable[[], object] = lambda: None,
         about: Callable[[], object] = lambda: None,
         join: Callable[[str], object] = lambda _: None,
+        hidden: Callable[[], bool] = lambda: False,
     ) -> None:
         """`actions` is the presenter of what the head offers besides the title; `unread` is how many messages
-        were not read when it was opened.
+        were not read when it was opened; `hidden` whether something else stands in its place.
         """
         super().__init__(opened.context.bridge, ConversationState(target, kind, title, key))
         self.actions = actions
@@ -98,9 +100,12 @@ class Conversation(Presenter[ConversationState]):
         self._gone = gone
         self._about = about
         self._join = join
+        self._hidden = hidden
         self._unread = unread
         self._new_from: int | None = None
         self._messages: list[Message] = []
+        self._told: dict[str, MessageStateChanged] = {}
+        """By the message's id, since the present reading began: older pages are not read anew."""
         self._wanted = PAGE
         self._seen = 0
         self.composer = Composer(opened, target, self._sent)
@@ -112,7 +117,8 @@ class Conversation(Presenter[ConversationState]):
         self._until_closed(events.on(MessageStateChanged, self._on_state))
         self._until_closed(events.on(ChannelChanged, self._on_channel))
         self._until_closed(events.on(ContactKeyChanged, self._on_key))
-        self._until_closed(opened.context.attention.watch(self._note_read))
+        for other in (opened.context.attention, opened.context.overlays):
+            self._until_closed(other.watch(self.note_read))
         self._refresh.now()
 
     # ------------------------------------------------------------ intents
@@ -192,10 +198,18 @@ class Conversation(Presenter[ConversationState]):
             self._refresh.soon()
 
     def _on_state(self, event: MessageStateChanged) -> None:
-        for place, message in enumerate(self._messages):
-            if message.id == event.id and message.outgoing:
-                self._messages[place] = _with_state(message, event)
-                self._refresh.soon()
+        self._told[event.id] = event
+        if any(message.id == event.id and message.outgoing for message in self._messages):
+            self._take_states()
+            self._refresh.soon()
+
+    def _take_states(self) -> None:
+        self._messages = [
+            _with_state(message, self._told[message.id])
+            if message.outgoing and message.id in self._told
+            else message
+            for message in self._messages
+        ]
 
     def _on_key(self, event: ContactKeyChanged) -> None:
         if event.peer == self.state.target:
@@ -212,6 +226,7 @@ class Conversation(Presenter[ConversationState]):
     def _load(self, finished: Callable[[], None]) -> None:
         def shown(page: _Page) -> None:
             self._messages = page.told.messages
+            self._take_states()
             self._show(
                 replace(
                     self.state,
@@ -225,31 +240,33 @@ class Conversation(Presenter[ConversationState]):
                     verified=page.contact is not None and page.contact.trust == "verified",
                 )
             )
-            self._note_read()
+            self.note_read()
             finished()
 
         def failed(problem: str) -> None:
             self._show(replace(self.state, loaded=True, problem=problem))
             finished()
 
+        self._told.clear()
         self._run(self._page(self._messages, self._wanted, self.state.focus), shown, failed)
 
     async def _page(self, known: list[Message], wanted: int, focus: int | None) -> _Page:
         """What is to be shown: the newest page is read anew, older ones once."""
         engine, target = self._opened.engine, self.state.target
-        newest = await engine.history(target, limit=PAGE)
-        more = len(newest) >= PAGE
-        found = newest
-        if newest:
-            found = [one for one in known if one.position < newest[0].position] + newest
+        found = await engine.history(target, limit=PAGE)
+        more = len(found) >= PAGE
+        if known:  # more than a page may have come since
+            found, more = await self._back_to(known[-1].position, found, more)
+            if found and (not more or found[0].position <= known[-1].position):
+                fresh = [one for one in found if one.position >= known[0].position]
+                more = more or len(fresh) < len(found)
+                found = [one for one in known if one.position < found[0].position] + fresh
         while more and len(found) < wanted:
             older = await engine.history(target, before=found[0].position, limit=wanted - len(found))
             found = older + found
             more = bool(older)
-        while more and focus is not None and found[0].position > focus and len(found) < _FURTHEST:
-            older = await engine.history(target, before=found[0].position, limit=10 * PAGE)
-            found = older + found
-            more = bool(older)
+        if focus is not None:
+            found, more = await self._back_to(focus, found, more)
         if self._new_from is None and self._unread:
             self._new_from = first_unread(found, self._unread)
         self._unread = 0
@@ -260,11 +277,24 @@ class Conversation(Presenter[ConversationState]):
             except InvalidInput:
                 contact = None
         told = Told(found) if self._channel is None else await self._channel.told(found)
-        return _Page(told, lines_of(told, self._opened.context.now(), self._new_from), more, contact)
+        # in a thread: texts are as long as their writers like, and voices go through this loop
+        lines = await asyncio.to_thread(lines_of, told, self._opened.context.now(), self._new_from)
+        return _Page(told, lines, more, contact)
 
-    def _note_read(self) -> None:
-        """What is shown to somebody who looks was read."""
-        if not self._messages or not self._opened.context.attention.state:
+    async def _back_to(self, position: int, found: list[Message], more: bool) -> tuple[list[Message], bool]:
+        """With what is older, back to a position, and whether there is still more."""
+        while more and found[0].position > position and len(found) < _FURTHEST:
+            older = await self._opened.engine.history(
+                self.state.target, before=found[0].position, limit=10 * PAGE
+            )
+            found = older + found
+            more = bool(older)
+        return found, more
+
+    def note_read(self) -> None:
+        """What is shown to somebody who looks was read; nothing under a dialog or a shared screen was."""
+        context = self._opened.context
+        if not self._messages or not context.attention.state or context.overlays.state or self._hidden():
             return
         position = self._messages[-1].position
         if position > self._seen:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from mobium.client.profile import Profile, Profiles
@@ -129,9 +131,10 @@ class Desktop:
     def lock(self) -> None:
         """Wipe the keys and close the socket; meanwhile nothing of the profile is shown any more."""
         if self._opened is not None:
-            self._leave("")
-            # once the key or the button that said so is done with, which holds its view until then
+            # once the key or the button that said so is done with, which holds its view until then; and
+            # whatever a dialog raises that goes
             self.context.later(_SOON, self._lock_engine)
+            self._leave("")
 
     def _lock_engine(self) -> None:
         self._sweep()  # before the engine does so, in its own thread
@@ -186,8 +189,12 @@ class Desktop:
         Entry(opened, self.context.router.go, lambda: self._opened is opened).begin()
 
     def _on_ended(self, event: SessionEnded) -> None:
-        if self._opened is not None:  # nobody asked for it
-            self._leave(event.reason)
+        with ExitStack() as steps:  # a password is taken again, whatever goes wrong on the way there
+            steps.callback(self._is_locked)
+            if self._opened is not None:  # nobody asked for it
+                self._leave(event.reason)
+
+    def _is_locked(self) -> None:
         screen = self.context.router.state
         if isinstance(screen, Unlock):
             screen.locked()
@@ -200,13 +207,14 @@ class Desktop:
 
     def _leave(self, notice: str) -> None:
         opened, self._opened = self._opened, None
+        notifications, self._notifications = self._notifications, None
         assert opened is not None
         self.idle.stop()
-        if self._notifications is not None:
-            self._notifications.close()
-            self._notifications = None
-        self.context.overlays.clear()
-        self._ask(opened.profile, notice, locking=True)
+        with ExitStack() as steps:  # each of them, the last one first, whatever another raises
+            steps.callback(partial(self._ask, opened.profile, notice, locking=True))
+            steps.callback(self.context.overlays.clear)
+            if notifications is not None:
+                steps.callback(notifications.close)
 
     def _before_eyes(self, target: str) -> bool:
         """Whether the conversation with a key, or of a channel's label, is what somebody looks at."""
@@ -214,7 +222,11 @@ class Desktop:
         if self.context.overlays.state or not isinstance(screen, Main) or not self.context.attention.state:
             return False
         shown = screen.state.conversation
-        return shown is not None and target in {shown.state.target, shown.state.title}
+        return (
+            shown is not None
+            and screen.talk.state.stage is None
+            and target in {shown.state.target, shown.state.title}
+        )
 
     def _talking(self) -> bool:
         """Whether a call or a voice room is going on, which nobody wants to lose for want of a key."""

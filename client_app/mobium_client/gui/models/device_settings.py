@@ -52,6 +52,7 @@ class DeviceSettings(Presenter[DeviceSettingsState]):
         self._check = check or SoundCheck()
         self._one = asyncio.Lock()  # of the background loop
         self._tick: Cancel | None = None
+        self._wanted = False  # whether the microphone is to be heard
         self.look()
 
     def look(self) -> None:
@@ -78,16 +79,22 @@ class DeviceSettings(Presenter[DeviceSettingsState]):
     def listen(self) -> None:
         """Show how loud the microphone is, from now on."""
         name = self.state.microphone
+        self._wanted = True
         self._show(replace(self.state, busy=True, problem=""))
 
         def listening(_: object) -> None:
+            if not self._wanted:  # given up before it was open, and let go by now
+                return
             self._show(replace(self.state, busy=False, listening=True))
             self._follow()
 
         self._run(self._alone(lambda: self._check.listen(name)), listening, self._failed)
 
     def stop(self) -> None:
-        """Let the devices go."""
+        """Let the microphone go, if it is heard or about to be."""
+        if not self._wanted:
+            return
+        self._wanted = False
         self._stop_following()
         self._show(replace(self.state, listening=False, level=0, busy=False))
         self._run(self._alone(self._check.close))
@@ -109,6 +116,7 @@ class DeviceSettings(Presenter[DeviceSettingsState]):
             return await asyncio.to_thread(work)
 
     def _failed(self, problem: str) -> None:
+        self._wanted = False
         self._stop_following()
         self._show(replace(self.state, busy=False, listening=False, level=0, problem=problem))
 

@@ -6,6 +6,7 @@ Not its concern: where events come from (`mobium_client.gui.models.session`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, TypeVar
 
 from mobium_client.gui.models.presenter import Cancel
@@ -33,6 +34,15 @@ class Dispatcher:
         return leave
 
     def tell(self, event: object) -> None:
-        """Hand out one event."""
-        for hear in tuple(self._heard.get(type(event), ())):
+        """Hand out one event. What one listener raises, the last one's if several do, is raised once all have
+        heard it.
+        """
+        listeners = self._heard.get(type(event), [])
+        with ExitStack() as all_of_them:
+            for hear in reversed(tuple(listeners)):
+                all_of_them.callback(self._tell, listeners, hear, event)
+
+    @staticmethod
+    def _tell(listeners: list[Callable[[Any], object]], hear: Callable[[Any], object], event: object) -> None:
+        if hear in listeners:  # and has not left for what one before it did
             hear(event)

@@ -55,10 +55,13 @@ class Idle:
 
     def _look(self) -> None:
         self._next = None
-        if self._busy():
-            self._touched = self._clock()
+        now = self._clock()
+        if (
+            self._busy() or now < self._touched
+        ):  # a clock that was set back must not put the lock off for long
+            self._touched = now
         limit = self._preferences.state.idle_minutes * 60
-        if limit and self._clock() - self._touched >= limit:
+        if limit and now - self._touched >= limit:
             self._lock()
             return
         self._next = self._later(_LOOK, self._look)

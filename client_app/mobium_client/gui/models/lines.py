@@ -14,12 +14,14 @@ from mobium.client import Message
 from mobium_client.gui.models.channel_words import Told
 from mobium_client.gui.models.links import Link, find_links
 from mobium_client.gui.models.words import STATES, clock_time, day_words, text_of
-from mobium_client.plain import one_line
+from mobium_client.plain import harmless, one_line
 
 __all__ = ["Bubble", "Line", "Remark", "first_unread", "lines_of"]
 
 _TOGETHER = 300  # seconds within which messages of one writer stand together
-_GLANCE = 8_000  # characters of a message that are drawn; whoever writes decides how long it is
+# Of a message that much is drawn; whoever writes decides how long it is.
+_GLANCE = 8_000  # characters
+_ROWS = 200  # lines that the writer has broken
 NEW = "New messages"
 
 
@@ -71,10 +73,7 @@ def lines_of(told: Told, now: datetime, new_from: int | None = None) -> tuple[Li
             shown.append(Remark(told.notices.get(message.id) or text_of(message), "notice"))
             continue
         after = messages[place + 1] if place + 1 < len(messages) else None
-        text = text_of(message)
-        if len(text) > _GLANCE:
-            rest = f"(This is the beginning of {len(text):,} characters; `mobium history` has all.)"
-            text = f"{text[:_GLANCE]}…\n\n{rest}"
+        text = _glance(message.text or "")
         first = new or not _together(before, message)
         shown.append(
             Bubble(
@@ -91,6 +90,16 @@ def lines_of(told: Told, now: datetime, new_from: int | None = None) -> tuple[Li
             )
         )
     return tuple(shown)
+
+
+def _glance(text: str) -> str:
+    """A text, harmless, or the beginning of a long one; the rest is not looked at."""
+    shown = harmless(text[:_GLANCE])
+    rows = shown.split("\n", _ROWS)
+    if len(text) <= _GLANCE and len(shown) <= _GLANCE and len(rows) <= _ROWS:
+        return shown
+    beginning = "\n".join(rows[:_ROWS])[:_GLANCE]
+    return f"{beginning}…\n\n(This is the beginning of {len(text):,} characters; `mobium history` has all.)"
 
 
 def first_unread(messages: Sequence[Message], unread: int) -> int | None:

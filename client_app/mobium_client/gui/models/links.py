@@ -24,11 +24,12 @@ JOIN: Final = "mobium://join/"
 Link = tuple[int, int, str]
 """Where it begins and ends in the text, and the address."""
 
-_FOUND: Final = re.compile(rf"(?<![^\W_])(?:https?://|{JOIN})[^\s<>\"'‹›“”]+", re.IGNORECASE)
 _HARMLESS: Final = "‹U+"  # begins what stands for a character that reorders or hides
 _BEHIND: Final = ".,;:!?…*_~"
 _BRACKETS: Final = {")": "(", "]": "[", "}": "{"}
 _LONGEST: Final = 2_048  # characters; browsers take little more
+_FOUND: Final = re.compile(rf"(?<![^\W_])(?:https?://|{JOIN})[^\s<>\"'‹›“”]+", re.IGNORECASE)
+_ENDING: Final = 256  # characters that may stand behind an address and are none of it
 _HOST: Final = re.compile(r"[A-Za-z0-9.\-\[\]:]+")
 
 
@@ -36,6 +37,8 @@ def find_links(text: str) -> tuple[Link, ...]:
     """The links of a text, in order."""
     found = []
     for match in _FOUND.finditer(text):
+        if match.end() - match.start() > _LONGEST + _ENDING:
+            continue
         url = _trimmed(match[0])
         if text.startswith(_HARMLESS, match.end()):
             continue

@@ -49,6 +49,7 @@ class Main(Presenter[MainState]):
         for one in (self.status, self.list, self.talk, self.search):
             self._until_closed(one.close)
         self._until_closed(self.list.watch(self._retitle))
+        self._until_closed(self.talk.watch(self._seen))
 
     # ------------------------------------------------------------ people
 
@@ -83,7 +84,7 @@ class Main(Presenter[MainState]):
             self.opened, row.target, row.kind, row.title, row.key,
             HeadActions(self.talk, row.target, row.title, about),
             unread=row.unread, changed=self.list.refresh, gone=self.leave, about=about,
-            join=self.join_channel,
+            join=self.join_channel, hidden=lambda: self.talk.state.stage is not None,
         )  # fmt: skip
         self.fold()
         self.talk.voice.look_away()
@@ -188,6 +189,11 @@ class Main(Presenter[MainState]):
         self.list.refresh()
         if self.state.conversation is not None:
             self.state.conversation.refresh()
+
+    def _seen(self) -> None:
+        """A shared screen that stood in place of the conversation is gone, perhaps."""
+        if self.state.conversation is not None:
+            self.state.conversation.note_read()
 
     def _retitle(self) -> None:
         conversation = self.state.conversation

@@ -95,9 +95,10 @@ class Notifications:
 
     def _due(self, target: str) -> bool:
         now = self._clock()
-        if now - self._told.get(target, -_APART) < _APART:
+        # a clock that was set back keeps nothing from being told
+        self._told = {one: at for one, at in self._told.items() if 0 <= now - at < _APART}
+        if target in self._told:
             return False
-        self._told = {one: at for one, at in self._told.items() if now - at < _APART}
         self._told[target] = now
         return True
 

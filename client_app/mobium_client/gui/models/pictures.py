@@ -62,6 +62,10 @@ class CallPictures:
         self._newest = picture
         self._come.set()
 
+    def forget(self) -> None:
+        """What was shown is over: the next one begins without it."""
+        self._newest = None
+
     async def next(self, width: int, height: int) -> Picture | None:
         """As `Feed` has it."""
         if self._given == (self._newest, width, height):
@@ -71,11 +75,11 @@ class CallPictures:
                     await self._come.wait()
             except TimeoutError:
                 return None
-        if self._newest is None:
+        frame = self._newest
+        if frame is None:
             self._come.clear()
             self._given = (None, width, height)
             return None
-        frame = self._newest
         self._given = (frame, width, height)
         return await asyncio.to_thread(_scaled, frame, width, height)
 

@@ -41,4 +41,4 @@ class Preferences(Presenter[Settings]):
             self._kept = kept
             self._keep()
 
-        self._run(asyncio.to_thread(save, self._file, kept), saved, saved)
+        self._run(asyncio.to_thread(save, self._file, kept), saved, saved, keep=True)

@@ -6,6 +6,7 @@ Not its concern: threads (`mobium_client.gui.bridge`, behind the protocol `Bridg
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from typing import Any, Generic, Protocol, TypeVar
 
 from mobium.errors import MobiumError
@@ -30,10 +31,15 @@ class Bridge(Protocol):
         work: Coroutine[Any, Any, T],
         done: Callable[[T], object] = ...,
         failed: Callable[[Exception], object] = ...,
+        *,
+        keep: bool = ...,
     ) -> Cancel:
         """Run `work`, then call `done` with its result or `failed` with what it raised; neither once it was
-        cancelled.
+        cancelled. With `keep` it is run to its end, also when a profile is locked or the window closed.
         """
+
+    async def settled(self) -> None:
+        """Wait, where `work` runs, for what was submitted to be kept."""
 
     def tell(self, event: object) -> None:
         """Hand an event to the dispatcher, from whatever thread."""
@@ -82,10 +88,11 @@ class Presenter(Generic[S]):
     def close(self) -> None:
         """The end: nothing that is under way changes anything any more."""
         self._closed = True
-        for ending in self._endings:
-            ending()
-        self._endings.clear()
-        self._watchers.clear()
+        with ExitStack() as endings:  # each of them, whatever another raises
+            endings.callback(self._watchers.clear)
+            for ending in reversed(self._endings):
+                endings.callback(ending)
+            self._endings.clear()
 
     def _show(self, state: S) -> None:
         """Take another state, and say so if it differs."""
@@ -105,9 +112,12 @@ class Presenter(Generic[S]):
         work: Coroutine[Any, Any, T],
         done: Callable[[T], object] = lambda _: None,
         failed: Callable[[str], object] = lambda _: None,
+        *,
+        keep: bool = False,
     ) -> None:
         """Run `work` in the background: its result goes to `done`, or a sentence to `failed`, unless this
-        presenter has ended meanwhile. What nobody expected goes into the log file too.
+        presenter has ended meanwhile. What nobody expected goes into the log file too. With `keep` it is run
+        to its end, whatever is locked or closed meanwhile.
         """
 
         def fail(error: Exception) -> None:
@@ -120,4 +130,4 @@ class Presenter(Generic[S]):
             if not self._closed:
                 done(result)
 
-        self.bridge.submit(work, finish, fail)
+        self.bridge.submit(work, finish, fail, keep=keep)

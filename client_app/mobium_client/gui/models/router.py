@@ -6,6 +6,7 @@ of each type. Not its concern: which follows on which (`mobium_client.gui.models
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 from mobium_client.gui.models.presenter import Bridge, Presenter
@@ -24,9 +25,10 @@ class Router(Presenter[AnyPresenter | None]):
     def go(self, screen: AnyPresenter) -> None:
         """Show another screen; the one before it ends."""
         before = self.state
-        self._show(screen)
-        if before is not None and before is not screen:
-            before.close()
+        with ExitStack() as ending:  # whatever is raised where it is drawn
+            if before is not None and before is not screen:
+                ending.callback(before.close)
+            self._show(screen)
 
 
 class Overlays(Presenter[tuple[AnyPresenter, ...]]):
@@ -50,6 +52,7 @@ class Overlays(Presenter[tuple[AnyPresenter, ...]]):
     def clear(self) -> None:
         """Take all away."""
         gone = self.state
-        self._show(())
-        for dialog in gone:
-            dialog.close()
+        with ExitStack() as endings:  # each of them, whatever another raises
+            for dialog in reversed(gone):
+                endings.callback(dialog.close)
+            self._show(())

@@ -20,13 +20,14 @@ _MOST = 100  # messages that are shown
 @dataclass(frozen=True, slots=True)
 class SearchState:
     """`rows` are what was found for `text`: conversations first, then messages, whose place in `positions` is
-    not None.
+    not None. `problem` is a sentence about why nothing can be found.
     """
 
     text: str = ""
     rows: tuple[Row, ...] = ()
     positions: tuple[int | None, ...] = ()
     searched: bool = False
+    problem: str = ""
 
 
 class Search(Presenter[SearchState]):
@@ -73,7 +74,11 @@ class Search(Presenter[SearchState]):
             if text == self.state.text:  # else another one is under way
                 self._found(text, messages)
 
-        self._run(self._opened.engine.search(text, _MOST), found)
+        def failed(problem: str) -> None:
+            if text == self.state.text:
+                self._show(SearchState(text, searched=True, problem=problem))
+
+        self._run(self._opened.engine.search(text, _MOST), found, failed)
 
     def _found(self, text: str, messages: list[Message]) -> None:
         known = {row.target: row for row in self._listed.state.rows}

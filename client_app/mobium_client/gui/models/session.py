@@ -65,8 +65,10 @@ class Session:
         self._bridge.submit(self._let_go())
 
     async def _let_go(self) -> None:
-        if self._leave is not None:
-            self._leave.set()
+        leave = self._leave
+        if leave is not None:
+            await self._bridge.settled()
+            leave.set()
 
     async def _hold(self, profile: Profile, password: str) -> None:
         """Raises what the opening raised; what happens later is told by `SessionEnded`."""

@@ -61,7 +61,7 @@ class SettingsDialog(Presenter[SettingsState]):
 
     def show(self, section: Section) -> None:
         """Show another section; a microphone that is tried is let go."""
-        if section != "devices" and self.devices.state.listening:
+        if section != "devices":
             self.devices.stop()
         self._show(replace(self.state, section=section))
 

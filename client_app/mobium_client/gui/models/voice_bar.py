@@ -120,6 +120,8 @@ class VoiceBar(Presenter[VoiceState]):
             self._voice = voice
             self._offered.clear()
             self._show(replace(self.state, phase="in", said=said))
+            self._hold()
+            self._apply()  # what was chosen while the room was being entered
             self._refresh.now()
 
         self._run(self._enter(channel), entered, self._not_entered)
@@ -194,6 +196,7 @@ class VoiceBar(Presenter[VoiceState]):
         devices, microphone, speaker = await self._sound.ready()
         rooms, name, said = self._opened.engine.rooms, f"#{channel}", ""
         voice = await Voice.join(rooms, name, devices, speaker=speaker, listen_only=True)
+        await self._set(voice, *self._silence)  # before there is a microphone
         try:
             voice.choose_microphone(microphone)
         except AudioUnavailable as error:
@@ -286,16 +289,24 @@ class VoiceBar(Presenter[VoiceState]):
 
     def _hold(self) -> None:
         """A call begins or ends."""
-        held = self._calling.state.going and self._calling.state.phase != "incoming"
+        held = self._in_call
         if held != self.state.held and self.state.phase == "in":
             self._show(replace(self.state, held=held, said=_ON_HOLD if held else ""))
             self._apply()
 
+    @property
+    def _in_call(self) -> bool:
+        return self._calling.state.going and self._calling.state.phase != "incoming"
+
+    @property
+    def _silence(self) -> tuple[bool, bool]:
+        """Whether one says nothing, and whether one hears nothing."""
+        deaf = self._in_call or self.state.deafened
+        return deaf or self.state.muted, deaf
+
     def _apply(self) -> None:
-        state = self.state
         if self._voice is not None:
-            silent = state.held or state.deafened
-            self._run(self._set(self._voice, silent or state.muted, silent))
+            self._run(self._set(self._voice, *self._silence))
 
     def _change_speaker(self, key: str, **changes: bool) -> None:
         speakers = tuple(

@@ -6,7 +6,7 @@ from typing import Any
 
 import customtkinter as ctk
 
-from mobium_client.gui.models.channel_pane import ChannelPane, MemberRow
+from mobium_client.gui.models.channel_pane import ChannelPane, Edit, MemberRow
 from mobium_client.gui.models.channel_words import ROLES, TRUST
 from mobium_client.gui.view import View
 from mobium_client.gui.widgets.button import Button
@@ -30,6 +30,7 @@ class ChannelPaneView(View[ChannelPane]):
 
     def _build(self) -> None:
         colors = self.kit.theme.colors
+        self._edit: Edit = ""
         self.configure(fg_color=colors.side)
         self._build_head()
         self._build_feet()
@@ -154,13 +155,14 @@ class ChannelPaneView(View[ChannelPane]):
             self._lead.pack(fill="x", padx=16, pady=(8, 0), before=self._members_head)
         else:
             self._lead.pack_forget()
-        if state.edit:
-            if not self.field.winfo_ismapped():
+        if state.edit != self._edit:
+            self._edit = state.edit
+            if state.edit:
                 self.field.put(state.name if state.edit == "name" else state.topic)
                 self.field.pack(fill="x", padx=20, pady=(8, 0), before=self._members_head)
                 self.field.focus_set()
-        else:
-            self.field.pack_forget()
+            else:
+                self.field.pack_forget()
 
     def _render_members(self) -> None:
         state = self.presenter.state

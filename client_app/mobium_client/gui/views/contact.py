@@ -39,7 +39,7 @@ class ContactView(View[ContactPane]):
         head = ctk.CTkFrame(body, fg_color="transparent")
         head.pack(fill="x")
         ctk.CTkLabel(head, text="", image=self.kit.avatars.image(key, theme.grown(56))).pack(side="left")
-        self.nickname = Field(head, self.kit, "Nickname", done=self.presenter.rename, width=160)
+        self.nickname = Field(head, self.kit, "Nickname", done=lambda _: self._rename(), width=160)
         self.nickname.pack(side="left", fill="x", expand=True, padx=(16, 0))
         self._trust = Sentence(body, self.kit, width=_WIDTH)
         self._trust.pack(fill="x", pady=(16, 0))
@@ -58,14 +58,16 @@ class ContactView(View[ContactPane]):
         self._problem = Sentence(body, self.kit, width=_WIDTH)
         self._problem.pack(side="bottom", fill="x", pady=(0, 8))
         self._shown: tuple[Any, ...] = ()
+        self._named = False  # whether the field holds a nickname; before that it says nothing
 
     def _connect(self) -> None:
-        self.nickname.entry.bind("<FocusOut>", lambda _: self.presenter.rename(self.nickname.text), add=True)
+        self.nickname.entry.bind("<FocusOut>", lambda _: self._rename(), add=True)
 
     def render(self) -> None:
         """Show what is known."""
         state = self.presenter.state
-        if self.nickname.entry.focus_get() is not self.nickname.entry._entry:
+        if state.loaded and (not self._named or not self._types()):
+            self._named = True
             self.nickname.put(state.nickname)
         self._problem.say(state.problem)
         shown = (state.number, state.no_number, state.verified, state.changed, state.blocked, state.loaded)
@@ -80,6 +82,13 @@ class ContactView(View[ContactPane]):
             self._trust.say("Not verified: compare the safety number, in a call or face to face.", "muted")
         self._show_number(state.number, state.no_number)
         self._show_buttons()
+
+    def _types(self) -> bool:
+        return self.nickname.entry.focus_get() is self.nickname.entry._entry
+
+    def _rename(self) -> None:
+        if self._named:
+            self.presenter.rename(self.nickname.text)
 
     def _show_number(self, number: str, instead: str) -> None:
         for widget in (self._number, self._instead, self._code):

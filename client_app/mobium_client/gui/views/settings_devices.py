@@ -65,8 +65,7 @@ class DevicesSection(Section[DeviceSettings]):
 
     def destroy(self) -> None:
         """The section goes, and the microphone with it."""
-        if self.presenter.state.listening:
-            self.presenter.stop()
+        self.presenter.stop()
         super().destroy()
 
     def _listen(self) -> None:

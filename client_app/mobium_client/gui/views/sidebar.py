@@ -12,10 +12,12 @@ from mobium_client.gui.widgets.button import Button
 from mobium_client.gui.widgets.field import Field
 from mobium_client.gui.widgets.hint import Hint
 from mobium_client.gui.widgets.row_list import RowList
+from mobium_client.gui.widgets.sentence import Sentence
 
 __all__ = ["Sidebar"]
 
 _DOTS = {"good": "circle", "waiting": "circle_slice_4", "off": "circle_outline"}
+_PROBLEM = 360  # pixels of a sentence, at most
 _BESIDE = 1.4  # with larger text the buttons below stand one over the other
 _EMPTY = "Nobody has written yet, and you have written to nobody."
 
@@ -71,6 +73,8 @@ class Sidebar(View[Main]):
         Hint(self.new_message, self.kit, "New message (Ctrl+N)")
         self.search = Field(tools, self.kit, hint="Search", changed=self.presenter.search.type, width=120)
         self.search.pack(side="left", fill="x", expand=True)
+        self._problem = Sentence(self, self.kit, _PROBLEM, fills=True)
+        self._problem.pack(fill="x", padx=20)
         self.list = RowList(self, self.kit, self._open, self.presenter.list.move)
         self._empty = ctk.CTkLabel(
             self,
@@ -103,10 +107,12 @@ class Sidebar(View[Main]):
         listed, search = self.presenter.list.state, self.presenter.search.state
         rows = search.rows if search.text else listed.rows
         nothing = "Nothing was found." if search.searched else _EMPTY
+        problem = search.problem or listed.problem
+        self._problem.say(problem)
         waiting = not search.searched if search.text else not listed.loaded
         if not rows and not waiting:
             self.list.pack_forget()
-            self._empty.configure(text=nothing)
+            self._empty.configure(text="" if problem else nothing)
             self._empty.pack(padx=20, pady=24, anchor="w")
         elif rows or not search.text:
             self._empty.pack_forget()

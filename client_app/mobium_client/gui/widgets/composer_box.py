@@ -21,6 +21,8 @@ __all__ = ["ComposerBox"]
 
 _MOST_LINES = 8
 _READ = 4  # lines, those around the cursor
+_LONG = 4_000  # characters that certainly take so many lines, or nearly
+_AROUND = 2_000  # characters before and behind the cursor that are looked at for it
 _BESIDE = 4  # pixels of the reading's label beside its text
 
 
@@ -125,8 +127,10 @@ class ComposerBox(View[Composer]):
 
     def _grow(self) -> None:
         """As high as its text, up to some lines."""
-        counted = self.text.count("1.0", "end", "displaylines")
-        lines = min(_MOST_LINES, max(1, counted[0] if isinstance(counted, tuple) else counted or 1))
+        lines = _MOST_LINES
+        if len(self.presenter.state.text) < _LONG:  # Tk would lay all of a long one out to count its lines
+            counted = self.text.count("1.0", "end", "displaylines")
+            lines = min(lines, max(1, counted[0] if isinstance(counted, tuple) else counted or 1))
         if lines != self._lines:
             self._lines = lines
             line = self.kit.theme.font("body").metrics("linespace")
@@ -136,12 +140,15 @@ class ComposerBox(View[Composer]):
     def _read(self) -> None:
         """Show how what is written will be read, if that is another order than the one that is drawn."""
         order, theme = self.kit.theme.order, self.kit.theme
-        text = harmless(self._typed())
+        begin, end = f"insert -{_AROUND}c", f"insert +{_AROUND}c"
+        if self.text.compare(end, ">", "end-1c"):  # Tk adds a line break of its own
+            end = "end-1c"
+        text = harmless(str(self.text.get(begin, end)))
         if not order.applies(text):
             self.reading.pack_forget()
             return
         room = self._ground.winfo_width() - theme.raw(28 + _BESIDE)
-        before = harmless(str(self.text.get("1.0", "insert")))
+        before = harmless(str(self.text.get(begin, "insert")))
         rows = wrap(text, max(theme.raw(80), room), theme.ruler("body"))
         at = next((row for row, (_, end) in enumerate(rows) if len(before) <= end), len(rows) - 1)
         first = max(0, min(at - _READ // 2, len(rows) - _READ))

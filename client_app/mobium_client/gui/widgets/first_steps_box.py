@@ -76,7 +76,7 @@ class FirstStepsBox(View[Main]):
     def render(self) -> None:
         """Show the help, or that a conversation can be chosen."""
         listed = self.presenter.list.state
-        kind = "first" if listed.loaded and not listed.rows else "choose"
+        kind = "first" if listed.loaded and not listed.rows and not listed.problem else "choose"
         if kind == self._kind:
             return
         self._kind = kind

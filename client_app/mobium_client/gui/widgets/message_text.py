@@ -2,8 +2,9 @@
 pictures.
 
 A bubble is as wide as its text, which is broken into lines here, since a tag has no padding: each line begins
-with a tab. What is selected is copied without those. Only what changed is drawn anew. Not its concern: which
-lines there are (`mobium_client.gui.models.lines`).
+with a tab. What is selected is copied without those. Only what changed is drawn anew, and of much the newest
+at once and the rest little by little, so that the window never stands still, whatever somebody has written.
+Not its concern: which lines there are (`mobium_client.gui.models.lines`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ from mobium_client.gui.widgets.bubbles import Shapes
 __all__ = ["MessageText"]
 
 _RING = 2  # pixels of the frame that shows the focus
+# What is drawn at once: some 150 usual lines, in a tenth of a second.
+_SLICE = 40_000  # characters
+_LINE = 200  # characters that cost as much as a line without any
+_PAUSE = 10  # milliseconds between two slices, for everything else
 
 
 class MessageText(ctk.CTkFrame):
@@ -39,11 +44,15 @@ class MessageText(ctk.CTkFrame):
         self._kit = kit
         self._older = older
         self._acted = acted
-        self._lines: Sequence[Line] = ()
-        self._heights: list[int] = []  # lines of the widget for each of ours
+        self._all: Sequence[Line] = ()
+        self._lines: Sequence[Line] = ()  # those that are drawn
+        self._undrawn = 0  # how many there are above them
+        self._heights: list[int] = []  # lines of the widget for each that is drawn
         self._width = 0
         self._later: str | None = None
+        self._drawing: str | None = None
         self._sought: int | None = None
+        self._awaited = False  # whether what is sought is not drawn yet
         self._was_at_top = True
         self._at_end = True
         self._build()
@@ -81,9 +90,13 @@ class MessageText(ctk.CTkFrame):
 
     def show(self, lines: Sequence[Line]) -> None:
         """Show other lines. Whoever was at the end stays there; else what is read stays where it is."""
-        if not self._width:
-            self._lines = lines
-            return
+        self._all = lines
+        if self._width:
+            self._undrawn = self._first_drawn(lines)
+            self._paint(lines[self._undrawn :])
+            self._go_on()
+
+    def _paint(self, lines: Sequence[Line]) -> None:
         at_end = not self._heights or self._sees_end()
         before, same_end = self._differences(lines)
         old_count = len(self._lines)
@@ -109,16 +122,17 @@ class MessageText(ctk.CTkFrame):
 
     def render(self) -> None:
         """Draw all lines anew, for another width."""
-        lines, self._lines, self._heights = self._lines, (), []
+        self._lines, self._heights, self._undrawn = (), [], 0
         self.text.configure(state="normal")
         self.text.delete("1.0", "end")
         self.text.configure(state="disabled")
-        self.show(lines)
+        self.show(self._all)
 
     def destroy(self) -> None:
         """The lines go."""
-        if self._later is not None:
-            self.after_cancel(self._later)
+        for timer in (self._later, self._drawing):
+            if timer is not None:
+                self.after_cancel(timer)
         super().destroy()
 
     def to_end(self) -> None:
@@ -127,6 +141,40 @@ class MessageText(ctk.CTkFrame):
         self.text.yview_moveto(1.0)
 
     # ------------------------------------------------------------ inside
+
+    def _first_drawn(self, lines: Sequence[Line]) -> int:
+        """From which of `lines` on they are drawn at once: what was drawn, and a slice of what was not."""
+        drawn = self._lines
+        if self._undrawn:  # the others are coming
+            for first in (self._undrawn, len(lines) - len(drawn)):
+                if 0 <= first < len(lines) and lines[first] == drawn[0]:
+                    return first
+            return self._slice(lines, len(lines))
+        before, same_end = self._differences(lines)
+        first = self._slice(lines, len(lines) - same_end)
+        # whoever reads further up keeps what he reads
+        return 0 if first <= before or (before > 1 and not self._sees_end()) else first
+
+    @staticmethod
+    def _slice(lines: Sequence[Line], end: int) -> int:
+        """Where the slice begins that ends before the line `end`: it has one line at least."""
+        first, size = end, 0
+        while first > 0 and size < _SLICE:
+            first -= 1
+            size += _LINE + len(lines[first].text)
+        return first
+
+    def _go_on(self) -> None:
+        if self._undrawn and self._drawing is None:
+            self._drawing = self.after(_PAUSE, self._draw_more)
+
+    def _draw_more(self) -> None:
+        self._drawing = None
+        self._undrawn = self._slice(self._all, self._undrawn)
+        self._paint(self._all[self._undrawn :])
+        if self._awaited and self._sought is not None:
+            self.reveal(self._sought)
+        self._go_on()
 
     def _differences(self, lines: Sequence[Line]) -> tuple[int, int]:
         """How many lines at the beginning, and how many at the end, are as they were."""
@@ -170,7 +218,7 @@ class MessageText(ctk.CTkFrame):
         self.text.tk.call(set_bar, *ends)
         # Not by the fraction alone: it is 0 while the heights of new lines above are not known.
         at_top = float(ends[0]) <= 0.0 and self.text.index("@0,0").startswith("1.")
-        if at_top and not self._was_at_top and self._lines:
+        if at_top and not self._was_at_top and self._lines and not self._undrawn:
             self.after_idle(self._older)
         self._was_at_top = at_top
         self._at_end = self._sees_end()
@@ -184,8 +232,7 @@ class MessageText(ctk.CTkFrame):
         drawn; whether it is there.
         """
         self._sought = position
-        if not self._heights:  # how wide it is, is not known yet
-            return any(isinstance(line, Bubble) and line.position == position for line in self._lines)
+        self._awaited = False
         row = 1
         for line, height in zip(self._lines, self._heights, strict=True):
             if isinstance(line, Bubble) and line.position == position:
@@ -194,7 +241,9 @@ class MessageText(ctk.CTkFrame):
                 self.text.yview(f"{max(1, row - visible // 2)}.0")
                 return True
             row += height
-        return False
+        # not drawn yet, or how wide it is, is not known
+        self._awaited = any(isinstance(line, Bubble) and line.position == position for line in self._all)
+        return self._awaited
 
     def _act(self, action: str, value: str) -> None:
         if action == "link" and value.startswith(JOIN):

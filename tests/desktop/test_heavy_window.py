@@ -4,6 +4,7 @@ that change what they are about.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,12 +108,14 @@ def test_a_nickname_is_not_lost_by_looking_at_it_too_early(pilot: Pilot) -> None
     pilot.open("Long")
     main = pilot.screen.presenter
     engine = main.opened.engine
+    pilot.app.bridge.submit(engine._core.store.run(lambda _: time.sleep(0.5)))  # what follows waits
     main.about_contact()
     pane, view = main.state.pane, pilot.screen._shown["right"][1]
     assert isinstance(pane, ContactPane)
-    assert not pane.state.loaded
     entry = view.nickname.entry._entry
     entry.focus_force()
+    pilot.until(lambda: pilot.app.focus_get() is entry)
+    assert not pane.state.loaded
     pilot.until(lambda: pane.state.loaded and pilot.app.focus_get() is entry)
     assert view.nickname.text == "Long"
     entry.event_generate("<FocusOut>")

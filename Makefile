@@ -39,7 +39,7 @@ desktop:
 
 demo:
 	@sh tools/setup.sh dev
-	@$(PYTHON) tools/demo.py
+	@$(PYTHON) -m tools.demo
 
 test:
 	@sh tools/setup.sh dev

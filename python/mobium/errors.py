@@ -1,4 +1,5 @@
-"""The exception tree of mobium. Every error that the library raises on purpose is one of these.
+"""The exception tree of mobium. Every error that the library raises on purpose is one of these, or a kind of
+one of them that a module needs for itself.
 
     MobiumError
     ├── CryptoError

@@ -255,8 +255,10 @@ def _signing_key(storage: Storage) -> SigningKey:
 
 
 def _keep(storage: Storage, clock: Clock) -> None:
-    with contextlib.suppress(Exception):  # a full disk must not keep the database from being closed
+    try:
         clock.keep(storage)
+    except StoreError as error:  # a full disk must not keep the database from being closed
+        log.warning("The server's clock could not be kept: %s", error)
 
 
 def _info(hub: Hub) -> dict[str, object]:

@@ -2,7 +2,8 @@
 
 A wall clock jumps (a Raspberry Pi has none while it is off), and a jump must not expire mail. The server's
 own clock runs with the monotonic one while the server is up, and while it was down it gains what the wall
-says, but never more than a day and never less than nothing.
+says, but never more than a day and never less than nothing. Not its concern: when it is kept
+(`mobium_server.upkeep`).
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ class Clock:
     def load(self, storage: Storage) -> None:
         """Go on from where the clock was last kept."""
         kept = storage.get(_NAME)
-        own, wall = (
-            _LAYOUT.unpack(kept) if kept is not None and len(kept) == _LAYOUT.size else (0, self.wall())
-        )
+        own, wall = 0, self.wall()
+        if kept is not None and len(kept) == _LAYOUT.size:
+            own, wall = _LAYOUT.unpack(kept)
         down = min(max(self.wall() - wall, 0), DOWN_AT_MOST)
         self._offset = own + down - self.steady()
 

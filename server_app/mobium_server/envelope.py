@@ -133,9 +133,8 @@ class Desk:
         self.open = True
         self.tag = 0
         self.acknowledged = 0
-        self.window: deque[Envelope] | None = (
-            None  # made when needed: most connections are idle most of the time
-        )
+        # Both are made when they are needed: most connections are idle most of the time.
+        self.window: deque[Envelope] | None = None
         self.window_bytes = 0
         self.queue: deque[Envelope] | None = None
         self.cursor = 0

@@ -14,15 +14,18 @@ import pytest
 from mobium_client.plain import harmless
 from tests.support.terminal import Terminal
 from tools import demo
+from tools.demo_cast import Person, Server, Stage, Talk
 
-DEMO = Path(demo.__file__)
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = [sys.executable, "-m", "tools.demo"]
 PATIENCE = 240
 
 
 @pytest.mark.once
 def test_the_demo_shows_that_everything_arrives() -> None:
     done = subprocess.run(
-        [sys.executable, str(DEMO)],
+        DEMO,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -47,7 +50,7 @@ def test_the_demo_shows_that_everything_arrives() -> None:
 
 @pytest.mark.once
 def test_the_demo_keeps_to_the_screen() -> None:
-    with Terminal([sys.executable, str(DEMO)], dict(os.environ), columns=80, rows=200) as terminal:
+    with Terminal(DEMO, dict(os.environ), columns=80, rows=200) as terminal:
         assert terminal.wait(PATIENCE) == 0
     rows = [row for row in terminal.everything if row]
     assert rows[-1].startswith("Everything arrived")
@@ -65,7 +68,7 @@ def test_the_demo_keeps_to_the_screen() -> None:
     assert all(row.startswith(speakers) for row in rows[1:-1])
 
 
-class _Server(demo.Server):
+class _Server(Server):
     """A server that has ended, with these files."""
 
     def __init__(self, folder: Path, files: dict[str, bytes]) -> None:
@@ -79,9 +82,9 @@ class _Server(demo.Server):
         return self._kept
 
 
-def _people(stage: demo.Stage, folder: Path) -> tuple[list[demo.Person], demo.Person]:
+def _people(stage: Stage, folder: Path) -> tuple[list[Person], Person]:
     names = ("anna", "bert", "cora", "bert")
-    anna, bert, cora, again = (demo.Person(name, folder, stage, key="00") for name in names)
+    anna, bert, cora, again = (Person(name, folder, stage, key="00") for name in names)
     anna.wrote = ["the first message", "the second message", "after the recovery"]
     bert.shown, again.shown = anna.wrote[:2], anna.wrote[2:]
     bert.wrote = anna.shown = ["an answer of bert"]
@@ -89,17 +92,17 @@ def _people(stage: demo.Stage, folder: Path) -> tuple[list[demo.Person], demo.Pe
     return [anna, bert, cora], again
 
 
-def _talk() -> demo.Talk:
-    talk = demo.Talk(before=["good morning all"], after=["now without bert"], refused=True)
+def _talk() -> Talk:
+    talk = Talk(before=["good morning all"], after=["now without bert"], refused=True)
     both = talk.before + talk.after
     talk.seen = {"anna": both, "cora": list(both), "bert": list(talk.before)}
     return talk
 
 
 def _verdict(
-    folder: Path, data: bytes = b"", code: int = 0, talk: demo.Talk | None = None, **shown: list[str]
+    folder: Path, data: bytes = b"", code: int = 0, talk: Talk | None = None, **shown: list[str]
 ) -> bool:
-    stage = demo.Stage()
+    stage = Stage()
     people, again = _people(stage, folder)
     for person in people[:2]:
         person.shown = shown.get(person.name, person.shown)

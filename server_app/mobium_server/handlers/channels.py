@@ -9,13 +9,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from mobium.protocol.codes import ErrorCode
-from mobium.protocol.limits import (
-    BUCKET_SIZES,
-    CHANNELS_PAGE,
-    PAGE_BYTES,
-    SENDER_KEY_OVERHEAD,
-    channel_payload_ok,
-)
+from mobium.protocol.limits import CHANNELS_PAGE, PAGE_BYTES
 from mobium.protocol.messages import (
     Appended,
     ChannelPost,
@@ -36,7 +30,7 @@ from mobium.protocol.messages import (
 )
 from mobium.protocol.roster import Kind
 from mobium_server.channels import APPENDED, Place, Proof, Rows
-from mobium_server.handlers.direct import may_keep, wrong_size
+from mobium_server.handlers.payloads import may_keep, wrong_channel_size, wrong_direct_size
 from mobium_server.rooms import Denied, Room, denied
 from mobium_server.storage.base import HistoryPage, Line, Refused, State
 
@@ -102,11 +96,9 @@ def members(hub: Hub, session: Session, message: GetMembers) -> None:
 def post(hub: Hub, session: Session, message: ChannelPost) -> None:
     """Take a message, if its payload has the size of a padded one; the answer follows when it is true."""
     hub.counters.posts += 1
-    largest = hub.settings.max_message_size
     size = len(message.payload)
-    if not channel_payload_ok(size, largest):
-        padded = channel_payload_ok(size, BUCKET_SIZES[-1])
-        code = ErrorCode.TOO_LARGE if padded or size > largest + SENDER_KEY_OVERHEAD else ErrorCode.BAD_SIZE
+    code = wrong_channel_size(size, hub.settings.max_message_size)
+    if code is not None:
         session.refuse(code, rid=message.rid, delivery=message.id)
         return
     if not may_keep(hub, session, size, message.rid, message.id):
@@ -174,7 +166,7 @@ def distribute(hub: Hub, session: Session, message: Distribute) -> None:
         parts: list[tuple[bytes, bytes]] = []
         failed: list[NotTaken] = []
         for one in message.distributions:
-            code = wrong_size(one.payload, hub.settings.max_message_size)
+            code = wrong_direct_size(len(one.payload), hub.settings.max_message_size)
             if roster.role(one.recipient) is None:
                 code = ErrorCode.NOT_A_MEMBER
             if code is None:

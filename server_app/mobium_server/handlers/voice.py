@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mobium.protocol.codes import ErrorCode
-from mobium.protocol.limits import BUCKET_SIZES, MAX_SIGNAL, PREKEY_OVERHEAD, direct_payload_ok
+from mobium.protocol.limits import MAX_SIGNAL
 from mobium.protocol.messages import Forwarded, JoinVoice, LeaveVoice, SendSignal, Signal
+from mobium_server.handlers.payloads import wrong_direct_size
 from mobium_server.rooms import Denied, Room
 
 if TYPE_CHECKING:
@@ -60,10 +61,9 @@ def signal(hub: Hub, session: Session, message: SendSignal) -> None:
     """Hand a signal over to who is online; it is never stored."""
     hub.counters.signals += 1
     size = len(message.payload)
-    if not direct_payload_ok(size, MAX_SIGNAL):
-        padded = direct_payload_ok(size, BUCKET_SIZES[-1])
-        too_large = padded or size > MAX_SIGNAL + PREKEY_OVERHEAD
-        session.refuse(ErrorCode.TOO_LARGE if too_large else ErrorCode.BAD_SIZE, rid=message.rid)
+    code = wrong_direct_size(size, MAX_SIGNAL)
+    if code is not None:
+        session.refuse(code, rid=message.rid)
         return
     other = hub.sessions.get(message.recipient)
     if other is None or not other.line.alive:

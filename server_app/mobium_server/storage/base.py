@@ -54,7 +54,6 @@ __all__ = [
 
 DEVICE = 1  # mailboxes and prekeys are keyed by identity and device number; today every identity has device 1
 
-
 SIGNING_KEY = "signing key"  # the name of the server's own value by which clients know it
 
 

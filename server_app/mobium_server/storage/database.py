@@ -91,9 +91,8 @@ class Database:
                 f"The database's file system does not allow SQLite's WAL mode (it stays {mode!r})."
             )
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(
-            "PRAGMA fullfsync = ON"
-        )  # macOS: a plain fsync leaves the data in the drive's cache
+        # macOS: a plain fsync leaves the data in the drive's cache.
+        connection.execute("PRAGMA fullfsync = ON")
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA temp_store = MEMORY")

@@ -187,8 +187,7 @@ class SqliteStorage(SqliteChannels):
         return results
 
     # Many rows in one statement: each step of a statement gives up the interpreter's lock, and while the loop
-    # is busy
-    # it takes milliseconds to get it back.
+    # is busy it takes milliseconds to get it back.
 
     def _delete(self, connection: sqlite3.Connection, taken: Sequence[Taken]) -> None:
         marks, seqs = ", ".join("?" * len(taken)), [one.seq for one in taken]

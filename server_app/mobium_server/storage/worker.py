@@ -13,11 +13,10 @@ import threading
 from collections.abc import Callable
 from typing import ParamSpec, Protocol, TypeVar
 
-__all__ = ["Done", "Jobs", "Worker"]
+__all__ = ["Jobs", "Worker"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Done = Callable[["T | None", "BaseException | None"], None]
 
 
 class Jobs(Protocol):

@@ -11,7 +11,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 
 # What the tests need beyond Python and Rust; a test says so itself with @pytest.mark.needs("git").
-TESTS="git make turnserver systemd-analyze caddy nginx promtool chromium libopus libportaudio libasound_module_pcm_pulse pulseaudio pactl espeak-ng Xvfb xrandr xdotool dbus-daemon libxcb-randr libxcb-render libxcb-shm libxcb-xfixes"
+TESTS="git make turnserver systemd-analyze caddy nginx promtool chromium libopus libportaudio libasound_module_pcm_pulse pulseaudio pactl espeak-ng Xvfb xrandr setxkbmap xdotool dbus-daemon libxcb-randr libxcb-render libxcb-shm libxcb-xfixes"
 
 # What it takes to build for a Raspberry Pi and to run that, beyond what tools/pi_tools.py fetches for itself.
 PI="aarch64-linux-gnu-gcc libc-arm64 qemu-aarch64-static"
@@ -39,7 +39,7 @@ there() {
         systemd-analyze) has "$1" || [ "$(uname)" != Linux ] ;; # nobody else has it, and its tests are skipped
         libasound_module_pcm_pulse) library "$1" || [ "$(uname)" != Linux ] ;; # likewise
         libxcb*) library "$1" || [ "$(uname)" != Linux ] ;; # X11 is on other systems an extra that nobody has
-        Xvfb | xrandr | xdotool | dbus-daemon) has "$1" || [ "$(uname)" != Linux ] ;;
+        Xvfb | xrandr | setxkbmap | xdotool | dbus-daemon) has "$1" || [ "$(uname)" != Linux ] ;;
         lib*) library "$1" ;;
         *) has "$1" ;;
     esac
@@ -107,6 +107,8 @@ packages() {
         pacman:Xvfb) printf '%s\n' xorg-server-xvfb ;;
         apt-get:xrandr) printf '%s\n' x11-xserver-utils ;;
         pacman:xrandr) printf '%s\n' xorg-xrandr ;;
+        apt-get:setxkbmap) printf '%s\n' x11-xkb-utils ;;
+        pacman:setxkbmap) printf '%s\n' xorg-setxkbmap ;;
         pacman:pactl) printf '%s\n' libpulse ;;
         brew:pactl) printf '%s\n' pulseaudio ;;
         *:pactl) printf '%s\n' pulseaudio-utils ;;

@@ -46,7 +46,7 @@ def test_what_reorders_or_hides_is_shown_as_what_it_is(text: str) -> None:
 
 
 def test_without_the_defence_an_override_would_reach_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words, "harmless", lambda text: text)
+    monkeypatch.setattr(lines, "harmless", lambda text: text)
     assert "\u202e" in shown(HOSTILE[0]).text
 
 

@@ -7,14 +7,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+
+import pytest
 
 from tests.desktop.profiles import PASSWORD, know_a_server, make
 from tests.support.desktop import Pilot, window
 from tests.support.display import Display
 from tests.support.hands import HANDS, Hands
+from tests.support.programs import where
 
-pytestmark = [*HANDS]
+pytestmark = [*HANDS, pytest.mark.needs("setxkbmap")]
 
 
 def _at(pilot: Pilot) -> str:
@@ -94,3 +98,36 @@ def test_bold_text_is_a_face_that_was_drawn(screen: Display, tmp_path: Path) -> 
     )  # fmt: skip
     plain, bold = map(int, told.stdout.split())
     assert plain < bold < 1.05 * plain
+
+
+@pytest.mark.parametrize("layout", ["us", "ru", "gr", "il", "ara"])
+def test_shortcuts_work_on_every_layout_and_with_caps_lock(
+    screen: Display, folder: Path, layout: str
+) -> None:
+    make(folder, fill=know_a_server)
+    with window(folder) as pilot:
+        pilot.unlock(PASSWORD)
+        hands = Hands(pilot)
+
+        def shows(view: str) -> bool:
+            return type(pilot.app.overlay).__name__ == view
+
+        subprocess.run(
+            [where("setxkbmap") or "setxkbmap", layout], env=screen.environ, timeout=10, check=True
+        )
+        try:
+            for place, view in (("57", "NewMessageView"), ("59", "SettingsView")):
+                hands.keys(f"ctrl+{place}")
+                pilot.until(partial(shows, view), f"{view}, on {layout}")
+                hands.keys("Escape")
+                pilot.until(lambda: pilot.app.overlay is None)
+            hands.keys("Caps_Lock", "ctrl+57")
+            pilot.until(lambda: shows("NewMessageView"), "the same with Caps Lock")
+            hands.keys("Caps_Lock", "Escape", "ctrl+45")
+            pilot.until(lambda: pilot.app.overlay is None)
+            hands.keys("ctrl+shift+45")
+            pilot.until(lambda: shows("ConnectionView"), "what Shift belongs to")
+        finally:
+            subprocess.run(
+                [where("setxkbmap") or "setxkbmap", "us"], env=screen.environ, timeout=10, check=True
+            )

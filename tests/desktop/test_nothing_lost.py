@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mobium.client import Engine
+from mobium.errors import StoreError
 from mobium_client.gui.models.conversation import Conversation
 from mobium_client.gui.models.dispatch import Dispatcher
 from mobium_client.gui.models.presenter import Presenter
@@ -81,6 +82,24 @@ def test_what_is_refused_behind_another_conversation_is_its_draft(seat: Seat) ->
     opened(seat, "Bert")
     drafts = seat.main.opened.engine.drafts
     seat.until(lambda: seat.do(drafts.all()).get(CORA) == "First\nand this", "the draft")
+
+
+def test_a_draft_that_the_disk_does_not_take_is_said_and_tried_again(
+    seat: Seat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cora = opened(seat, "Cora")
+    drafts = seat.main.opened.engine.drafts
+
+    async def full(*_: object) -> None:
+        raise StoreError("The disk is full.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(drafts, "put", full)
+        cora.composer.type("Precious")
+        seat.until(lambda: cora.composer.state.problem == "This draft is not kept: The disk is full.")
+        assert cora.composer.state.text == "Precious"
+    opened(seat, "Bert")
+    seat.until(lambda: seat.do(drafts.all()).get(CORA) == "Precious", "the draft")
 
 
 @pytest.mark.parametrize("ended", ["closed", "locked"])

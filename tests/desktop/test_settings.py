@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "{", '{"text_scale": 7}', '{"text_scale": true}', '{"appearance": ["dark"]}', '{"width": -1}',
-     '{"idle_minutes": 1e9}', '{"microphone": 7}', '{"unknown": 1}', "\x00"],
+     '{"idle_minutes": 1e9}', '{"microphone": 7}', '{"unknown": 1}', "\x00", "[" * 60_000],
 )  # fmt: skip
 def test_nonsense_is_the_default(tmp_path: Path, text: str) -> None:
     file = tmp_path / "desktop.json"
@@ -39,6 +40,21 @@ def test_what_makes_sense_is_kept_beside_what_does_not(tmp_path: Path) -> None:
 def test_a_disk_that_refuses_is_no_failure(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     save(tmp_path / "file" / "desktop.json", Settings())
+
+
+def test_a_full_disk_leaves_what_was_there_and_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "desktop.json"
+    save(file, Settings(appearance="dark"))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    save(file, Settings(appearance="light"))
+    assert load(file) == Settings(appearance="dark")
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_they_lie_beside_the_profiles_where_somebody_chose_a_folder(tmp_path: Path) -> None:

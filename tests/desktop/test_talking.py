@@ -5,6 +5,7 @@ opens.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,11 +83,41 @@ def test_a_click_on_a_link_opens_it_even_behind_emoji(pilot: Pilot) -> None:
     click(text, text.search("example.org/second", "1.0"))
     click(text, text.search("it is good", "1.0"))
     click(text, text.search("example.org/third", "1.0"))
-    assert OPENED == [
+    pilot.until(lambda: len(OPENED) == 3, "what opens them")
+    assert sorted(OPENED) == [
         "https://example.org/a?b=1",
         "https://example.org/second",
         "https://example.org/third",
     ]
+
+
+@pytest.mark.parametrize("answer", ["no", "never", "error"])
+def test_nobody_waits_for_what_opens_a_link_and_an_answer_of_no_is_said(
+    screen: Display, folder: Path, answer: str
+) -> None:
+    asked, never = [], threading.Event()
+
+    def opener(address: str) -> bool:
+        asked.append(address)
+        if answer == "error":
+            raise OSError("there is none")
+        return answer == "never" and never.wait()
+
+    make(folder, fill=fill)
+    with window(folder, Settings(width=1000, height=700), open_link=opener) as pilot:
+        pilot.unlock(PASSWORD)
+        text = pilot.open("Bert").lines.text
+        pilot.rest(0.2)
+        click(text, text.search("example.org/a", "1.0"))
+        pilot.until(lambda: asked == ["https://example.org/a?b=1"], "the opener")
+        if answer != "never":
+            pilot.until(lambda: pilot.app.overlay is not None, "the dialog")
+            assert pilot.app.overlay.address.text == "https://example.org/a?b=1"
+            pilot.app.overlay.copy.invoke()
+            assert pilot.app.clipboard_get() == "https://example.org/a?b=1"
+            pilot.app.overlay.done.invoke()
+            pilot.until(lambda: pilot.app.overlay is None)
+        pilot.open("Number 7")
 
 
 def test_what_is_copied_is_what_was_written(pilot: Pilot) -> None:

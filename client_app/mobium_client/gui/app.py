@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import customtkinter as ctk
@@ -30,10 +29,12 @@ from mobium_client.gui.models.notifications import NotificationClicked, Notify
 from mobium_client.gui.models.preferences import Preferences
 from mobium_client.gui.models.presenter import Cancel, Presenter
 from mobium_client.gui.models.session import Session, SessionEnded
+from mobium_client.gui.models.unopened import Unopened
 from mobium_client.gui.notifier import SystemNotifier
 from mobium_client.gui.overlay_host import OverlayHost
 from mobium_client.gui.registry import view_of
 from mobium_client.gui.settings import Settings, load, settings_file
+from mobium_client.gui.shortcuts import Shortcuts
 from mobium_client.gui.sweeper import Sweeper
 from mobium_client.gui.theme import Theme
 from mobium_client.gui.view import Kit
@@ -99,9 +100,11 @@ class App(ctk.CTk):
         self._icon = ImageTk.PhotoImage(app_icon.drawn(_ICON))
         self.iconphoto(True, self._icon)
         self.minsize(*SMALLEST)
-        self.geometry(f"{max(SMALLEST[0], chosen.width)}x{max(SMALLEST[1], chosen.height)}")
+        width = max(SMALLEST[0], min(chosen.width, self.winfo_screenwidth()))
+        height = max(SMALLEST[1], min(chosen.height, self.winfo_screenheight()))
+        self.geometry(f"{width}x{height}")
         self._system = system
-        self._open_link = open_link
+        self._opener = open_link
         self._screen: tuple[Presenter[Any] | None, Any] = (None, None)
         self._closing = False
         self._sweeper = Sweeper()
@@ -188,22 +191,39 @@ class App(ctk.CTk):
         """The view of the dialog that lies over it, or None."""
         return self._overlays.view
 
+    def _open_link(self, address: str) -> None:
+        """Have the system open an address, without waiting for its programs."""
+
+        def answered(opened: bool) -> None:
+            if not opened and not self._closing:
+                self.desktop.context.overlays.open(Unopened(self.desktop.context, address))
+
+        def call() -> bool:
+            try:
+                return self._opener(address) is not False
+            except (OSError, webbrowser.Error):
+                return False
+
+        self.bridge.apart(call, answered, self.bridge.note)
+
     # ------------------------------------------------------------ keys and time
 
     def _connect_keys(self) -> None:
         self.protocol("WM_DELETE_WINDOW", self.close)
-        for key, call in (
-            ("<Control-l>", self.desktop.lock),
-            ("<F1>", self.desktop.show_help),
-            ("<Control-comma>", self.desktop.show_settings),
-            ("<Control-K>", self.desktop.show_connection),
-            ("<Control-n>", self.desktop.new_message),
-            ("<Control-f>", self._search),
-        ):
-            self.bind(key, partial(_ignoring, call))
+        Shortcuts(
+            self,
+            {
+                "l": self.desktop.lock,
+                ",": self.desktop.show_settings,
+                "shift k": self.desktop.show_connection,
+                "n": self.desktop.new_message,
+                "f": self._search,
+                "q": self.close,
+            },
+        )
+        self.bind("<F1>", lambda _: self.desktop.show_help())
         for key in ("<Any-KeyPress>", "<Any-ButtonPress>", "<Motion>"):
             self.bind_all(key, lambda _: self.desktop.idle.touch(), add=True)
-        self.bind("<Control-q>", lambda _: self.close())
         self.bind("<FocusIn>", self._looked_at, add=True)
         self.bind("<FocusOut>", self._looked_at, add=True)
         self.bind("<Escape>", lambda _: self.desktop.context.overlays.dismiss())
@@ -267,12 +287,16 @@ class App(ctk.CTk):
         was copied since.
         """
         self.bridge.submit(self._notifier.clear())
-        if self.tk.eval(_CLIPBOARD_OWNER) == self.tk.call("tk", "appname"):
-            self.clipboard_clear()
+        self._forget_copied()
         self._sweeper.everything()  # widgets and presenters hold each other
         if self._replaced and not self._closing:
             self.anew = Anew(event.profile.name, event.reason, self.geometry())
             self.close()
+
+    def _forget_copied(self) -> None:
+        """Empty the clipboard, if what is on it comes from here."""
+        if self.tk.eval(_CLIPBOARD_OWNER) == self.tk.call("tk", "appname"):
+            self.clipboard_clear()
 
     def report_callback_exception(self, _kind: object, error: BaseException, _trace: object) -> None:
         """What nobody expected in a callback of the window: into the log file, and nowhere else."""
@@ -284,6 +308,7 @@ class App(ctk.CTk):
             return
         self._closing = True
         self.preferences.change(width=self._current_width, height=self._current_height)
+        self._forget_copied()  # some systems keep it when the window is gone
         self.withdraw()
         self.after_cancel(self._poll)
         self.desktop.close()
@@ -297,11 +322,6 @@ class App(ctk.CTk):
             self.tk.call("after", "cancel", pending)  # the widgets delete the commands
         self.destroy()
         self._sweeper.end()
-
-
-def _ignoring(call: Callable[[], object], _: object) -> None:
-    """Call something that takes no event."""
-    call()
 
 
 def _look(settings: Settings, system: str) -> str:

@@ -103,6 +103,24 @@ class Bridge:
             work.close()
         return cancel
 
+    def apart(
+        self, work: Callable[[], T], done: Callable[[T], object], failed: Callable[[Exception], object]
+    ) -> None:
+        """Call `work`, which may wait for another program without end, in a thread that keeps nothing from
+        ending; `drain` calls `done` or `failed`.
+        """
+
+        def call() -> None:
+            try:
+                result = work()
+            except Exception as error:  # noqa: BLE001 - it is handed to whoever asked
+                failure = error  # the name of an except clause ends with it
+                self._answers.put(lambda: failed(failure))
+            else:
+                self._answers.put(lambda: done(result))
+
+        threading.Thread(target=call, name="mobium apart", daemon=True).start()
+
     async def settled(self) -> None:
         """Wait, in the loop, for what was submitted to be kept; for some seconds at most."""
         if self._kept:

@@ -19,6 +19,7 @@ VIEWS: Final[dict[str, str]] = {
     "connection:ConnectionDialog": "connection:ConnectionView",
     "settings_dialog:SettingsDialog": "settings_dialog:SettingsView",
     "help:Help": "help:HelpView",
+    "unopened:Unopened": "unopened:UnopenedView",
     "picker:Picker": "picker:PickerView",
     "unlock:Unlock": "unlock:UnlockView",
     "main:Main": "main:MainView",

@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -66,7 +67,7 @@ def load(file: Path) -> Settings:
     try:
         with file.open("rb") as opened:
             given = json.loads(opened.read(_LARGEST))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return Settings()
     if not isinstance(given, dict):
         return Settings()
@@ -88,8 +89,12 @@ def save(file: Path, settings: Settings) -> None:
     """Replace `file`, whole or not at all; a disk that refuses changes nothing but that."""
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as fresh:
-            json.dump(asdict(settings), fresh, indent=1)
-        Path(fresh.name).replace(file)
+        fresh = Path(tempfile.mkstemp(dir=file.parent)[1])
     except OSError:
         return
+    try:
+        fresh.write_text(json.dumps(asdict(settings), indent=1), "utf-8")
+        fresh.replace(file)
+    except OSError:
+        with suppress(OSError):
+            fresh.unlink()

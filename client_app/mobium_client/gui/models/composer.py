@@ -36,7 +36,7 @@ class Composer(Presenter[ComposerState]):
         self._later = opened.context.later
         self._target = target
         self._sent = sent
-        self._kept = ""
+        self._kept: str | None = ""  # None: a disk that did not take it
         self._under_way = 0  # texts that are not answered yet
         self._taken_back = 0  # refused texts that are in the composer again
         self._pause: Cancel | None = None
@@ -96,9 +96,9 @@ class Composer(Presenter[ComposerState]):
     # ------------------------------------------------------------ drafts
 
     def _restore(self, drafts: dict[str, str]) -> None:
-        self._kept = drafts.get(self._target, "")
-        if self._kept and not self.state.text:
-            self._show(ComposerState(self._kept, self.state.version + 1))
+        self._kept = kept = drafts.get(self._target, "")
+        if kept and not self.state.text:
+            self._show(ComposerState(kept, self.state.version + 1))
 
     def _keep_soon(self) -> None:
         if self._pause is not None:
@@ -112,4 +112,8 @@ class Composer(Presenter[ComposerState]):
         text = self.state.text.strip()
         if text != self._kept or self._under_way:
             self._kept = text
-            self._run(self._put(text, self._taken_back), keep=True)
+            self._run(self._put(text, self._taken_back), failed=self._not_kept, keep=True)
+
+    def _not_kept(self, problem: str) -> None:
+        self._kept = None
+        self._show(replace(self.state, problem=f"This draft is not kept: {problem}"))

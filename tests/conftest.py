@@ -11,7 +11,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from mobium import _backend
 from tests.support.needs import COMMANDS, require_commands
@@ -21,6 +21,9 @@ settings.register_profile(
 )
 settings.register_profile("long", settings.get_profile("default"), max_examples=2000)
 settings.register_profile("few", settings.get_profile("default"), max_examples=20)  # tools/cover.py
+settings.register_profile(  # tools/mutants.py asks whether a test fails, not of what least input
+    "mutants", settings.get_profile("few"), phases=(Phase.explicit, Phase.generate), database=None
+)
 settings.load_profile("default")
 
 

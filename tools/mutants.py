@@ -5,8 +5,9 @@
 Draws N mutants of each file by the seed, or takes all. The pure twins are changed by cosmic-ray (the extra
 `mutants`), the Rust sources by cargo-mutants (`cargo install cargo-mutants`). A mutant is built where it has
 to be, put in a copy of the package, and tried in a process of its own by the tests of its kernel, which end
-at the first that fails; one in Rust that passes these is tried by the crate's own tests. Prints those that
-survive; exit code 1 when one does. Not its concern: whether a survivor is equivalent (docs/QUALITY.md says).
+at the first that fails; those that noticed most until then come first, and cases of the other back end alone
+are left out. One in Rust that passes these is tried by the crate's own tests. Prints those that survive;
+exit code 1 when one does. Not its concern: whether a survivor is equivalent (docs/QUALITY.md says).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGE: Final = ROOT / "python" / "mobium"
 TREE: Final = ROOT / "build" / "mutants"  # a copy of the Rust workspace, whose files are changed
 TARGET: Final = ROOT / "target" / "mutants"
-LIMIT: Final = 60  # seconds of the processor for one mutant's tests, which take 15 when nothing is changed
+LIMIT: Final = 60  # seconds of the processor for one mutant's tests, which take 10 when nothing is changed
 LONGEST: Final = 1_200.0  # seconds of the clock, for what waits and does not work
 BUILD: Final = 1_800.0  # and of building it; the first one builds all
 
@@ -252,7 +253,34 @@ def _passes(folder: str, mutant: Mutant, backend: str) -> bool:
         process.kill()
         process.join()
         return False
+    if process.exitcode != 0 and (noticed := Path(folder, "noticed")).exists():
+        _NOTICED[noticed.read_text("utf-8")] += 1
     return process.exitcode == 0
+
+
+#: How many mutants each test has noticed so far.
+_NOTICED: Final = Counter[str]()
+
+
+class _Plugin:
+    """What pytest does otherwise than in `make test`."""
+
+    def __init__(self, folder: str, backend: str) -> None:
+        self._noticed = Path(folder, "noticed")
+        self._backend = backend
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        items[:] = sorted(filter(self._concerns, items), key=lambda item: -_NOTICED[item.nodeid])
+
+    def _concerns(self, item: Any) -> bool:
+        """Whether a test runs on the changed back end at all, as far as its parameters tell."""
+        given = item.callspec.params if hasattr(item, "callspec") else {}
+        chosen = given.get("sides") or [given["kernels"]] if {"sides", "kernels"} & given.keys() else []
+        return not chosen or self._backend in {kernels.name for kernels in chosen}
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed:
+            self._noticed.write_text(report.nodeid, "utf-8")
 
 
 def _run(folder: str, tests: list[str], backend: str) -> None:
@@ -266,13 +294,15 @@ def _run(folder: str, tests: list[str], backend: str) -> None:
     sys.path.insert(0, folder)
     import pytest
 
-    os._exit(int(pytest.main([*tests, "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=few"])))
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutants"]
+    options += ["-W", "ignore:Module already imported"]  # by `_warm`
+    os._exit(int(pytest.main([*tests, *options], plugins=[_Plugin(folder, backend)])))
 
 
 def _warm() -> None:
     """What every mutant's process would import again, and which knows nothing of mobium."""
     aead = "cryptography.hazmat.primitives.ciphers.aead"
-    for name in ("pytest", "doubleratchet", aead):  # pytest's plugins it insists on importing itself
+    for name in ("pytest", "hypothesis.stateful", "doubleratchet", aead):
         import_module(name)
 
 

@@ -9,6 +9,7 @@ import gc
 import random
 
 import psutil
+import pytest
 
 from mobium.client import room_keys
 from mobium.client.room_keys import OwnKey, TheirKeys
@@ -90,6 +91,27 @@ def test_an_hour_of_comings_and_goings(seed: int) -> None:
     assert room.theirs.dropped == {"key": 0, "duplicate": 0, "tag": 0}
     assert len(room.generations) > room_keys._GENERATIONS
     assert used[-1] - used[0] < GROWTH
+
+
+def test_a_generation_that_was_drawn_before_is_not_drawn_again(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Receivers remember 256, and would take its key for a known one. Here 300 can be drawn at all, so that
+    what is rare among 8 million comes about all the time.
+    """
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    monkeypatch.setattr(
+        "mobium.crypto.media.urandom",
+        lambda size: chance.randbytes(size) if size != 3 else chance.randrange(300).to_bytes(3, "big"),
+    )
+    room = Room(seed)
+    for _ in range(1_000):
+        room.change()
+        room.now += 2.0
+        room.say()
+    assert len(room.generations) > room_keys._GENERATIONS
+    assert room.theirs.dropped == {"key": 0, "duplicate": 0, "tag": 0}
 
 
 def test_counters_far_on_open_and_keep_their_size_to_the_last(seed: int) -> None:

@@ -75,6 +75,7 @@ class OwnKey:
         self._coming: _Coming | None = None
         self._renew_at: float | None = None
         self._renewed_at = now - _RENEW_PAUSE
+        self._drawn: deque[int] = deque(maxlen=_GENERATIONS)
         self._use(self._fresh())
 
     @property
@@ -168,7 +169,14 @@ class OwnKey:
         self._unheard = self._sealed = 0
 
     def _fresh(self) -> MediaKey:
-        return MediaKey.create(self.kind, self._channel_id, self._me)
+        """A key of a generation that was not drawn before as long as receivers remember: they would take it
+        for one that they know, and hear nothing until the next.
+        """
+        while True:
+            key = MediaKey.create(self.kind, self._channel_id, self._me)
+            if (generation := key.kid >> 8) not in self._drawn:
+                self._drawn.append(generation)
+                return key
 
 
 class _Opener(msgspec.Struct):

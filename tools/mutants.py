@@ -46,9 +46,20 @@ _RATCHET: Final = (
     "inside",
     "ratchet_limits",
     "ratchet",
+    "ratchet_refused",
+    "ratchet_arguments",
     "ratchet_twins",
     "ratchet_machine",
     "ratchet_state",
+    "vectors",
+)
+_SENDER_KEY: Final = (
+    "inside",
+    "sender_key",
+    "sender_key_forgeries",
+    "sender_key_state",
+    "sender_key_twins",
+    "sender_key_machine",
     "vectors",
 )
 
@@ -56,16 +67,35 @@ _RATCHET: Final = (
 KERNELS: Final[dict[str, tuple[str, ...]]] = {
     "padding": ("padding", "vectors"),
     "kdf": ("vectors",),
-    "fields": ("ratchet_state", "sender_key", "vectors"),
+    "fields": ("ratchet_state", "sender_key", "sender_key_state", "sender_key_twins", "vectors"),
     "skipped": _RATCHET,
-    "state": ("inside", "ratchet_state", "ratchet", "ratchet_twins", "ratchet_machine", "vectors"),
+    "state": (
+        "inside",
+        "ratchet_state",
+        "ratchet",
+        "ratchet_refused",
+        "ratchet_arguments",
+        "ratchet_twins",
+        "ratchet_machine",
+        "vectors",
+    ),
     "ratchet": _RATCHET,
-    "sender_key": ("inside", "sender_key", "sender_key_machine", "vectors"),
+    "sender_key": _SENDER_KEY,
     "frame": ("frame", "frame_machine", "vectors"),
 }
 #: Those that Rust alone has.
 PRIMITIVES: Final = dict.fromkeys(
-    ("aead", "ed25519", "error", "hmac", "secret", "x25519"), ("frame", "sender_key", "ratchet", "vectors")
+    ("aead", "ed25519", "error", "hmac", "secret", "x25519"),
+    (
+        "frame",
+        "sender_key",
+        "sender_key_forgeries",
+        "sender_key_state",
+        "ratchet",
+        "ratchet_refused",
+        "ratchet_arguments",
+        "vectors",
+    ),
 )
 
 #: One other operator stands for all others where arithmetic is changed; comparisons are not made identities.

@@ -1,6 +1,6 @@
 """Both back ends side by side, seeded entropy, and two sides of one conversation.
 
-Not its concern: what is asserted.
+Not its concern: what is asserted, but for a refusal that must leave no trace.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import cast
 
+import pytest
+
 from mobium._pure.frame import FrameOpener, FrameSealer
 from mobium._pure.ratchet import Ratchet
 from mobium._pure.sender_key import ReceiverChain, SenderChain
-from mobium.errors import MobiumError
+from mobium.errors import DecryptError, MobiumError
 from tests.support.needs import require_extension
 
 NOW = 1_800_000_000
@@ -53,6 +55,10 @@ class Kernels:
     def take(self, ratchet: AnyRatchet) -> AnyRatchet:
         """The same state on this back end."""
         return self.Ratchet.from_bytes(ratchet.to_bytes())
+
+
+Sides = tuple[Kernels, Kernels]
+"""The back ends of initiator and responder."""
 
 
 class _Absent:
@@ -165,3 +171,14 @@ def outcome(
     except MobiumError as error:
         return type(error), str(error)
     return result, following.to_bytes()
+
+
+def refuses(
+    ratchet: Ratchet, message: bytes, error: type[DecryptError], entropy: Entropy, now: int = NOW
+) -> None:
+    """The message is refused with exactly this error and the state is what it was."""
+    before = ratchet.to_bytes()
+    with pytest.raises(error) as caught:
+        ratchet.decrypt(message, entropy(32), now)
+    assert type(caught.value) is error
+    assert ratchet.to_bytes() == before

@@ -1,68 +1,30 @@
-"""The ratchet on each back end and on both at once: what opens, what does not, how a state is after it."""
+"""The ratchet on each back end and on both at once: what opens, how a state is after it, what it knows."""
 
 from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mobium._pure.kdf import chain_step, message_keys
-from mobium._pure.ratchet import Ratchet
-from mobium.errors import (
-    CryptoError,
-    DecryptError,
-    Duplicate,
-    Invalid,
-    InvalidInput,
-    PaddingError,
-    TooFar,
-)
+from mobium.errors import CryptoError, Duplicate, Invalid, InvalidInput
 from tests.kernels.kernels import (
     COUNTER_END,
     HEADER,
     NOW,
     OVERHEAD,
-    SALT,
     Entropy,
     Kernels,
+    Sides,
     begin,
     burn,
     established,
     exchange,
+    refuses,
     with_header,
 )
-
-Sides = tuple[Kernels, Kernels]
-
-# u-coordinates of the points of order 1, 2, 4 and 8 on the curve and its twist, below 2^255 and one field
-# size up.
-P = 2**255 - 19
-SMALL_ORDER = [
-    value.to_bytes(32, "little")
-    for value in (
-        0,
-        1,
-        325606250916557431795983626356110631294008115727848805560023387167927233504,
-        39382357235489614581723060781553021112529911719440698176882885853963445705823,
-        P - 1,
-        P,
-        P + 1,
-    )
-]
-
-
-def refuses(
-    ratchet: Ratchet, message: bytes, error: type[DecryptError], entropy: Entropy, now: int = NOW
-) -> None:
-    """The message is refused with exactly this error and the state is what it was."""
-    before = ratchet.to_bytes()
-    with pytest.raises(error) as caught:
-        ratchet.decrypt(message, entropy(32), now)
-    assert type(caught.value) is error
-    assert ratchet.to_bytes() == before
 
 
 class TestConversation:
@@ -280,246 +242,6 @@ class TestKnows:
             with_header(message, n=COUNTER_END),
         ):
             assert not b.knows(wrong)
-
-
-class TestRefused:
-    @pytest.fixture
-    def ends(self, sides: Sides, entropy: Entropy) -> tuple[Ratchet, Ratchet]:
-        return established(*sides, entropy)
-
-    def test_lengths(self, ends: tuple[Ratchet, Ratchet], entropy: Entropy) -> None:
-        a, b = ends
-        message, _ = a.encrypt(b"text", entropy(16))
-        for size in [*range(0, 120, 7), len(message) - 1, len(message) + 1, OVERHEAD + 1024, OVERHEAD + 256]:
-            refuses(b, message.ljust(size, b"\0")[:size], Invalid, entropy)
-
-    def test_version(self, ends: tuple[Ratchet, Ratchet], entropy: Entropy) -> None:
-        a, b = ends
-        message, _ = a.encrypt(b"text", entropy(16))
-        for version in (0, 2, 255):
-            refuses(b, bytes([version]) + message[1:], Invalid, entropy)
-
-    def test_counters_at_the_end(self, ends: tuple[Ratchet, Ratchet], entropy: Entropy) -> None:
-        a, b = ends
-        message, _ = a.encrypt(b"text", entropy(16))
-        refuses(b, with_header(message, n=COUNTER_END), Invalid, entropy)
-        refuses(b, with_header(message, pn=COUNTER_END), Invalid, entropy)
-        refuses(b, with_header(message, n=COUNTER_END - 1), TooFar, entropy)
-
-    def test_ones_own_ratchet_key(self, ends: tuple[Ratchet, Ratchet], entropy: Entropy) -> None:
-        a, b = ends
-        message, _ = a.encrypt(b"text", entropy(16))
-        refuses(a, message, Invalid, entropy)
-        refuses(b, with_header(message, ratchet=b.head()[66:98]), Invalid, entropy)
-
-    @pytest.mark.parametrize("key", SMALL_ORDER, ids=lambda key: key.hex()[:8])
-    def test_ratchet_keys_of_small_order(
-        self, ends: tuple[Ratchet, Ratchet], entropy: Entropy, key: bytes
-    ) -> None:
-        a, b = ends
-        message, _ = a.encrypt(b"text", entropy(16))
-        refuses(b, with_header(message, ratchet=key, n=0, pn=0), Invalid, entropy)
-        # With the top bit, which X25519 ignores.
-        refuses(
-            b, with_header(message, ratchet=key[:31] + bytes([key[31] | 0x80]), n=0, pn=0), Invalid, entropy
-        )
-
-    def test_the_signed_prekey_as_a_ratchet_key(self, sides: Sides, entropy: Entropy) -> None:
-        a, _b = begin(*sides, entropy)
-        message, a = a.encrypt(b"text", entropy(16))
-        refuses(a, with_header(message, ratchet=a.head()[98:130]), Invalid, entropy)
-
-    def test_every_flipped_bit_of_a_message_in_the_chain(
-        self, kernels: Kernels, ends: tuple[Ratchet, Ratchet], entropy: Entropy
-    ) -> None:
-        a, b = ends[0], kernels.take(ends[1])
-        message, _ = a.encrypt(b"text", entropy(16))
-        self._flip_every_bit(b, message, entropy)
-
-    def test_every_flipped_bit_of_a_message_with_a_new_ratchet_key(
-        self, kernels: Kernels, ends: tuple[Ratchet, Ratchet], entropy: Entropy
-    ) -> None:
-        a, b = kernels.take(ends[0]), ends[1]
-        message, _ = b.encrypt(b"text", entropy(16))
-        self._flip_every_bit(a, message, entropy)
-
-    def test_every_flipped_bit_of_a_skipped_message(
-        self, kernels: Kernels, ends: tuple[Ratchet, Ratchet], entropy: Entropy
-    ) -> None:
-        a, b = ends[0], kernels.take(ends[1])
-        message, a = a.encrypt(b"text", entropy(16))
-        a, b = exchange(a, b, entropy)
-        self._flip_every_bit(b, message, entropy)
-
-    @staticmethod
-    def _flip_every_bit(receiver: Ratchet, message: bytes, entropy: Entropy) -> None:
-        before, fresh = receiver.to_bytes(), entropy(32)
-        assert len(message) == OVERHEAD + 512
-        for bit in range(8 * len(message)):
-            flipped = bytearray(message)
-            flipped[bit // 8] ^= 1 << bit % 8
-            with pytest.raises(DecryptError):
-                receiver.decrypt(bytes(flipped), fresh, NOW)
-        assert receiver.to_bytes() == before
-        assert receiver.decrypt(message, fresh, NOW)[0] == b"text"
-
-    def test_other_associated_data(self, sides: Sides, entropy: Entropy) -> None:
-        a, b = established(*sides, entropy)
-        message, a = a.encrypt(b"text", entropy(16))
-        head = bytearray(b.head())
-        head[-1] ^= 1
-        refuses(sides[1].Ratchet.from_parts(bytes(head), b.skipped()), message, Invalid, entropy)
-        assert b.decrypt(message, None, NOW)[0] == b"text"
-
-    @pytest.mark.parametrize("size", [0, 31, 33, 64, 300])
-    def test_associated_data_of_other_sizes(self, sides: Sides, entropy: Entropy, size: int) -> None:
-        a, b = begin(*sides, entropy, bytes(size))
-        message, a = a.encrypt(b"text", entropy(16))
-        plaintext, b = b.decrypt(message, entropy(32), NOW)
-        assert plaintext == b"text"
-
-    def test_padding_that_does_not_fit_under_a_right_tag(
-        self, ends: tuple[Ratchet, Ratchet], entropy: Entropy
-    ) -> None:
-        a, b = ends
-        head = a.head()
-        message_key, _ = chain_step(head[130:162])
-        header = b"\x01" + head[66:98] + head[166:170] + head[162:166]
-        salt = entropy(SALT)
-        key, nonce = message_keys(message_key, salt)
-        for padded in ((489).to_bytes(4, "big") + bytes(492), bytes(7) + b"\x01" + bytes(488)):
-            sealed = AESGCM(key).encrypt(nonce, padded, b"d" * 32 + header)
-            refuses(b, header + salt + sealed, Invalid, entropy)
-        sealed = AESGCM(key).encrypt(nonce, bytes(496), b"d" * 32 + header)
-        assert b.decrypt(header + salt + sealed, None, NOW)[0] == b""
-
-
-class TestArguments:
-    def test_lengths(self, kernels: Kernels, entropy: Entropy) -> None:
-        ratchet = kernels.Ratchet
-        key = entropy(32)
-        for wrong in (b"", bytes(31), bytes(33)):
-            for arguments in ((wrong, key, b"", key), (key, wrong, b"", key), (key, key, b"", wrong)):
-                with pytest.raises(InvalidInput):
-                    ratchet.initiate(*arguments)
-            for shared, private in ((wrong, key), (key, wrong)):
-                with pytest.raises(InvalidInput):
-                    ratchet.accept(shared, private, b"")
-        a, b = established(kernels, kernels, entropy)
-        for size in (0, 15, 17, 32):
-            with pytest.raises(InvalidInput):
-                a.encrypt(b"", bytes(size))
-        message, _ = a.encrypt(b"", bytes(16))
-        for size in (0, 31, 33):
-            with pytest.raises(InvalidInput):
-                b.decrypt(message, bytes(size), NOW)
-
-    def test_associated_data_beyond_its_stored_length(self, kernels: Kernels, entropy: Entropy) -> None:
-        with pytest.raises(InvalidInput):
-            kernels.Ratchet.accept(entropy(32), entropy(32), bytes(2**16))
-        with pytest.raises(InvalidInput):
-            kernels.Ratchet.initiate(entropy(32), entropy(32), bytes(2**16), entropy(32))
-        longest = kernels.Ratchet.accept(entropy(32), entropy(32), bytes(2**16 - 1))
-        assert kernels.Ratchet.from_bytes(longest.to_bytes()).to_bytes() == longest.to_bytes()
-
-    @pytest.mark.parametrize("key", SMALL_ORDER, ids=lambda key: key.hex()[:8])
-    def test_initiate_refuses_keys_of_small_order(
-        self, kernels: Kernels, entropy: Entropy, key: bytes
-    ) -> None:
-        with pytest.raises(CryptoError) as caught:
-            kernels.Ratchet.initiate(entropy(32), key, b"", entropy(32))
-        assert type(caught.value) is CryptoError
-
-    def test_times(self, kernels: Kernels, entropy: Entropy) -> None:
-        a, b = established(kernels, kernels, entropy)
-        message, _ = a.encrypt(b"", entropy(16))
-        for now in (0, NOW, 2**64 - 1):
-            b.decrypt(message, None, now)
-            b.expire(now)
-        for now in (-1, 2**64, 2**70):
-            with pytest.raises(OverflowError):
-                b.decrypt(message, None, now)
-            with pytest.raises(OverflowError):
-                b.expire(now)
-        for wrong in (1.5, "1", None):
-            with pytest.raises(TypeError):
-                b.decrypt(message, None, wrong)  # type: ignore[arg-type]
-            with pytest.raises(TypeError):
-                b.expire(wrong)  # type: ignore[arg-type]
-
-    @pytest.mark.parametrize("wrong", ["text", None, 3, bytearray(32), memoryview(bytes(32))])
-    def test_only_bytes_are_taken(self, kernels: Kernels, entropy: Entropy, wrong: bytes) -> None:
-        a, b = established(kernels, kernels, entropy)
-        message, _ = a.encrypt(b"", entropy(16))
-        key = entropy(32)
-        ratchet = kernels.Ratchet
-        calls: list[Callable[[], object]] = [
-            lambda: ratchet.initiate(wrong, key, b"", key),
-            lambda: ratchet.initiate(key, wrong, b"", key),
-            lambda: ratchet.initiate(key, key, wrong, key),
-            lambda: ratchet.initiate(key, key, b"", wrong),
-            lambda: ratchet.accept(wrong, key, b""),
-            lambda: ratchet.accept(key, wrong, b""),
-            lambda: ratchet.accept(key, key, wrong),
-            lambda: a.encrypt(wrong, bytes(16)),
-            lambda: a.encrypt(b"", wrong),
-            lambda: b.decrypt(wrong, key, NOW),
-            lambda: b.knows(wrong),
-            lambda: ratchet.from_bytes(wrong),
-            lambda: ratchet.from_parts(wrong, []),
-            lambda: ratchet.from_parts(a.head(), [wrong]),
-        ]
-        if wrong is not None:
-            calls.append(lambda: b.decrypt(message, wrong, NOW))
-        for call in calls:
-            with pytest.raises(TypeError):
-                call()
-
-    def test_a_plaintext_above_the_largest_bucket(self, kernels: Kernels, entropy: Entropy) -> None:
-        a, b = established(kernels, kernels, entropy)
-        before = a.to_bytes()
-        with pytest.raises(PaddingError):
-            a.encrypt(bytes(4 * 1024 * 1024 - 23), entropy(16))
-        assert a.to_bytes() == before
-        a, b = exchange(a, b, entropy)
-
-    def test_a_sending_chain_ends_before_its_last_number(self, sides: Sides, entropy: Entropy) -> None:
-        a, b = established(*sides, entropy)
-        late = _at(sides[0], a, COUNTER_END - 2)
-        message, late = late.encrypt(b"last", entropy(16))
-        assert message[37:41] == (COUNTER_END - 2).to_bytes(4, "big")
-        with pytest.raises(CryptoError) as caught:
-            late.encrypt(b"one more", entropy(16))
-        assert type(caught.value) is CryptoError
-        # The receiver at the same place opens it; an answer starts new chains.
-        ready = _receiving_at(sides[1], b, COUNTER_END - 2)
-        plaintext, ready = ready.decrypt(message, None, NOW)
-        assert plaintext == b"last"
-        refuses(ready, message, Duplicate, entropy)
-        answer, ready = ready.encrypt(b"answer", entropy(16))
-        _, late = late.decrypt(answer, entropy(32), NOW)
-        message, late = late.encrypt(b"on", entropy(16))
-        assert message[33:37] == (COUNTER_END - 1).to_bytes(4, "big")
-        assert ready.decrypt(message, entropy(32), NOW)[0] == b"on"
-
-    def test_previous_must_be_of_the_same_back_end(self, sides: Sides, entropy: Entropy) -> None:
-        a, b = established(*sides, entropy)
-        if sides[0] is not sides[1]:
-            with pytest.raises(TypeError):
-                a.changes(b)
-        with pytest.raises(TypeError):
-            a.changes(a.to_bytes())  # type: ignore[arg-type]
-
-
-def _at(kernels: Kernels, ratchet: Ratchet, n: int) -> Ratchet:
-    """The state with another sending number, under the same chain key."""
-    head = ratchet.head()
-    return kernels.Ratchet.from_parts(head[:162] + n.to_bytes(4, "big") + head[166:], ratchet.skipped())
-
-
-def _receiving_at(kernels: Kernels, ratchet: Ratchet, n: int) -> Ratchet:
-    head = ratchet.head()
-    return kernels.Ratchet.from_parts(head[:202] + n.to_bytes(4, "big") + head[206:], ratchet.skipped())
 
 
 class TestBurnt:

@@ -14,16 +14,14 @@ from tests.kernels.kernels import (
     NOW,
     PURE,
     Entropy,
-    Kernels,
+    Sides,
     begin,
     burn,
     established,
     exchange,
+    refuses,
     with_header,
 )
-from tests.kernels.test_ratchet import refuses
-
-Sides = tuple[Kernels, Kernels]
 
 
 class TestJumps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.kernels.kernels import BOTH, SIDES, Entropy, Kernels
+from tests.kernels.kernels import BOTH, SIDES, Entropy, Kernels, Sides
 
 
 @pytest.fixture(params=BOTH, ids=lambda kernels: kernels.name)
@@ -15,9 +15,9 @@ def kernels(request: pytest.FixtureRequest) -> Kernels:
 
 
 @pytest.fixture(params=SIDES, ids=lambda sides: f"{sides[0].name}-{sides[1].name}")
-def sides(request: pytest.FixtureRequest) -> tuple[Kernels, Kernels]:
+def sides(request: pytest.FixtureRequest) -> Sides:
     """The back ends of initiator and responder."""
-    chosen: tuple[Kernels, Kernels] = request.param
+    chosen: Sides = request.param
     return chosen
 
 

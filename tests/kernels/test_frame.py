@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from mobium._pure.frame import FrameOpener, FrameSealer
 from mobium.errors import CryptoError, Duplicate, Invalid, InvalidInput, MobiumError
-from tests.kernels.kernels import BOTH, PURE, Entropy, Kernels
+from tests.kernels.kernels import BOTH, PURE, Entropy, Kernels, Sides
 from tests.vectors import frame_reference as reference
 
 RFC = json.loads((Path(__file__).parents[1] / "vectors" / "sframe_rfc9605.json").read_text())
@@ -127,7 +127,7 @@ class TestRfc:
 
 
 class TestStream:
-    def test_in_order(self, sides: tuple[Kernels, Kernels], entropy: Entropy) -> None:
+    def test_in_order(self, sides: Sides, entropy: Entropy) -> None:
         sealer, opener = begin(*sides)
         assert (sealer.kid, opener.kid) == (KID, KID)
         for number in range(FIRST, FIRST + 5):
@@ -138,13 +138,13 @@ class TestStream:
             assert sides[1].frame_header(frame) == (KID, number)
             assert opener.open(frame, METADATA) == plaintext
 
-    def test_metadata_is_empty_unless_said(self, sides: tuple[Kernels, Kernels]) -> None:
+    def test_metadata_is_empty_unless_said(self, sides: Sides) -> None:
         sealer, opener = begin(*sides)
         assert opener.open(sealer.seal(b"text"), b"") == b"text"
         assert opener.open(sealer.seal(b"text", b"")) == b"text"
         refused(opener, sealer.seal(b"text"), Invalid, "authentic")
 
-    def test_every_order(self, sides: tuple[Kernels, Kernels], seed: int) -> None:
+    def test_every_order(self, sides: Sides, seed: int) -> None:
         sent = frames(begin(*sides)[0], 12)
         random_ = random.Random(seed)
         for _ in range(10):
@@ -162,7 +162,7 @@ class TestStream:
         }
         assert sizes == {VOICE}
 
-    def test_large(self, sides: tuple[Kernels, Kernels], entropy: Entropy) -> None:
+    def test_large(self, sides: Sides, entropy: Entropy) -> None:
         sealer, opener = begin(*sides)
         for size in (512 * 1024, 3_000_000):
             picture = entropy(size)
@@ -207,7 +207,7 @@ class TestCounter:
         assert sealer.counter == FIRST + 2
         refused(opener, data, Duplicate, metadata=b"")
 
-    def test_the_last(self, sides: tuple[Kernels, Kernels]) -> None:
+    def test_the_last(self, sides: Sides) -> None:
         sealer, opener = begin(*sides, counter=END - 2)
         last = frames(sealer, 2)
         assert sealer.counter == END
@@ -249,7 +249,7 @@ class TestCounter:
 
 
 class TestWindow:
-    def test_its_edges(self, sides: tuple[Kernels, Kernels]) -> None:
+    def test_its_edges(self, sides: Sides) -> None:
         sealer, opener = begin(*sides)
         sent = frames(sealer, WINDOW + 2)
         opens(opener, sent[WINDOW])
@@ -261,7 +261,7 @@ class TestWindow:
         opens(opener, sent[2])
         opens(opener, sent[WINDOW - 1])
 
-    def test_the_first_may_have_any_counter(self, sides: tuple[Kernels, Kernels]) -> None:
+    def test_the_first_may_have_any_counter(self, sides: Sides) -> None:
         """And whoever comes late takes what overtook it."""
         sent = frames(sides[0].FrameSealer(BASE, KID, 10**15), 3)
         opener = sides[1].FrameOpener(BASE, KID)
@@ -269,7 +269,7 @@ class TestWindow:
             opens(opener, sent[at])
 
     @pytest.mark.parametrize("ahead", [1, 63, 64, 65, 1022, 1023, 1024, 1025, 2047, 2048, 5000, 2**40])
-    def test_it_moves_on(self, sides: tuple[Kernels, Kernels], ahead: int) -> None:
+    def test_it_moves_on(self, sides: Sides, ahead: int) -> None:
         """Of a window that was full, what is still in it counts as opened, and nothing else does."""
         full = frames(sides[0].FrameSealer(BASE, KID, 7000), WINDOW)
         opener = sides[1].FrameOpener(BASE, KID)
@@ -286,7 +286,7 @@ class TestWindow:
             else:
                 opens(opener, data)
 
-    def test_what_is_not_authentic_moves_nothing(self, sides: tuple[Kernels, Kernels]) -> None:
+    def test_what_is_not_authentic_moves_nothing(self, sides: Sides) -> None:
         """A15: nobody outside makes a room deaf by a frame that claims to be far ahead."""
         sent = frames(begin(*sides)[0], 3)
         opener = sides[1].FrameOpener(BASE, KID)
@@ -311,7 +311,7 @@ class TestForgeries:
         assert [place for region in REGIONS.values() for place in region] == list(range(VOICE))
 
     @pytest.mark.parametrize("region", REGIONS)
-    def test_every_bit(self, sides: tuple[Kernels, Kernels], entropy: Entropy, region: str) -> None:
+    def test_every_bit(self, sides: Sides, entropy: Entropy, region: str) -> None:
         sealer, opener = begin(*sides)
         plaintext = entropy(120)
         data = sealer.seal(plaintext, METADATA)
@@ -358,7 +358,7 @@ class TestForgeries:
             refused(opener, front + sealed, Invalid, "shortest form", metadata=b"")
         assert opener.open(reference.seal(BASE, 5, 7, b"", b"text")) == b"text"
 
-    def test_another_place(self, sides: tuple[Kernels, Kernels]) -> None:
+    def test_another_place(self, sides: Sides) -> None:
         """A15: another room, sender or kind is another metadata, another KID another key."""
         sealer, opener = begin(*sides)
         data = sealer.seal(b"text", METADATA)
@@ -403,7 +403,7 @@ class TestArguments:
             with pytest.raises(InvalidInput, match="base_key has 16 to 64 bytes"):
                 make(bytes(size), KID)
 
-    def test_base_keys_of_every_size(self, sides: tuple[Kernels, Kernels]) -> None:
+    def test_base_keys_of_every_size(self, sides: Sides) -> None:
         for size in range(16, 65):
             data = sides[0].FrameSealer(bytes(size), KID).seal(b"text")
             assert sides[1].FrameOpener(bytes(size), KID).open(data) == b"text"

@@ -9,7 +9,7 @@ import pytest
 
 from mobium._pure.ratchet import Ratchet
 from mobium.errors import DecryptError
-from tests.kernels.kernels import NOW, Entropy, Kernels, schedules
+from tests.kernels.kernels import NOW, Entropy, Sides, schedules
 from tests.kernels.oracle import Oracle
 
 
@@ -53,7 +53,7 @@ class End:
             self.oracle.decrypt(message)
 
 
-def meet(sides: tuple[Kernels, Kernels], entropy: Entropy) -> tuple[End, End]:
+def meet(sides: Sides, entropy: Entropy) -> tuple[End, End]:
     shared, private, own, associated = entropy(32), entropy(32), entropy(32), entropy(32)
     responder = sides[1].Ratchet.accept(shared, private, associated)
     public = responder.head()[66:98]
@@ -65,7 +65,7 @@ def meet(sides: tuple[Kernels, Kernels], entropy: Entropy) -> tuple[End, End]:
     return a, End(responder, entropy, **common, own=private)
 
 
-def test_schedules(sides: tuple[Kernels, Kernels], entropy: Entropy, seed: int) -> None:
+def test_schedules(sides: Sides, entropy: Entropy, seed: int) -> None:
     opened = refused = 0
     for schedule in range(schedules()):
         random_ = random.Random(f"{seed} {schedule}")
@@ -93,7 +93,7 @@ def test_schedules(sides: tuple[Kernels, Kernels], entropy: Entropy, seed: int) 
     assert refused > schedules()
 
 
-def test_a_thousand_skipped(sides: tuple[Kernels, Kernels], entropy: Entropy) -> None:
+def test_a_thousand_skipped(sides: Sides, entropy: Entropy) -> None:
     a, b = meet(sides, entropy)
     assert b.decrypt(a.encrypt(b"first")) == b"first"
     lost = [a.encrypt(bytes([i % 256])) for i in range(1000)]

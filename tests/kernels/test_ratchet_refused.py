@@ -55,17 +55,13 @@ class TestRefused:
         refuses(a, message, Invalid, entropy)
         refuses(b, with_header(message, ratchet=b.head()[66:98]), Invalid, entropy)
 
-    @pytest.mark.parametrize("key", X25519_SMALL_ORDER[::2], ids=lambda key: key.hex()[:8])
+    @pytest.mark.parametrize("key", X25519_SMALL_ORDER, ids=bytes.hex)
     def test_ratchet_keys_of_small_order(
         self, ends: tuple[Ratchet, Ratchet], entropy: Entropy, key: bytes
     ) -> None:
         a, b = ends
         message, _ = a.encrypt(b"text", entropy(16))
         refuses(b, with_header(message, ratchet=key, n=0, pn=0), Invalid, entropy)
-        # With the top bit, which X25519 ignores.
-        refuses(
-            b, with_header(message, ratchet=key[:31] + bytes([key[31] | 0x80]), n=0, pn=0), Invalid, entropy
-        )
 
     def test_the_signed_prekey_as_a_ratchet_key(self, sides: Sides, entropy: Entropy) -> None:
         a, _b = begin(*sides, entropy)

@@ -32,11 +32,11 @@ from tests.kernels.chains import (
     resigned,
     send,
 )
-from tests.kernels.kernels import BOTH, NATIVE, PURE, Entropy, Kernels
+from tests.kernels.kernels import BOTH, NATIVE, PURE, Entropy, Kernels, Sides
 
 
 class TestConversation:
-    def test_in_order(self, sides: tuple[Kernels, Kernels], entropy: Entropy) -> None:
+    def test_in_order(self, sides: Sides, entropy: Entropy) -> None:
         sender, reader = begin(*sides)
         for number in range(5):
             assert (sender.iteration, reader.iteration) == (number, number)
@@ -47,7 +47,7 @@ class TestConversation:
             assert plaintext == text
             assert reader.skipped() == []
 
-    def test_layout(self, sides: tuple[Kernels, Kernels], entropy: Entropy) -> None:
+    def test_layout(self, sides: Sides, entropy: Entropy) -> None:
         sender, _ = begin(*sides)
         salt = entropy(16)
         for size, bucket in ((0, 512), (488, 512), (489, 1024), (70_000, 131_072)):
@@ -58,7 +58,7 @@ class TestConversation:
             signed = b"mobium/1 sender message\0" + CHANNEL + SENDER + message[:-SIGNATURE]
             signing.verify(public, message[-SIGNATURE:], signed)
 
-    def test_every_order(self, sides: tuple[Kernels, Kernels], entropy: Entropy, seed: int) -> None:
+    def test_every_order(self, sides: Sides, entropy: Entropy, seed: int) -> None:
         sender, first = begin(*sides)
         messages, _ = send(sender, 12, entropy)
         random_ = random.Random(seed)
@@ -71,9 +71,7 @@ class TestConversation:
             assert reader.skipped() == []
             assert reader.iteration == 12
 
-    def test_skipped_keys_go_when_they_are_used(
-        self, sides: tuple[Kernels, Kernels], entropy: Entropy
-    ) -> None:
+    def test_skipped_keys_go_when_they_are_used(self, sides: Sides, entropy: Entropy) -> None:
         sender, reader = begin(*sides)
         messages, _ = send(sender, 5, entropy)
         _, ahead = reader.decrypt(messages[4])
@@ -83,7 +81,7 @@ class TestConversation:
         assert ahead.skipped() == [0, 1, 2, 3]
         assert len(ahead.to_bytes()) - len(after.to_bytes()) == 36
 
-    def test_a_state_is_a_value(self, sides: tuple[Kernels, Kernels], entropy: Entropy) -> None:
+    def test_a_state_is_a_value(self, sides: Sides, entropy: Entropy) -> None:
         sender, reader = begin(*sides)
         states = sender.to_bytes(), reader.to_bytes()
         message, _ = sender.encrypt(b"text", entropy(16))
@@ -98,9 +96,7 @@ class TestConversation:
         assert one[HEAD + COMMIT : -SIGNATURE] != other[HEAD + COMMIT : -SIGNATURE]
         assert reader.decrypt(other)[0] == reader.decrypt(one)[0] == b"text"
 
-    def test_a_newcomer_opens_from_where_he_came(
-        self, sides: tuple[Kernels, Kernels], entropy: Entropy
-    ) -> None:
+    def test_a_newcomer_opens_from_where_he_came(self, sides: Sides, entropy: Entropy) -> None:
         sender, _ = begin(*sides)
         messages, sender = send(sender, 3, entropy)
         newcomer = sides[1].ReceiverChain.from_distribution(sender.distribution(b""), CHANNEL, SENDER)
@@ -132,7 +128,7 @@ class TestConversation:
             assert plaintext == str(2 * turn).encode()
         assert reader.skipped() == []
 
-    def test_properties(self, sides: tuple[Kernels, Kernels]) -> None:
+    def test_properties(self, sides: Sides) -> None:
         for chain in begin(*sides):
             assert (chain.channel_id, chain.sender, chain.key_id) == (CHANNEL, SENDER, KEY_ID)
             assert (chain.roster_index, chain.roster_hash, chain.iteration) == (ROSTER_INDEX, ROSTER, 0)
@@ -153,7 +149,7 @@ class TestConversation:
 
 
 class TestLimits:
-    def test_a_chain_has_a_thousand_messages(self, sides: tuple[Kernels, Kernels], entropy: Entropy) -> None:
+    def test_a_chain_has_a_thousand_messages(self, sides: Sides, entropy: Entropy) -> None:
         sender, reader = begin(*sides)
         messages, sender = send(sender, 1000, entropy)
         assert sender.iteration == 1000
@@ -190,7 +186,7 @@ class TestLimits:
         with pytest.raises(PaddingError):
             sender.encrypt(bytes(4 * 1024 * 1024 - 23), bytes(16))
 
-    def test_large(self, sides: tuple[Kernels, Kernels], entropy: Entropy) -> None:
+    def test_large(self, sides: Sides, entropy: Entropy) -> None:
         sender, reader = begin(*sides)
         text = entropy(1_000_000)
         message, _ = sender.encrypt(text, bytes(16))

@@ -25,7 +25,7 @@ from tests.kernels.chains import (
     refused,
     resigned,
 )
-from tests.kernels.kernels import PURE, Entropy, Kernels
+from tests.kernels.kernels import PURE, Entropy, Kernels, Sides
 
 REGIONS = {
     "version": range(1),
@@ -46,7 +46,7 @@ class TestForgeries:
         assert [place for region in REGIONS.values() for place in region] == list(range(SMALLEST))
 
     @pytest.mark.parametrize("region", REGIONS)
-    def test_every_byte(self, sides: tuple[Kernels, Kernels], entropy: Entropy, region: str) -> None:
+    def test_every_byte(self, sides: Sides, entropy: Entropy, region: str) -> None:
         sender, reader = begin(*sides)
         _, sender = sender.encrypt(b"", entropy(16))
         message, _ = sender.encrypt(b"text", entropy(16))
@@ -88,7 +88,7 @@ class TestForgeries:
             kernels.read_head(edited(message, 1, bytes(4)))
 
     @pytest.mark.parametrize("what", ["channel_id", "sender", "roster_hash"])
-    def test_another_place(self, sides: tuple[Kernels, Kernels], entropy: Entropy, what: str) -> None:
+    def test_another_place(self, sides: Sides, entropy: Entropy, what: str) -> None:
         """The channel, the sender and the roster's head are bound, the first two by the signature already."""
         sender, _ = begin(*sides)
         message, _ = sender.encrypt(b"text", entropy(16))

@@ -91,6 +91,7 @@ PRIMITIVES: Final = dict.fromkeys(
         "sender_key",
         "sender_key_forgeries",
         "sender_key_state",
+        "sender_key_twins",
         "ratchet",
         "ratchet_refused",
         "ratchet_arguments",

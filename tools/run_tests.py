@@ -161,16 +161,16 @@ def main() -> int:
         total.failed += 1
     first: Backend = "native" if native else "pure"
     common = ["--long", "--hypothesis-profile=long", "-o", "faulthandler_timeout=7200"] if long else []
-    parallel = [*common, "-n", os.environ.get("MOBIUM_TEST_JOBS", "2"), "--dist", "loadgroup", "-m"]
+    workers = [*common, "-n", os.environ.get("MOBIUM_TEST_JOBS", "2"), "--dist", "loadgroup", "-m"]
 
     heading(f"pytest, {first}, in parallel")
-    part(f"pytest, {first}, in parallel", pytest([*parallel, "not serial"], first, limit))
-    heading(f"pytest, {first}, one by one")
-    part(f"pytest, {first}, one by one", pytest([*common, "-m", "serial"], first, limit))
+    part(f"pytest, {first}, in parallel", pytest([*workers, "not serial"], first, limit))
+    heading(f"pytest, {first}, windows beside sound and load")  # tests/conftest.py makes the two rows of them
+    part(f"pytest, {first}, windows beside sound and load", pytest([*workers, "serial"], first, limit))
     if native:
         heading("pytest, pure, what reaches a kernel")
         folders = [f"tests/{name}" for name in BACKEND_FOLDERS]
-        selection = [*parallel, "not serial and not once", *folders]
+        selection = [*workers, "not serial and not once", *folders]
         part("pytest, pure, what reaches a kernel", pytest(selection, "pure", limit))
 
     print()

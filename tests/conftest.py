@@ -56,7 +56,7 @@ def pytest_report_header() -> str:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("serial"):
-            # One at a time in each group. Windows wait for most of their time, so they run beside sound and load.
+            # One at a time in each group. Windows mostly wait, so they run beside sound and load.
             item.add_marker(pytest.mark.xdist_group("windows" if "desktop" in item.path.parts else "alone"))
     if config.getoption("--long"):
         return

@@ -362,6 +362,32 @@ class TestReal:
             middle = heard.pcm[len(heard.pcm) // 2 & ~1 :][:FRAME_BYTES]
             assert level(middle) == pytest.approx(-9, abs=0.5)
 
+    def test_what_looks_for_devices_ends_no_stream_of_others(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A call that rings or is talked in, while another part of the program looks what there is."""
+        ear, mouth = Ear(), Ear()
+        with pulse(tmp_path) as sound, contextlib.ExitStack() as stack:
+            for name, value in sound.environment.items():
+                monkeypatch.setenv(name, value)
+            devices = PortAudioDevices()
+            stack.callback(devices.close)
+            played = devices.open_speaker("spk", mouth.wanted, mouth.events.append)
+            until(mouth.more())
+            other = PortAudioDevices()
+            stack.callback(other.close)
+            until(mouth.more(20))
+            heard = other.open_microphone(None, ear.frames.append, ear.events.append)
+            until(ear.more())
+            other.rescan()
+            until(mouth.more(20))
+            until(ear.more())
+            assert (played.device, heard.device) == ("spk", "default")
+            other.close()
+            until(mouth.more(20))
+        assert mouth.events == ear.events == []
+        assert caplog.messages == []
+
     def test_a_sound_server_that_hangs_holds_nobody_up(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

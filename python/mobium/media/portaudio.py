@@ -108,11 +108,11 @@ class _Stream:
         self.real: Any = None
         self.called = 0.0
         self.ended = False
-        self._owner = owner
+        self.owner = owner
         self._turn = threading.RLock()  # a stream may be closed by what it calls back
 
     def close(self) -> None:
-        self._owner.closed(self)
+        self.owner.closed(self)
 
     def end(self) -> None:
         """Nothing is called back from here on."""
@@ -137,9 +137,14 @@ class _Stream:
 
 
 class PortAudioDevices:
-    """The real ones. One of these in a process; `close` ends its thread and its streams."""
+    """The real ones; `close` ends its thread and its streams. All of these share the one PortAudio of the
+    process: what one looks for anew makes the streams of the others pause, and ends none.
+    """
 
-    _late: ClassVar[set[Future[Any]]] = set()  # of all of these: there is one PortAudio
+    # of all of these
+    _late: ClassVar[set[Future[Any]]] = set()
+    _every: ClassVar[list[_Stream]] = []
+    _lock: ClassVar = threading.RLock()
 
     def __init__(self) -> None:
         """Raises AudioUnavailable where PortAudio or its binding is missing, or does not start,
@@ -147,12 +152,10 @@ class PortAudioDevices:
         """
         self._sd = self._within(_load)
         needed("numpy", "Measuring how loud a voice is")
-        self._streams: list[_Stream] = []
-        self._lock = threading.RLock()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._tried = 0.0
-        self._within(self._start_again)
+        self._within(self._start)
 
     def microphones(self) -> list[Device]:
         """Those that PortAudio lists, in its order, by names that stay the same. Raises AudioUnavailable if
@@ -172,7 +175,7 @@ class PortAudioDevices:
 
     def _rescan(self) -> None:
         with self._lock:
-            before = [(stream, stream.device) for stream in self._streams]
+            before = [(stream, stream.device) for stream in self._every]
             self._reopen()
             told = [self._moved(stream, device) for stream, device in before]
         for tell in told:
@@ -202,7 +205,7 @@ class PortAudioDevices:
 
     def close(self) -> None:
         """Closes all streams; nothing can be opened any more."""
-        for stream in list(self._streams):
+        for stream in self._streams:
             self.closed(stream)
         self._ended.set()
         if self._thread not in (None, threading.current_thread()):
@@ -216,7 +219,8 @@ class PortAudioDevices:
 
     def _let_go(self, stream: _Stream) -> None:
         with self._lock:
-            self._streams = [one for one in self._streams if one is not stream]
+            if stream in self._every:
+                self._every.remove(stream)
             self._shut(stream)
 
     def _within(self, work: Callable[[], _Result]) -> _Result:
@@ -241,6 +245,17 @@ class PortAudioDevices:
             raise AudioUnavailable("The sound of this machine does not answer.") from None
 
     # ------------------------------------------------------------ devices
+
+    @property
+    def _streams(self) -> list[_Stream]:
+        """Those that were opened here."""
+        return [one for one in tuple(self._every) if one.owner is self]
+
+    def _start(self) -> None:
+        """Look what is plugged in, unless that would take its device from a stream. Raises AudioUnavailable."""
+        with self._lock:
+            if not any(one.real is not None for one in self._every):
+                self._start_again()
 
     def _start_again(self) -> None:
         """PortAudio looks what is plugged in. No stream may be open. Raises AudioUnavailable."""
@@ -286,7 +301,7 @@ class PortAudioDevices:
                 return
             name = choose(stream.kind, stream.chosen, self._present(stream.kind)).name
             self._bind(stream, name)
-            self._streams.append(stream)
+            self._every.append(stream)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="mobium sound", daemon=True)
                 self._thread.start()
@@ -324,12 +339,12 @@ class PortAudioDevices:
 
     def _reopen(self) -> None:
         """All streams anew, on what is there now."""
-        for stream in self._streams:
+        for stream in self._every:
             self._shut(stream)
         self._tried = time.monotonic()
         with suppress(AudioUnavailable):  # then there is nothing, until the next try
             self._start_again()
-        for stream in self._streams:
+        for stream in self._every:
             present = self._present(stream.kind)
             names = dict.fromkeys(
                 [fitting(stream.chosen, present), fitting(None, present), *(one.name for one in present)]
@@ -368,10 +383,11 @@ class PortAudioDevices:
         """Looks after all streams; when those without a device were last called."""
         now = time.monotonic()
         with self._lock:
-            gone = [one for one in self._streams if one.lost(now)]
-            silent = [one for one in self._streams if one.real is None]
+            streams = self._streams
+            gone = [one for one in streams if one.lost(now)]
+            silent = [one for one in streams if one.real is None]
             # looking again would interrupt those that play
-            again = len(silent) == len(self._streams) > 0 and now - self._tried > RETRY
+            again = bool(silent) and not any(one.real for one in self._every) and now - self._tried > RETRY
         if gone or again:
             self._rescan()
         with self._lock:

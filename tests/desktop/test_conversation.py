@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mobium.client import Engine, Message, MessageReceived
+from mobium.client import Engine, Message, MessageReceived, MessageStateChanged
 from mobium.client.store.database import Tx
 from mobium.errors import StoreError
 from mobium_client.gui.models.channel_words import Told
@@ -257,6 +257,50 @@ def test_a_new_message_goes_to_a_key_or_a_contact(seat: Seat) -> None:
     assert seat.context.overlays.state == ()
     main.write_to("ab" * 32, "Somebody new")
     assert main.state.conversation.state.title == "Somebody new"
+
+
+def test_a_state_that_is_told_while_the_message_is_read_is_shown(
+    seat: Seat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cora = opened(seat, "Cora")
+    engine = seat.main.opened.engine
+    history = engine.history
+
+    async def sent_meanwhile(*words: Any, **more: Any) -> list[Message]:
+        found = await history(*words, **more)
+        if found[-1].state == "queued":
+            await tx(
+                engine, lambda tx: tx.execute("UPDATE message SET state = 'sent' WHERE state = 'queued'")
+            )
+            seat.bridge.tell(MessageStateChanged(found[-1].id, "sent"))
+        return found
+
+    monkeypatch.setattr(engine, "history", sent_meanwhile)
+    cora.composer.type("New")
+    cora.composer.send()
+    seat.until(lambda: "New" in texts(cora))
+
+    def meta() -> str:
+        last = cora.state.lines[-1]
+        assert isinstance(last, Bubble)
+        return last.meta
+
+    seat.until(lambda: meta().endswith("· Sent"), "what it is now")
+
+
+def test_at_midnight_another_day_begins(seat: Seat) -> None:
+    cora = opened(seat, "Cora")
+
+    def days() -> list[str]:
+        return [line.text for line in cora.state.lines if isinstance(line, Remark) and line.kind == "day"]
+
+    [row] = [row for row in seat.main.list.state.rows if row.title == "Cora"]
+    assert days()[-1] == "Today"
+    assert ":" in row.time
+    seat.ahead = timedelta(days=1)
+    seat.main._day._look()  # which a timer does soon
+    seat.until(lambda: days()[-1] == "Yesterday", "the conversation")
+    seat.until(lambda: any(row.time == "Yesterday" for row in seat.main.list.state.rows), "the list")
 
 
 def test_many_events_make_few_readings(seat: Seat) -> None:

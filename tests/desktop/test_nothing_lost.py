@@ -118,6 +118,21 @@ def test_what_was_sent_just_before_the_end_is_sent_once_and_no_draft(
     assert left(profile) == (["Hello", "Precious"], "")
 
 
+def test_what_is_being_sent_is_no_draft_when_one_looks_again(seat: Seat) -> None:
+    cora = opened(seat, "Cora")
+    drafts = seat.main.opened.engine.drafts
+    cora.composer.type("Precious")
+    seat.until(lambda: seat.do(drafts.all()).get(CORA) == "Precious", "the draft")
+    slow_disk(seat)
+    cora.composer.send()
+    seat.main.leave()
+    again = opened(seat, "Cora")
+    seat.until(lambda: "Precious" in [line.text for line in again.state.lines], "the message")
+    seat.do(asyncio.sleep(2 * SLOW))
+    assert again.composer.state.text == ""
+    assert seat.do(drafts.all()) == {}
+
+
 def test_what_was_typed_just_before_the_window_closed_is_a_draft(folder: Path, profile: Path) -> None:
     with Seat(folder) as seat:
         seat.unlock(PASSWORD)

@@ -4,6 +4,7 @@ are none.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -137,6 +138,30 @@ def test_what_is_chosen_while_one_enters_is_so_inside(room: Room, how: str) -> N
     assert room.voice().muted, "from the first moment on"
     assert room.voice().deafened is (how != "muted")
     assert room.held() is (how == "called")
+
+
+def test_who_is_not_let_into_another_room_is_heard_in_none(room: Room) -> None:
+    room.enter()
+    room.bar.enter("ff" * 32, "#elsewhere")
+    room.seat.until(lambda: room.bar.state.problem, "why not")
+    assert room.phase() == "out"
+    room.seat.until(lambda: room.devices.streams == 0, "no microphone is open")
+    room.enter()
+    assert not room.bar.state.problem
+
+
+def test_what_was_tried_before_changes_nothing(room: Room) -> None:
+    """Neither a room that was left while it was entered, nor one that refuses once another is chosen."""
+    bar = room.bar
+    bar.enter(room.channel, "#garden")
+    bar.leave()
+    bar.enter("ff" * 32, "#elsewhere")
+    room.enter()
+    room.seat.until(lambda: bar.state.others_in(room.channel) == 1)
+    room.seat.do(asyncio.sleep(0.2))
+    assert (room.phase(), bar.state.problem) == ("in", "")
+    assert room.voice().state == "in"
+    assert room.devices.streams == 2
 
 
 def test_without_a_microphone_one_listens_and_is_told(room: Room) -> None:

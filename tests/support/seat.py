@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -40,13 +40,15 @@ class Seat:
         self.bridge = Bridge(self.events)
         self.mistakes: list[BaseException] = []
         setattr(self.bridge, "note", self.mistakes.append)  # noqa: B010 - a method is not assigned to
+        self.ahead = timedelta()
+        """By how much the local clock was set."""
         self._timers: list[tuple[float, Callable[[], object]]] = []
         preferences = Preferences(self.bridge, folder / "desktop.json", settings or Settings())
         self.desktop = Desktop(
             self.bridge,
             self.events,
             self.later,
-            lambda: datetime.now().astimezone(),
+            lambda: datetime.now().astimezone() + self.ahead,
             preferences,
             Profiles(folder),
         )

@@ -252,7 +252,7 @@ class PortAudioDevices:
         return [one for one in tuple(self._every) if one.owner is self]
 
     def _start(self) -> None:
-        """Look what is plugged in, unless that would take its device from a stream. Raises AudioUnavailable."""
+        """Look what is plugged in, unless that would interrupt a stream. Raises AudioUnavailable."""
         with self._lock:
             if not any(one.real is not None for one in self._every):
                 self._start_again()

@@ -6,10 +6,10 @@ with every state. Not its concern: sound (`mobium_client.gui.models.sound`), and
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any, Final, Literal
 
 from mobium.client import SCREEN_PRESETS, CallChanged, CallMissed, CallScreenChanged, SoundChanged
@@ -95,12 +95,14 @@ class CallingState:
 class Calling(Presenter[CallingState]):
     """Calls somebody, takes calls, and says what becomes of them."""
 
-    def __init__(self, opened: Opened, sound: Sound) -> None:
+    def __init__(self, opened: Opened, sound: Sound, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` gives seconds that nobody sets."""
         super().__init__(opened.context.bridge, CallingState())
         self._opened = opened
         self._calls = opened.engine.calls
         self._sound = sound
-        self._since: datetime | None = None
+        self._clock = clock
+        self._since: float | None = None
         self._tick: Cancel | None = None
         self._tries = 0
         self.pictures = CallPictures()
@@ -245,7 +247,7 @@ class Calling(Presenter[CallingState]):
             self._over(event)
             return
         if event.state == "active" and self._since is None:
-            self._since = self._opened.context.now()
+            self._since = self._clock()
             self._run(self._watch())
             self._count()
         self._show(
@@ -315,8 +317,7 @@ class Calling(Presenter[CallingState]):
         """Say how long one has talked, and again in a second."""
         self._tick = None
         if self._since is not None:
-            seconds = max(0, int((self._opened.context.now() - self._since).total_seconds()))
-            self._show(replace(self.state, clock=_clock(seconds)))
+            self._show(replace(self.state, clock=_clock(int(self._clock() - self._since))))
             self._tick = self._opened.context.later(1.0, self._count)
 
     def _stop_clock(self) -> None:

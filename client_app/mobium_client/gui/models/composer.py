@@ -42,7 +42,7 @@ class Composer(Presenter[ComposerState]):
         self._pause: Cancel | None = None
         self._one = asyncio.Lock()  # of the background loop: a draft is what the texts before it have left
         self._refused: list[str] = []  # of the background loop too
-        self._run(self._engine.drafts.all(), self._restore)
+        self._run(self._drafts(), self._restore)
 
     def type(self, text: str) -> None:
         """The text is now another one."""
@@ -79,6 +79,11 @@ class Composer(Presenter[ComposerState]):
         super().close()
 
     # ------------------------------------------------------------ in the background loop
+
+    async def _drafts(self) -> dict[str, str]:
+        """What is kept, once a composer of the same conversation that has just gone has left its own."""
+        await self.bridge.settled()
+        return await self._engine.drafts.all()
 
     async def _queue(self, text: str) -> None:
         async with self._one:

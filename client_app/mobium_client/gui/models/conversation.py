@@ -225,8 +225,10 @@ class Conversation(Presenter[ConversationState]):
 
     def _load(self, finished: Callable[[], None]) -> None:
         def shown(page: _Page) -> None:
-            self._messages = page.told.messages
+            read = self._messages = page.told.messages
             self._take_states()
+            if self._messages != read:  # the lines are behind what was told while they were made
+                self._refresh.soon()
             self._show(
                 replace(
                     self.state,

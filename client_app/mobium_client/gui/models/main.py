@@ -12,6 +12,7 @@ from mobium_client.gui.models.contact import ContactPane
 from mobium_client.gui.models.context import Opened
 from mobium_client.gui.models.conversation import Conversation
 from mobium_client.gui.models.conversations import Conversations, Row
+from mobium_client.gui.models.day import Day
 from mobium_client.gui.models.first_steps import FirstSteps
 from mobium_client.gui.models.join_channel import JoinChannel
 from mobium_client.gui.models.new_channel import NewChannel
@@ -46,10 +47,12 @@ class Main(Presenter[MainState]):
         self.list = Conversations(opened, self.open)
         self.talk = Talk(opened)
         self.search = Search(opened, self.list, self._found)
-        for one in (self.status, self.list, self.talk, self.search):
+        self._day = Day(opened.context)
+        for one in (self.status, self.list, self.talk, self.search, self._day):
             self._until_closed(one.close)
         self._until_closed(self.list.watch(self._retitle))
         self._until_closed(self.talk.watch(self._seen))
+        self._until_closed(self._day.watch(self._changed))
 
     # ------------------------------------------------------------ people
 
@@ -185,7 +188,7 @@ class Main(Presenter[MainState]):
             self.state.conversation.reveal(position)
 
     def _changed(self) -> None:
-        """Something of the open conversation that no event tells."""
+        """Something that no event tells, of the open conversation too."""
         self.list.refresh()
         if self.state.conversation is not None:
             self.state.conversation.refresh()

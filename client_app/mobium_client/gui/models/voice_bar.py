@@ -87,6 +87,7 @@ class VoiceBar(Presenter[VoiceState]):
         self._stage = stage
         self._voice: Voice | None = None
         self._volumes: dict[str, int] = {}
+        self._tries = 0
         self._watched = ""
         self._offered: set[str] = set()
         """Whose screen was looked at by itself since it is shown: who has looked away does not look again."""
@@ -110,25 +111,34 @@ class VoiceBar(Presenter[VoiceState]):
             self._show(replace(self.state, channel=channel, label=label, problem=_IN_CALL))
             return
         self._look_away()
+        self._tries += 1
+        ours = self._tries
+        before, self._voice = self._voice, None
+        self._sound.voice = None
         self._show(VoiceState("joining", channel, label, rooms=self.state.rooms))
 
         def entered(found: tuple[Voice, str]) -> None:
             voice, said = found
-            if (self.state.phase, self.state.channel) != ("joining", channel):  # left before he was in
+            if ours != self._tries:  # left before he was in, or in another one
                 self._run(voice.leave())
                 return
-            self._voice = voice
+            self._voice = self._sound.voice = voice
             self._offered.clear()
             self._show(replace(self.state, phase="in", said=said))
             self._hold()
             self._apply()  # what was chosen while the room was being entered
             self._refresh.now()
 
-        self._run(self._enter(channel), entered, self._not_entered)
+        def refused(problem: str) -> None:
+            if ours == self._tries:
+                self._show(replace(self.state, phase="out", problem=problem))
+
+        self._run(self._enter(channel, before), entered, refused)
 
     def leave(self) -> None:
         """Leave the room."""
         self._look_away()
+        self._tries += 1
         voice, self._voice = self._voice, None
         self._sound.voice = None
         self._show(VoiceState(rooms=self.state.rooms))
@@ -192,7 +202,9 @@ class VoiceBar(Presenter[VoiceState]):
 
     # ------------------------------------------------------------ in the background loop
 
-    async def _enter(self, channel: str) -> tuple[Voice, str]:
+    async def _enter(self, channel: str, before: Voice | None) -> tuple[Voice, str]:
+        if before is not None:  # whatever becomes of the next one
+            await before.leave()
         devices, microphone, speaker = await self._sound.ready()
         rooms, name, said = self._opened.engine.rooms, f"#{channel}", ""
         voice = await Voice.join(rooms, name, devices, speaker=speaker, listen_only=True)
@@ -201,7 +213,6 @@ class VoiceBar(Presenter[VoiceState]):
             voice.choose_microphone(microphone)
         except AudioUnavailable as error:
             said = _ONLY_LISTEN + str(error)
-        self._sound.voice = voice
         return voice, said
 
     async def _set_volume(self, key: str, percent: int) -> None:
@@ -314,10 +325,6 @@ class VoiceBar(Presenter[VoiceState]):
             for one in self.state.speakers
         )
         self._show(replace(self.state, speakers=speakers))
-
-    def _not_entered(self, problem: str) -> None:
-        if self.state.phase == "joining":
-            self._show(replace(self.state, phase="out", problem=problem))
 
     def _look_away(self) -> None:
         if self._watched:

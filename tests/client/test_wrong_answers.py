@@ -15,19 +15,23 @@ import pytest
 from mobium.client import Engine
 from mobium.client import sync as syncing
 from mobium.errors import ProtocolError
+from mobium.protocol.content import MediaRequest
 from mobium.protocol.messages import (
     ClientMessage,
     CreateChannel,
     CreateInvite,
+    Entry,
     GetChannels,
     GetHistory,
     GetMembers,
     GetPrekeyCount,
+    History,
     JoinChannel,
     LeaveChannel,
     ListInvites,
     Pong,
     RosterAppend,
+    SendSignal,
     ServerMessage,
 )
 from tests.support.channel_world import (
@@ -193,6 +197,43 @@ async def test_whoever_came_in_with_a_wrong_answer_is_in_after_the_next_login(
     await said(bob, "hello")
 
 
+def empty(answer: ServerMessage) -> ServerMessage:
+    assert isinstance(answer, History)
+    return msgspec.structs.replace(answer, entries=[])
+
+
+def another_beginning(answer: ServerMessage) -> ServerMessage:
+    assert isinstance(answer, History)
+    entries = [Entry(one.number, one.sender, one.payload, b"statement") for one in answer.entries]
+    return msgspec.structs.replace(answer, entries=entries)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (something_else, "about a channel with something else"),
+        (empty, "about a channel with something else"),
+        (another_beginning, "another place of your joining"),
+    ],
+)
+async def test_nobody_begins_to_read_at_another_place_than_where_he_joined(
+    town: ChannelWorld, wrong: Wrong, says: str
+) -> None:
+    """The answer to the first try was a wrong one, and the second asks where it came in."""
+    alice, bob = await town.people("alice", "bob")
+    await enter(alice)
+    link = await alice.invite("#garden", uses=2)
+    answers(town.tap("bob"), JoinChannel)
+    await fails(bob.join(link))
+    answers(town.tap("bob"), GetHistory, wrong)
+    await refused(bob, bob.join(link), ProtocolError, says)
+    town.tap("bob").honest()
+    await bob.join(link)
+    await members_seen("#garden", 2, alice, bob)
+    await said(alice, "hello")
+    await shows(bob, ["hello"])
+
+
 # ---------------------------------------------------------------- what nobody waits for
 
 
@@ -265,3 +306,17 @@ async def test_keys_are_published_once_the_server_says_how_many_it_has(
     await asyncio.wait_for(online(bob).published.wait(), PATIENCE)
     message = await alice.send(bob.me, "hello")
     assert await alice.wait(message, "sent", PATIENCE) == "sent"
+
+
+async def test_a_signal_that_was_answered_with_something_else_is_not_said_to_have_been_heard(
+    town: ChannelWorld,
+) -> None:
+    alice, bob = await town.people("alice", "bob")
+    for one, other in ((alice, bob), (bob, alice)):
+        await one.contacts.add(other.me)
+    answers(town.tap("alice"), SendSignal)
+    signal = MediaRequest(bytes(16), 1, bytes(32), 1, 1, "key")
+    with pytest.raises(ProtocolError, match="a signal with something else"):
+        await online(alice).signals.send(bytes.fromhex(bob.me), signal)
+    town.tap("alice").honest()
+    assert await online(alice).signals.send(bytes.fromhex(bob.me), signal)

@@ -25,6 +25,7 @@ __all__ = [
     "message",
     "pair",
     "renumbered",
+    "text_of",
     "wire_bundle",
 ]
 
@@ -104,9 +105,11 @@ def wire_bundle(bundle: Bundle, rid: int | None) -> m.PrekeyBundle:
     )
 
 
+def text_of(words: str) -> bytes:
+    """The content of a text."""
+    return content.encode(content.Text(os.urandom(16), 0, words))
+
+
 def first_message(sender: Identity, bundle: Bundle, text: str) -> bytes:
     """A text in the first message of a new session."""
-    payload, _ = Session.initiate(sender, bundle).encrypt(
-        content.encode(content.Text(os.urandom(16), 0, text))
-    )
-    return payload
+    return Session.initiate(sender, bundle).encrypt(text_of(text))[0]

@@ -32,6 +32,7 @@ __all__ = [
     "distributes",
     "distribution_of",
     "evidence",
+    "explained",
     "gather",
     "hand",
     "join",
@@ -40,6 +41,7 @@ __all__ = [
     "reconnected",
     "says_pairwise",
     "secret_of",
+    "silent",
     "statement",
 ]
 
@@ -319,3 +321,26 @@ async def hand(writer: Person, reader: Person, channel: bytes | None, payload: b
     """
     await writer.scene.server.channels.hand(writer.key, reader.key, channel, payload)
     await writer.scene.server.drained(reader.key)
+
+
+async def silent(room: Room, who: Person, text: str) -> str:
+    """A text that must not leave, while one to another channel does; returns its id."""
+    server = room.scene.server
+    other = await gather(room.scene, name=f"other {os.urandom(4).hex()}", people=[who])
+    before = len(room.posts_of(who)), len(server.channels.handed)
+    content_id = await room.says(who, text, until=None)
+    await other.says(who, "elsewhere")
+    assert (len(room.posts_of(who)), len(server.channels.handed)) == before
+    return content_id
+
+
+async def explained(who: Person, content_id: str) -> str:
+    """Why a text has not left, in words, once there is a word."""
+
+    async def so() -> bool:
+        return bool((await who.engine.message(content_id)).reason)
+
+    await until(so)
+    message = await who.engine.message(content_id)
+    assert message.state == "queued"
+    return message.reason

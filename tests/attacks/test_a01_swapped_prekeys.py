@@ -15,7 +15,7 @@ from mobium.crypto.prekeys import make_pair
 from mobium.errors import ServerRefused
 from mobium.protocol import content
 from mobium.protocol import messages as m
-from tests.attacks.forge import Impostor, as_wire, flipped, wire_bundle
+from tests.attacks.forge import Impostor, as_wire, flipped, text_of, wire_bundle
 from tests.attacks.people import Scene, state
 from tests.support.hostile import altered
 
@@ -145,6 +145,6 @@ async def test_without_the_signatures_the_server_reads(folder: Path, monkeypatch
         read = content.decode(plaintext, "message")
         assert isinstance(read, content.Text)
         assert read.text == "for Bob alone"
-        answer, _ = session.encrypt(content.encode(content.Text(os.urandom(16), 0, "as if from Bob")))
+        answer, _ = session.encrypt(text_of("as if from Bob"))
         await scene.server.forge(bob.key, alice.key, answer)
         await alice.hears("as if from Bob")

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from mobium.crypto import BUCKETS, Session, pad
-from mobium.protocol import content
+from tests.attacks.forge import text_of
 from tests.attacks.people import Scene, state
 
-TEXT = content.encode(content.Text(os.urandom(16), 0, "as if from Alice"))
+TEXT = text_of("as if from Alice")
 
 
 def injections(honest: bytes, prekey_message: bytes) -> dict[str, bytes]:

@@ -1,275 +1,29 @@
-"""A30: somebody sends what a reader's store refuses, or makes it forget what it still needs: that may cost
-the one message, and never the conversation with everybody else.
+"""A30: somebody sends what a reader's store refuses: that may cost the one message, and never the
+conversation with everybody else.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mobium._pure.ratchet import Ratchet
 from mobium.client import ConnectionChanged, arrivals, postbox
 from mobium.client.entries import take_entries
 from mobium.client.inbox import Inbox
-from mobium.client.receive import Arrival, receive
-from mobium.client.rosters import break_channel, extend
-from mobium.client.store import cache, channels, messages, peers
+from mobium.client.rosters import extend
+from mobium.client.store import channels, messages
 from mobium.client.store.channels import ChannelRow
 from mobium.client.store.database import Tx
-from mobium.crypto import Identity, Session
-from mobium.crypto.group import SenderKey
-from mobium.errors import StoreError
 from mobium.protocol import content
 from mobium.protocol import messages as m
 from mobium.protocol.roster import SEALED_SIZE, Kind
-from tests.attacks.people import Person, Scene, acquainted, bundle_of
+from tests.attacks.people import Scene
 from tests.attacks.rooms import Room, evidence, gather, lines, says_pairwise, statement
 from tests.support.engines import PATIENCE, online, tx, until
-
-STRANGERS = 205  # more than are remembered
-
-
-# ---------------------------------------------------------------- a ratchet key that comes again
-
-
-def text(words: str) -> bytes:
-    return content.encode(content.Text(os.urandom(16), 0, words))
-
-
-async def quiet_pair(scene: Scene) -> tuple[Person, Person]:
-    """Two contacts between whom nothing goes but what the test sends."""
-    mallory, bob = [await scene.person(name, receipt_delay=3_600.0) for name in ("mallory", "bob")]
-    await acquainted(mallory, bob)
-    return mallory, bob
-
-
-async def used_again(scene: Scene, mallory: Person, bob: Person) -> list[Arrival]:
-    """Two messages of Mallory's: the first uses the only key that was skipped of one of her ratchet keys, and
-    the second, under that ratchet key again, makes Bob skip the same number anew.
-    """
-    await mallory.says(bob, "hi")
-    await bob.hears("hi")
-    await bob.says(mallory, "yo")
-    await mallory.hears("yo")
-
-    def state(tx: Tx) -> bytes:
-        peer = peers.by_key(tx, bob.key)
-        assert peer is not None
-        [held] = tx.sessions.of(tx, peer.id).values()
-        return held.session._ratchet.to_bytes()
-
-    ratchet = Ratchet.from_bytes(await tx(mallory.engine, state))
-    await mallory.engine.disconnect()
-    box = scene.server.accounts[mallory.key].mailbox
-    first: bytes = ratchet._state.private
-
-    def encrypt(words: str) -> bytes:
-        nonlocal ratchet
-        payload, ratchet = ratchet.encrypt(text(words), os.urandom(16))
-        return payload
-
-    async def send(payload: bytes) -> None:
-        await scene.server.forge(mallory.key, bob.key, payload)
-        await scene.server.drained(bob.key)
-
-    async def answer(words: str, private: bytes) -> None:
-        """Bob writes, and Mallory goes on under a ratchet key of her choice."""
-        nonlocal ratchet
-        box.clear()
-        await bob.engine.send(mallory.key, words)
-
-        async def stepped() -> bool:
-            nonlocal ratchet
-            for envelope in list(box):
-                box.remove(envelope)
-                if len(envelope.payload) > 400:
-                    _, ratchet = ratchet.decrypt(envelope.payload, private, int(time.time()))
-            return ratchet._state.private == private
-
-        await until(stepped)
-
-    held_back = encrypt("a0")
-    await send(encrypt("a1"))
-    await answer("one", os.urandom(32))
-    await send(encrypt("b0"))
-    await answer("two", first)
-    *_, ahead = [encrypt(f"c{number}") for number in range(4)]
-    await bob.engine.disconnect()
-    return [Arrival(mallory.key, held_back), Arrival(mallory.key, ahead)]
-
-
-async def test_a_ratchet_key_that_is_used_again(folder: Path) -> None:
-    async with Scene(folder) as scene:
-        mallory, bob = await quiet_pair(scene)
-        both = await used_again(scene, mallory, bob)
-        await tx(bob.engine, receive, bob.engine.identity, both, int(time.time() * 1000), os.urandom)
-        assert {"a0", "c3"} <= set(await bob.history(mallory))
-        await bob.engine.connect(scene.server.url)
-
-
-async def test_without_the_care_for_keys_that_return_the_store_refuses_both(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write = cache._write_skipped
-
-    def plain(tx: Tx, session: int, added: list[bytes], removed: list[bytes], places: Any) -> None:
-        class Careless:
-            """Deletes what was removed alone, as it stood."""
-
-            def many(self, sql: str, rows: Any) -> None:
-                keys = {(session, key) for key in removed}
-                tx.many(sql, [row for row in rows if not sql.startswith("DELETE") or row in keys])
-
-        write(Careless(), session, added, removed, places)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(cache, "_write_skipped", plain)  # the defence, off
-    async with Scene(folder) as scene:
-        mallory, bob = await quiet_pair(scene)
-        both = await used_again(scene, mallory, bob)
-        with pytest.raises(StoreError):
-            await tx(bob.engine, receive, bob.engine.identity, both, int(time.time() * 1000), os.urandom)
-
-
-# ---------------------------------------------------------------- who was forgotten meanwhile
-
-
-async def flood(scene: Scene, victim: Person) -> None:
-    """So many strangers knock, without a word, that those before them are forgotten."""
-    bundle = bundle_of(victim)
-    for _ in range(STRANGERS):
-        who = Identity.generate()[0]
-        session = Session.initiate(who, bundle, pinned_x=None, now=int(time.time()))
-        said = content.encode(content.Receipt(os.urandom(16), 0, "read", [os.urandom(16)]))
-        await scene.server.forge(who.public, victim.key, session.encrypt(said)[0])
-    await scene.server.drained(victim.key)
-
-
-async def is_forgotten(by: Person, whom: Person) -> bool:
-    return await tx(by.engine, peers.by_key, whom.key) is None
-
-
-async def keys_on_their_way(by: Person, whom: Person) -> int:
-    """How many sender keys wait to be handed to somebody."""
-    peer = await tx(by.engine, peers.by_key, whom.key)
-    assert peer is not None
-    count = "SELECT count(*) FROM handout WHERE peer = ?"
-    return int(await tx(by.engine, lambda tx: tx.value(count, peer.id)))
-
-
-async def test_a_sender_key_that_waits_for_one_who_is_forgotten(folder: Path) -> None:
-    """Her mailbox was full when the key came, then she was removed, and forgotten."""
-    async with Scene(folder) as scene:
-        room = await gather(scene, "alice", "mallory", "bob")  # bob came last: no line of hers protects her
-        alice, mallory, bob = room.people
-        handle = scene.server.channels._handlers[m.Distribute]
-
-        async def full(who: bytes, message: m.Distribute) -> None:
-            if who != bob.key or all(each.recipient != mallory.key for each in message.distributions):
-                await handle(who, message)
-                return
-            for each in message.distributions:
-                if each.recipient != mallory.key:
-                    await scene.server.channels.hand(who, each.recipient, message.channel_id, each.payload)
-            refused = [m.NotTaken(mallory.key, "queue_full", 60.0)]
-            await scene.server.say(who, m.Accepted(message.id, message.rid, None, refused))
-
-        scene.server.channels._handlers[m.Distribute] = full
-        await room.says(bob, "hello", until=None)
-
-        async def delayed() -> bool:
-            waits = "SELECT count(*) FROM handout WHERE payload IS NOT NULL AND not_before > 0"
-            return bool(await tx(bob.engine, lambda tx: tx.value(waits)))
-
-        await until(delayed)
-        await alice.engine.remove(room.name, mallory.key)
-        await room.caught_up(bob)
-        assert await keys_on_their_way(bob, mallory) == 0  # one for Alice may be
-        await flood(scene, bob)
-        assert await is_forgotten(bob, mallory)
-        scene.world.clock.offset += 61
-        await room.hear("hello", alice)
-        await room.told(bob, "again", alice)
-
-
-async def test_a_sender_key_of_one_who_is_forgotten_before_a_join_is_known(folder: Path) -> None:
-    async with Scene(folder) as scene:
-        alice, mallory, bob = [await scene.person(name) for name in ("alice", "mallory", "bob")]
-        channel = await alice.engine.create_channel("garden")
-        room = Room(scene, bytes.fromhex(channel.id), [alice, mallory])
-        link = await alice.engine.invite(room.name, 0)
-        await mallory.engine.join(link)
-        cheat = scene.server.channels.cheat
-        cheat.appended = lambda actor, answer: None if actor == bob.key else answer  # it is lost
-        joining = asyncio.create_task(bob.engine.join(link))
-
-        async def waits() -> bool:
-            return [each.state for each in await bob.engine.channels.list()] == ["joining"]
-
-        await until(waits)
-        chain = SenderKey.create(room.id, mallory.key, room.roster.index, room.roster.head)
-        session = Session.initiate(
-            mallory.engine.identity, bundle_of(bob), pinned_x=None, now=int(time.time())
-        )
-        given = content.encode(content.Distribution(os.urandom(16), 0, chain.distribution("")))
-        await scene.server.channels.hand(mallory.key, bob.key, room.id, session.encrypt(given)[0])
-        await scene.server.drained(bob.key)
-        await flood(scene, bob)
-        assert await is_forgotten(bob, mallory)
-        await bob.engine.disconnect()
-        await asyncio.gather(joining, return_exceptions=True)
-        cheat.appended = lambda _, answer: answer
-        await bob.engine.connect(scene.server.url)
-        room.people.append(bob)
-        await room.becomes("member", bob)
-        await room.told(alice, "welcome", bob)
-
-
-@pytest.mark.parametrize("state", ["left", "broken"])
-async def test_a_channel_is_forgotten_while_its_history_is_on_its_way(state: str, folder: Path) -> None:
-    async with Scene(folder) as scene:
-        room = await gather(scene, "alice", "bob")
-        alice, bob = room.people
-        gate, asked = asyncio.Event(), asyncio.Event()
-        handle = scene.server.channels._handlers[m.GetHistory]
-        late: list[asyncio.Task[None]] = []
-
-        async def answer(who: bytes, message: m.GetHistory) -> None:
-            await gate.wait()
-            await handle(who, message)
-
-        async def slow(who: bytes, message: m.GetHistory) -> None:
-            if who != bob.key or asked.is_set():
-                await handle(who, message)
-                return
-            asked.set()
-            late.append(asyncio.create_task(answer(who, message)))
-
-        def is_broken(tx: Tx) -> None:
-            row = channels.by_key(tx, room.id)
-            assert row is not None
-            break_channel(tx, row, "It does not add up.", 0)
-
-        if state == "broken":
-            await tx(bob.engine, is_broken)
-        scene.server.channels._handlers[m.GetHistory] = slow
-        await scene.server.say(bob.key, m.ChannelHead(room.id, room.book.head + 5))
-        await asyncio.wait_for(asked.wait(), 5)
-        if state == "left":
-            await bob.engine.leave(room.name)
-        await bob.engine.channels.forget(room.name)
-        gate.set()
-        await asyncio.gather(*late)
-        await alice.says(bob, "still there?")
-        await bob.hears("still there?")
-        assert await bob.engine.channels.list() == []
-
-
-# ---------------------------------------------------------------- whatever the store refuses
 
 
 async def test_a_message_that_the_store_refuses_is_noted_and_costs_nobody_elses(

@@ -18,13 +18,13 @@ from mobium.client.store import peers
 from mobium.client.store.database import Tx
 from mobium.client.store.peers import Peer, Relation
 from mobium.crypto import Identity, Session
-from mobium.protocol import content, limits
+from mobium.protocol import limits
 from mobium.protocol import messages as m
 from mobium_server import hub
 from mobium_server import limits as rates
 from mobium_server.limits import Rate
 from mobium_server.storage import sqlite
-from tests.attacks.forge import first_message
+from tests.attacks.forge import first_message, text_of
 from tests.attacks.people import Person, Scene, bundle_of, state
 from tests.support.engines import PATIENCE
 from tests.support.server import Client, client, publication, server
@@ -303,7 +303,7 @@ async def flood(scene: Scene, bob: Person, count: int) -> Identity:
     stranger = Identity.from_seed(os.urandom(64))
     session = Session.initiate(stranger, bundle_of(bob))
     for number in range(count):
-        text = content.encode(content.Text(os.urandom(16), 0, f"text {number}"))
+        text = text_of(f"text {number}")
         payload, session = session.encrypt(text)
         await scene.server.forge(stranger.public, bob.key, payload)
     await scene.server.drained(bob.key)

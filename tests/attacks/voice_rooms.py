@@ -14,10 +14,11 @@ from typing import Any
 from mobium.client import Engine, VoiceRoom
 from mobium.protocol.media_frames import VOICE, MediaDown, read_down, to_client
 from mobium_server.storage.memory import MemoryStorage
-from tests.client.test_voice_rooms import Hearing
-from tests.support.channel_world import ChannelWorld, Hands, channel_world
+from tests.support.channel_world import ChannelWorld, channel_world
+from tests.support.clocks import Hands
 from tests.support.engines import until
 from tests.support.server import server
+from tests.support.voice_rooms import Hearing
 
 __all__ = ["Seat", "speaks", "town_in"]
 

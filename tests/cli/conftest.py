@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mobium.client import Engine
+from tests.cli.channels import inside, keep_key
 from tests.support.commands import FAST, PASSWORD, Desk
 from tests.support.engines import fast_vault
 from tests.support.server import ServerProcess
@@ -90,3 +91,46 @@ def log_in(desk: Desk, url: str, contact: str | None = None, nickname: str | Non
             await engine.connect(url)
 
     asyncio.run(work())
+
+
+@pytest.fixture(scope="module")
+def channel_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    limits = {"SC_RATE_GENERAL": "0", "SC_RATE_ADDRESS_FACTOR": "0"}
+    with ServerProcess(tmp_path_factory.mktemp("server"), limits) as one:
+        yield one
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Callable[..., Desk]:
+    """Makes somebody new, logged in once at a server if one is named."""
+
+    def make(name: str, url: str | None = None) -> Desk:
+        desk = Desk(tmp_path / name, command=FAST)
+        folder = desk.profile(name)
+        folder.mkdir(mode=0o700, parents=True)
+        asyncio.run(Engine.create(folder, PASSWORD))
+        if url is not None:
+            log_in(desk, url)
+
+        async def key(engine: Engine) -> str:
+            return engine.me
+
+        keep_key(desk, inside(desk, key, connect=False))
+        return desk
+
+    return make
+
+
+@pytest.fixture
+def garden(person: Callable[..., Desk], channel_server: ServerProcess) -> tuple[Desk, Desk, Desk]:
+    """Anna owns #garden; bob and carl are in."""
+    anna, bob, carl = (person(name, channel_server.url) for name in ("anna", "bob", "carl"))
+
+    async def make(engine: Engine) -> str:
+        await engine.create_channel("garden", topic="beans")
+        return await engine.invite("#garden", uses=2)
+
+    link = inside(anna, make)
+    for desk in (bob, carl):
+        inside(desk, lambda engine: engine.join(link))
+    return anna, bob, carl

@@ -23,11 +23,6 @@ pytestmark = [pytest.mark.once, pytest.mark.needs("libopus")]
 ANNA, EVE = b"a" * 32, b"e" * 32
 
 
-@pytest.fixture
-def network() -> MemoryNetwork:
-    return MemoryNetwork()
-
-
 @pytest.mark.parametrize("who", ["alice", "bob"])
 async def test_a_speaker_that_fails_in_its_own_way_ends_no_engine_and_no_call(
     world: World, network: MemoryNetwork, who: str, monkeypatch: pytest.MonkeyPatch

@@ -25,7 +25,8 @@ from mobium.errors import ServerRefused
 from mobium.protocol.messages import ChannelMessage, Entry, History, ServerMessage
 from mobium_server.storage.memory import MemoryStorage
 from tests.support.channel_crash import ChannelRun, live
-from tests.support.channel_world import ChannelWorld, Hands, channel_world, row_of, texts
+from tests.support.channel_world import ChannelWorld, channel_world, row_of, texts
+from tests.support.clocks import Hands
 from tests.support.engines import PATIENCE, fast_vault, online, settle, until
 from tests.support.nursery import Nursery
 from tests.support.server import server as real_server

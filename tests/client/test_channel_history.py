@@ -32,7 +32,6 @@ from mobium_server.storage.memory import MemoryStorage
 from mobium_server.storage.sqlite import SqliteStorage
 from tests.support.channel_world import (
     ChannelWorld,
-    Hands,
     Tap,
     calm,
     channel_world,
@@ -44,6 +43,7 @@ from tests.support.channel_world import (
     texts,
 )
 from tests.support.channel_world import lines as shown_lines
+from tests.support.clocks import Hands
 from tests.support.engines import fast_vault, inside, until
 from tests.support.raw import request
 from tests.support.server import randomness

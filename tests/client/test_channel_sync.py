@@ -1,11 +1,6 @@
-"""Receiving from channels: in place and once, whatever is missing, late, repeated or held back; and what
-comes back to an empty machine.
-"""
+"""Receiving from channels: in place and once, whatever is missing, late, repeated or held back."""
 
 from __future__ import annotations
-
-import asyncio
-from typing import Any
 
 import msgspec
 import pytest
@@ -13,82 +8,14 @@ import pytest
 from mobium.client import ChannelChanged, Engine, MessageReceived
 from mobium.client import receive as receiving
 from mobium.client import sync as syncing
-from mobium.client.store import chains, peers
+from mobium.client.store import chains
 from mobium.client.store.database import Tx
 from mobium.errors import InvalidInput, ServerRefused
-from mobium.protocol.messages import (
-    ChannelHead,
-    ChannelMessage,
-    Channels,
-    ClientMessage,
-    Delivery,
-    Distribute,
-    GetChannels,
-    GetMembers,
-    History,
-    RosterPage,
-    SendMessage,
-    ServerMessage,
-)
-from mobium.protocol.messages import Error as WireError
-from tests.support.channel_world import (
-    ChannelWorld,
-    Tap,
-    calm,
-    enter,
-    members_seen,
-    refused,
-    row_of,
-    said,
-    shows,
-    state,
-    texts,
-)
+from mobium.protocol.messages import ChannelHead, ChannelMessage, History, RosterPage, ServerMessage
+from tests.client.syncing import Held, answered, channel_of, has, rows, without
+from tests.support.channel_world import ChannelWorld, refused, row_of, said, shows, texts
 from tests.support.channel_world import lines as shown_lines
-from tests.support.engines import PASSWORD, PATIENCE, Ear, inside, online, tx, until
-
-
-async def channel_of(engine: Engine) -> int:
-    return (await row_of(engine, (await engine.channels.get("#garden")).id)).id
-
-
-async def rows(engine: Engine, table: str) -> list[Any]:
-    return await tx(engine, lambda tx: tx.all(f"SELECT * FROM {table}"))
-
-
-async def count(engine: Engine, table: str, wanted: int) -> None:
-    async def there() -> bool:
-        return len(await rows(engine, table)) == wanted
-
-    await until(there)
-
-
-def without(*kinds: type) -> Any:
-    """Lets everything through but these."""
-    return lambda message: None if isinstance(message, kinds) else message
-
-
-class Held:
-    """Keeps back what comes of some kinds, until it is let go."""
-
-    def __init__(self, tap: Tap, *kinds: type) -> None:
-        self.tap, self.kinds = tap, kinds
-        self.kept: list[ServerMessage] = []
-        tap.down = self._down
-
-    def _down(self, message: ServerMessage) -> ServerMessage | None:
-        if isinstance(message, self.kinds):
-            self.kept.append(message)
-            return None
-        return message
-
-    def let_go(self) -> None:
-        self.tap.down = lambda message: message
-        for message in self.kept:
-            self.tap.say(message)
-
-
-# ---------------------------------------------------------------- events, history, unread
+from tests.support.engines import PATIENCE, Ear, online, tx, until
 
 
 async def test_what_is_received_is_told_stored_and_counted(town: ChannelWorld) -> None:
@@ -206,10 +133,6 @@ async def test_what_comes_again_is_shown_once(town: ChannelWorld) -> None:
     assert notices == ["joined", "topic beans"]
 
 
-async def _has(engine: Engine, text: str) -> bool:
-    return text in await texts(engine)
-
-
 async def test_a_blocked_member_is_not_heard(town: ChannelWorld) -> None:
     alice, bob, carol = await town.gather("alice", "bob", "carol")
     await bob.contacts.add(carol.me, "Carol")
@@ -225,164 +148,12 @@ async def test_a_blocked_member_is_not_heard(town: ChannelWorld) -> None:
     online(bob).sync.wake()
     await answered(bob)
     await said(carol, "and open")
-    await until(lambda: _has(bob, "and open"))
+    await until(lambda: has(bob, "and open"))
     assert "unheard" not in await texts(bob)
-
-
-async def answered(engine: Engine) -> None:
-    """Wait until the chain of everything closed is there, though what lies before an answer stays closed."""
-
-    async def so() -> bool:
-        return not await tx(
-            engine,
-            lambda tx: tx.value(
-                "SELECT count(*) FROM closed LEFT JOIN receiver_chain USING (channel, peer, key_id)"
-                " WHERE receiver_chain.key_id IS NULL"
-            ),
-        )
-
-    await until(so)
 
 
 async def _closed_or(engine: Engine, text: str) -> bool:
     return (await texts(engine))[-1] in ("(closed)", text)
-
-
-# ---------------------------------------------------------------- closed messages
-
-
-async def test_closed_messages_open_in_their_places_when_the_chain_comes(town: ChannelWorld) -> None:
-    alice, bob, carol = await town.gather("alice", "bob", "carol")
-    held = Held(town.tap("carol"), Delivery)
-    ear = Ear(carol)
-    for one, text in ((alice, "1"), (bob, "2"), (alice, "3"), (bob, "4")):
-        await said(one, text)
-    await shows(carol, ["(closed)"] * 4)
-    assert (await carol.channels.get("#garden")).unread == 4
-    closed = await shown_lines(carol)
-    assert {line.text for line in closed} == {None}
-    held.let_go()
-    await shows(carol, ["1", "2", "3", "4"])
-    assert await rows(carol, "closed") == []
-    assert sorted(str(text) for text in await ear.texts(4)) == ["1", "2", "3", "4"]
-    assert [line.position for line in await shown_lines(carol)] == [line.position for line in closed]
-    assert (await carol.channels.get("#garden")).unread == 4
-    await said(alice, "5")
-    await shows(carol, ["1", "2", "3", "4", "5"])
-
-
-async def test_a_chain_that_does_not_come_is_asked_for_once_a_day(town: ChannelWorld) -> None:
-    alice, bob = await town.gather("alice", "bob")
-    bobs = town.tap("bob")
-    bobs.down = without(Delivery)
-    await said(alice, "lost")
-    await shows(bob, ["(closed)"])
-    bobs.cut()
-    bobs.sent.clear()
-
-    def asked() -> list[SendMessage]:
-        return [message for message in bobs.all(SendMessage) if message.recipient.hex() == alice.me]
-
-    for seconds, wanted in ((7, 0), (11, 1), (86_000, 1), (86_500, 2)):
-        town.clock.offset = seconds
-        online(bob).sync.wake()
-        await calm(bob)
-        await asyncio.sleep(0.05)
-        assert len(asked()) == wanted, seconds
-    assert len(await rows(bob, "closed")) == 1
-    bobs.honest()
-    bobs.cut()
-    await shows(bob, ["lost"])
-    assert await rows(bob, "closed") == []
-
-
-async def test_the_answer_to_a_request_opens_what_follows(town: ChannelWorld) -> None:
-    """It hands out the chain as it is by then: what was sent before stays closed."""
-    alice, bob = await town.gather("alice", "bob")
-    tap = town.tap("alice")
-
-    def up(message: ClientMessage) -> ClientMessage | None:
-        if isinstance(message, Distribute):  # the server takes it, and it never arrives
-            from mobium.protocol.messages import Accepted
-
-            tap.say(Accepted(message.id, message.rid))
-            return None
-        return message
-
-    tap.up = up
-    await said(alice, "one")
-    await shows(bob, ["(closed)"])
-    tap.honest()
-    town.clock.offset = 11
-    online(bob).sync.wake()
-    await tap.count(Distribute, 1)
-    await answered(bob)
-    await said(alice, "two")
-    await shows(bob, ["(closed)", "two"])
-    assert len(tap.all(Distribute)) == 1, "not handed out again by the next message"
-
-
-async def test_requests_are_answered_to_members_eight_times_a_day(town: ChannelWorld) -> None:
-    from mobium.client.channel_contents import take
-    from mobium.client.entries import Setting
-    from mobium.protocol.content import ChainRequest
-
-    alice, bob, carol = await town.gather("alice", "bob", "carol")
-    await said(alice, "one")
-    await shows(bob, ["one"])
-    await alice.remove("#garden", carol.me)
-    await state(carol, "removed")
-    await said(alice, "two")
-    await calm(alice)
-    key = bytes.fromhex((await alice.channels.get("#garden")).id)
-    core = inside(alice)
-
-    def ask(tx: Tx, who: Engine, day: int) -> int:
-        peer = peers.by_key(tx, bytes.fromhex(who.me))
-        assert peer is not None
-        before = int(tx.value("SELECT count(*) FROM handout"))
-        now = core.now_ms() + day * 86_400_000
-        take(tx, Setting(core.identity, now, core.entropy), peer, ChainRequest(core.entropy(16), now, key, 7))
-        return int(tx.value("SELECT count(*) FROM handout")) - before
-
-    assert await tx(alice, ask, carol, 0) == 0
-    await alice.disconnect()
-    assert [await tx(alice, ask, bob, 0) for _ in range(10)] == [1] * 8 + [0] * 2
-    assert await tx(alice, ask, bob, 1) == 1
-    assert await tx(alice, ask, carol, 1) == 0
-
-
-async def test_two_thousand_closed_messages_are_kept(
-    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert chains._MAX_CLOSED == 2_000
-    monkeypatch.setattr(chains, "_MAX_CLOSED", 3)
-    alice, bob = await town.gather("alice", "bob")
-    held = Held(town.tap("bob"), Delivery)
-    for number in range(5):
-        await said(alice, f"{number}")
-    await shows(bob, ["(closed)"] * 5)
-    assert len(await rows(bob, "closed")) == 3
-    held.let_go()
-    await shows(bob, ["(closed)", "(closed)", "2", "3", "4"])
-
-
-async def test_closed_messages_are_bounded_in_bytes_too(
-    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert chains._MAX_CLOSED_BYTES == 32 << 20
-    monkeypatch.setattr(chains, "_MAX_CLOSED_BYTES", 3_000)
-    alice, bob = await town.gather("alice", "bob")
-    held = Held(town.tap("bob"), Delivery)
-    for number in range(7):  # of about 700 bytes each
-        await said(alice, f"{number}")
-    await shows(bob, ["(closed)"] * 7)
-    kept = await tx(bob, lambda tx: tx.one("SELECT count(*), sum(length(payload)) FROM closed"))
-    assert kept is not None
-    assert kept[0] == 4
-    assert kept[1] <= 3_000
-    held.let_go()
-    await shows(bob, ["(closed)", "(closed)", "(closed)", "3", "4", "5", "6"])
 
 
 async def test_a_fellow_member_whose_texts_wait_as_a_request_is_heard_in_the_channel(
@@ -478,44 +249,6 @@ async def test_a_server_that_always_names_something_newer_is_asked_again_after_a
     assert asked == 30
 
 
-async def test_what_is_damaged_stays_closed_and_stops_nothing(town: ChannelWorld) -> None:
-    alice, bob = await town.gather("alice", "bob")
-    await said(alice, "one")
-    await shows(bob, ["one"])
-    tap = town.tap("bob")
-
-    def damage(message: ServerMessage) -> ServerMessage | None:
-        if isinstance(message, ChannelMessage):
-            payload = message.payload[:100] + bytes([message.payload[100] ^ 1]) + message.payload[101:]
-            return ChannelMessage(message.channel_id, message.number, message.sender, payload)
-        return message
-
-    tap.down = damage
-    await said(alice, "damaged")
-    tap.honest()
-    await said(alice, "two")
-    await shows(bob, ["one", "(closed)", "two"])
-
-
-async def test_a_sender_key_in_a_session_that_was_lost_is_sent_again(town: ChannelWorld) -> None:
-    alice, bob = await town.gather("alice", "bob")
-    await said(alice, "one")
-    await said(bob, "two")
-    await shows(bob, ["one", "two"])
-    await shows(alice, ["one", "two"])
-
-    def lose(tx: Tx) -> None:
-        peer = peers.by_key(tx, bytes.fromhex(alice.me))
-        assert peer is not None
-        for held in list(tx.sessions.of(tx, peer.id).values()):
-            tx.sessions.remove(tx, held)
-
-    await tx(bob, lose)
-    await tx(alice, chains.drop_own, await channel_of(alice))
-    await said(alice, "three")
-    await shows(bob, ["one", "two", "three"])
-
-
 async def test_what_only_a_newer_version_can_show_is_kept_as_such(
     town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -567,78 +300,6 @@ async def test_a_message_that_is_held_back_is_missed_after_ten_minutes(town: Cha
     assert await rows(bob, "gap") == []
 
 
-# ---------------------------------------------------------------- before the roster is known
-
-
-async def test_a_chain_that_comes_before_the_joining_is_known_is_good(town: ChannelWorld) -> None:
-    alice, bob = await town.gather("alice", "bob")
-    tap = town.tap("alice")
-    held = Held(tap, RosterPage, ChannelMessage)
-    dora = await town.engine("dora")
-    await dora.set_name("Dora")
-    await dora.join(await alice.invite("#garden"))
-    await said(dora, "hello")
-    await count(alice, "receiver_chain", 1)
-    waiting = await alice.send("#garden", "answer")
-    held.let_go()
-    await alice.wait(waiting, "sent", 10)
-    await shows(alice, ["hello", "answer"])
-    await shows(dora, ["hello", "answer"])
-    (member,) = [member for member in await alice.members("#garden") if member.key == dora.me]
-    assert member.name == "Dora", "the name came with the chain, before the member"
-    await shows(bob, ["hello", "answer"])
-
-
-# ---------------------------------------------------------------- the list of channels
-
-
-async def test_an_old_list_of_channels_does_not_break_what_is_newer(
-    town: ChannelWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It was asked for before, and comes after what has happened meanwhile."""
-    monkeypatch.setattr("mobium.client.channels._PATIENCE", 0.1)  # nothing comes while it is held
-    alice, bob = await town.gather("alice", "bob")
-    tap = town.tap("alice")
-    held = Held(tap, Channels)
-    tap.cut()
-    await tap.count(GetChannels, 2)
-    await until(lambda: _truth(held.kept))
-    await alice.channels.set_topic("#garden", "beans")
-    orchard = await alice.create_channel("orchard")
-    held.let_go()
-    await asyncio.wait_for(online(alice).sync.listed.wait(), 10)
-    await said(alice, "hello")
-    await shows(bob, ["hello"])
-    for channel in ("#garden", "#orchard"):
-        found = await alice.channels.get(channel)
-        assert (found.state, found.reason) == ("member", "")
-    assert orchard.state == "member"
-
-
-async def _truth(found: list[Any]) -> bool:
-    return bool(found)
-
-
-async def test_a_channel_that_the_server_hides_is_told(town: ChannelWorld) -> None:
-    alice, _ = await town.gather("alice", "bob")
-    tap = town.tap("alice")
-    tap.down = lambda message: Channels([], message.rid) if isinstance(message, Channels) else message
-    tap.cut()
-
-    async def told() -> bool:
-        return (await alice.channels.get("#garden")).reason != ""
-
-    await until(told)
-    assert (await alice.channels.get("#garden")).reason == "The server does not list this channel any more."
-    tap.honest()
-    tap.cut()
-
-    async def forgiven() -> bool:
-        return (await alice.channels.get("#garden")).reason == ""
-
-    await until(forgiven)
-
-
 # ---------------------------------------------------------------- removed
 
 
@@ -674,80 +335,3 @@ async def test_what_stands_before_the_departure_is_read_to_its_end(town: Channel
     await shows(bob, ["one", "two", "three"])
     assert [line.text for line in await bob.history("#garden")][-1] == what
     assert (await bob.channels.get("#garden")).state == what
-
-
-# ---------------------------------------------------------------- an empty machine
-
-
-async def test_channels_come_back_from_the_words_and_the_rest_with_a_message(
-    town: ChannelWorld,
-) -> None:
-    words = await town.create("alice")
-    async with town.opened("alice") as alice:
-        bob, carol = await town.people("bob", "carol")
-        garden = await alice.create_channel("garden", topic="beans")
-        link = await alice.invite("#garden", uses=0)
-        for one in (bob, carol):
-            await one.join(link)
-        await members_seen("#garden", 3, alice, bob, carol)
-        await said(bob, "before")
-        await shows(alice, ["before"])
-        open_one = await alice.create_channel("open", private=False)
-        left = await enter(bob, alice, name="left")
-        await alice.leave(f"#{left}")
-    await Engine.recover(town.path("again"), PASSWORD, words)
-    again = await town.engine("again")
-    await asyncio.wait_for(online(again).sync.listed.wait(), 10)
-
-    async def back() -> bool:
-        return [one.state for one in await again.channels.list()] == ["member", "member"]
-
-    await until(back)
-    labels = {channel.label for channel in await again.channels.list()}
-    assert labels == {f"#{garden.id}", "#open"}
-    assert open_one.id == (await again.channels.get("#open")).id
-    assert [member.role for member in await again.members(f"#{garden.id}")] == ["owner", "member", "member"]
-    await shows(again, ["(closed)"], f"#{garden.id}")
-    with pytest.raises(InvalidInput, match="secret has not reached you"):
-        await again.invite(f"#{garden.id}")
-    await said(bob, "after")
-    await shows(again, ["(closed)", "(closed)"], f"#{garden.id}")
-    town.clock.offset = 11
-    online(again).sync.wake()
-
-    async def named() -> bool:
-        found = await again.channels.get(f"#{garden.id}")
-        return (found.name, found.topic) == ("garden", "beans")
-
-    await until(named)
-    await answered(again)
-    await said(bob, "and open")
-    await until(lambda: _has(again, "and open"))
-    await said(again, "hello again")
-    for one in (bob, carol):
-        await until(lambda one=one: _has(one, "hello again"))  # type: ignore[misc]
-    assert await again.invite("#garden")
-
-
-async def test_one_channel_that_cannot_be_entered_stands_in_no_other_ones_way(town: ChannelWorld) -> None:
-    words = await town.create("alice")
-    async with town.opened("alice") as alice:
-        first = await alice.create_channel("first", private=False)
-        await alice.create_channel("second", private=False)
-    await Engine.recover(town.path("again"), PASSWORD, words)
-    tap = town.tap("again")
-
-    def up(message: ClientMessage) -> ClientMessage | None:
-        if isinstance(message, GetMembers) and message.channel_id.hex() == first.id:
-            tap.say(WireError("not_a_member", "", message.rid))
-            return None
-        return message
-
-    tap.up = up
-    again = await town.engine("again")
-
-    async def back() -> bool:
-        return [one.label for one in await again.channels.list()] == ["#second"]
-
-    await until(back)
-    await said(again, "hello", "#second")

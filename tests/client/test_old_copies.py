@@ -16,17 +16,8 @@ from mobium.errors import InvalidInput
 from mobium.protocol.messages import Appended, ChannelPost, GetHistory, LeaveChannel
 from mobium_server import upkeep
 from mobium_server.storage.memory import MemoryStorage
-from tests.support.channel_world import (
-    ChannelWorld,
-    Hands,
-    channel_world,
-    enter,
-    row_of,
-    said,
-    shows,
-    state,
-    texts,
-)
+from tests.support.channel_world import ChannelWorld, channel_world, enter, row_of, said, shows, state, texts
+from tests.support.clocks import Hands
 from tests.support.engines import PATIENCE, Ear, fast_vault, online, tx, until
 from tests.support.server import server as real_server
 

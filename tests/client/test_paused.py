@@ -10,9 +10,9 @@ from mobium.client import Engine
 from mobium.errors import NotConnected
 from mobium.protocol.messages import ClientMessage, LeaveVoice, SendMessage
 from mobium.protocol.messages import Error as WireError
-from tests.client.test_voice_rooms import enters, see
 from tests.support.channel_world import ChannelWorld
 from tests.support.engines import PATIENCE, online, until
+from tests.support.voice_rooms import enters, see
 
 pytestmark = pytest.mark.once
 

@@ -18,11 +18,12 @@ from mobium.crypto.media import MediaKind
 from mobium.protocol.limits import MAX_SPEAKERS
 from mobium.protocol.messages import SendSignal
 from mobium_server import app
-from tests.client.test_voice_rooms import Hearing, enters, see
-from tests.support.channel_world import ChannelWorld, Hands, channel_world, enter
+from tests.support.channel_world import ChannelWorld, channel_world, enter
 from tests.support.channels import rows
+from tests.support.clocks import Hands
 from tests.support.engines import fast_vault, until
 from tests.support.server import server
+from tests.support.voice_rooms import Hearing, enters, see
 
 FEW = 8
 RENEW = 2.0  # seconds from one generation of a key to the next, at least (docs/CRYPTO.md section 8)

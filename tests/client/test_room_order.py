@@ -12,9 +12,9 @@ from mobium.client import VoiceChanged, VoiceRoom
 from mobium.crypto.media import MediaKind
 from mobium.protocol.content import MediaRequest
 from mobium.protocol.messages import ClientMessage, Error, JoinVoice, ServerMessage, Speaker, VoiceState
-from tests.client.test_voice_rooms import Hearing, enters, hears, see
 from tests.support.channel_world import ChannelWorld
 from tests.support.engines import PATIENCE, Ear, online, until
+from tests.support.voice_rooms import Hearing, enters, hears, see
 
 
 async def test_who_enters_behind_the_answer_is_not_overlooked(

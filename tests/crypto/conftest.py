@@ -1,4 +1,4 @@
-"""Two identities, a clock, and the back ends under a session.
+"""Two identities, their first steps together, and the back ends under a session.
 
 A session steps with the `Ratchet` of the back end in use; here a test chooses one. Where the extension is not
 installed only the pure twin is run: `MOBIUM_BACKEND=native` makes its absence an error of the whole run.
@@ -14,10 +14,8 @@ from typing import Any
 
 import pytest
 
-from mobium.crypto import Identity, session
-
-NOW = 1_800_000_000
-"""The unix second at which tests happen that do not read the clock."""
+from mobium.crypto import Identity, Prekeys, Session, session
+from tests.crypto.pair import NOW, Pair
 
 RATCHETS: dict[str, Any] = {"pure": import_module("mobium._pure.ratchet").Ratchet}
 if find_spec("mobium._native") is not None:
@@ -52,3 +50,22 @@ def bob() -> Identity:
 @pytest.fixture(scope="session")
 def mallory() -> Identity:
     return Identity.from_seed(bytes(range(128, 192)))
+
+
+@pytest.fixture
+def prekeys(bob: Identity) -> Prekeys:
+    return Prekeys.generate(bob, NOW, one_time=2, kem_one_time=2)
+
+
+@pytest.fixture
+def begun(alice: Identity, bob: Identity, prekeys: Prekeys) -> Pair:
+    """One message went from alice to bob; no answer yet."""
+    payload, a = Session.initiate(alice, prekeys.bundle(), now=NOW).encrypt(b"first")
+    _, b, _ = Session.accept(bob, prekeys, payload, now=NOW)
+    return Pair(a, b, prekeys)
+
+
+@pytest.fixture
+def answered(begun: Pair) -> Pair:
+    payload, pair = begun.b_says(b"answer")
+    return pair.to_a(payload)[1]

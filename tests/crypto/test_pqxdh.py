@@ -13,7 +13,7 @@ from mobium.crypto import Identity, PrekeyKind, PrekeyPair, Prekeys, SignedPreke
 from mobium.crypto.pqxdh import HEADER_SIZE, check_sender, initiate, read_header, respond
 from mobium.crypto.prekeys import generate, make_pair
 from mobium.errors import CryptoError, IdentityChanged, Invalid, SignatureError
-from tests.crypto.conftest import NOW
+from tests.crypto.pair import NOW
 from tests.crypto.points import ED25519_SMALL_ORDER, X25519_SMALL_ORDER
 
 EPHEMERAL = b"\x42" * 32
@@ -29,11 +29,6 @@ FIELDS = {  # where each part of the header stands
     "kem id": slice(170, 174),
     "ciphertext": slice(174, 1742),
 }
-
-
-@pytest.fixture
-def prekeys(bob: Identity) -> Prekeys:
-    return Prekeys.generate(bob, NOW, one_time=2, kem_one_time=2)
 
 
 def answered(identity: Identity, source: Prekeys, raw: bytes) -> tuple[bytes, bytes, bytes, UsedPrekeys]:

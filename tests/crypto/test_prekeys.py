@@ -11,7 +11,7 @@ from mobium.crypto import Bundle, Identity, PrekeyKind, Prekeys, SignedPrekey, U
 from mobium.crypto.prekeys import LIFETIME, SLACK, generate, make_pair
 from mobium.errors import CryptoError, SignatureError
 from mobium.signing import verify
-from tests.crypto.conftest import NOW
+from tests.crypto.pair import NOW
 from tests.crypto.points import ED25519_SMALL_ORDER
 
 DAY = 86_400

@@ -21,7 +21,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from mobium.crypto import Identity, Prekeys, Session
 from mobium.errors import CryptoError, DecryptError
-from tests.crypto.conftest import BACKENDS, NOW, stepping
+from tests.crypto.conftest import BACKENDS, stepping
+from tests.crypto.pair import NOW
 
 ALICE, BOB = Identity.from_seed(b"A" * 64), Identity.from_seed(b"B" * 64)
 PREKEYS = Prekeys.generate(BOB, NOW, one_time=0, kem_one_time=0)

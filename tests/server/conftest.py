@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mobium_server import app
-from tests.support.server import ServerProcess, server
+from tests.support.server import Client, ServerProcess, log_in, server
 
 
 @pytest.fixture
@@ -24,3 +24,14 @@ def process(tmp_path: Path) -> Iterator[ServerProcess]:
     one = ServerProcess(tmp_path)
     yield one
     one.close()
+
+
+@pytest.fixture
+async def four(running: app.Server) -> AsyncIterator[list[Client]]:
+    """An owner, an admin, a member and a stranger, not yet in any channel."""
+    people = [await log_in(running.url) for _ in range(4)]
+    for one in people:
+        await one.publish()
+    yield people
+    for one in people:
+        await one.close()

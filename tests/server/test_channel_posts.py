@@ -34,17 +34,11 @@ from tests.support.channels import (
     text,
     write,
 )
-from tests.support.server import Client, ServerProcess, client, log_in, server
+from tests.support.server import Client, ServerProcess, client, log_in, server, until
 
 
 async def accepted(one: Client, number: int) -> list[m.Accepted]:
     return [await one.expect(m.Accepted) for _ in range(number)]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - the server tells nobody
-            await asyncio.sleep(0.01)
 
 
 def removal(room: Room, who: Client, subject: Client) -> bytes:

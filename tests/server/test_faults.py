@@ -6,14 +6,7 @@ import pytest
 
 from mobium_server import faults
 from mobium_server.faults import Faults
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clocks import Seconds
 
 
 def one_kind(number: int) -> None:
@@ -33,7 +26,7 @@ def note(these: Faults, kind: object, number: int = 0) -> None:
 
 
 def test_a_kind_is_said_once_a_minute_and_then_counted(caplog: pytest.LogCaptureFixture) -> None:
-    clock = Clock()
+    clock = Seconds()
     these = Faults(clock)
     for number in range(1_000):
         note(these, one_kind, number)
@@ -51,7 +44,7 @@ def test_a_kind_is_said_once_a_minute_and_then_counted(caplog: pytest.LogCapture
 
 def test_kinds_are_bounded(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(faults, "KINDS", 1)
-    these = Faults(Clock())
+    these = Faults(Seconds())
     for _ in range(3):
         note(these, one_kind)
         note(these, another_kind)

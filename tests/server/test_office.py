@@ -12,6 +12,7 @@ from mobium_server.envelope import Desk
 from mobium_server.recent import Recent
 from mobium_server.storage.base import Gone, Mailbox, NewMessage, Prekey, Publication, Refused, Taken
 from mobium_server.storage.memory import MemoryStorage
+from tests.support.clocks import Seconds
 from tests.support.office import Bench, Wire
 
 ANNA, BEN, CARL = (letter * 32 for letter in (b"a", b"b", b"c"))
@@ -353,16 +354,8 @@ def test_a_login_counts_nothing_that_was_refused(bench: Bench) -> None:
 # ---------------------------------------------------------------- what is remembered
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_an_answer_is_remembered_for_ten_minutes() -> None:
-    clock = Clock()
+    clock = Seconds()
     memory = Recent(clock)
     digests = []
     for second in range(0, 3_000, 7):
@@ -379,7 +372,7 @@ def test_an_answer_is_remembered_for_ten_minutes() -> None:
 
 
 def test_what_is_remembered_says_nothing() -> None:
-    one, other = Recent(Clock()), Recent(Clock())
+    one, other = Recent(Seconds()), Recent(Seconds())
     key = ANNA + BEN + bytes(16)
     assert len(one.digest(key)) == 16
     assert one.digest(key) != other.digest(key), "each server process has a secret of its own"
@@ -388,13 +381,13 @@ def test_what_is_remembered_says_nothing() -> None:
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent, "MEMORY_MOST", 1_000)
-    clock = Clock()
+    clock = Seconds()
     memory = Recent(clock)
     for i in range(10_000):
         clock.now += 1
         memory.add(memory.digest(i.to_bytes(8, "big")))
         assert len(memory) <= 1_000
-    burst = Recent(Clock())
+    burst = Recent(Seconds())
     for i in range(10_000):
         burst.add(burst.digest(i.to_bytes(8, "big")))
         assert len(burst) <= 1_000

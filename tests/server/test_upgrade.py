@@ -1,7 +1,7 @@
 """What older servers left is served by this one: mail, channels, keys; with a copy before each step.
 
 The files were written by servers of those versions (tests/support/old_database.py), version 1 before there
-were channels; `tests/server/test_channel_storage.py` looks at what that one holds.
+were channels; `tests/server/test_channel_database.py` looks at what that one holds.
 """
 
 from __future__ import annotations

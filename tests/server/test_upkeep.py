@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from mobium.protocol.messages import GetPrekeyCount, PrekeyCount
 from mobium_server import upkeep
 from mobium_server.clock import Clock
 from mobium_server.storage.migrate import COPY_LIFE
-from tests.support.server import Refused, client, log_in, server
+from tests.support.server import Refused, client, log_in, server, until
 
 SECRET = b"what one person says to another"
 
@@ -26,13 +25,6 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute and an hour are over soon."""
     monkeypatch.setattr(upkeep, "INTERVAL", 0.02)
     monkeypatch.setattr(upkeep, "HOUR", 0.0)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - there is no event for it
-            await asyncio.sleep(0.01)
 
 
 def held(folder: Path) -> bytes:

@@ -18,7 +18,17 @@ from mobium.media.link import LinkMaker
 from mobium.media.sources import MemorySink, PcmSource, Source
 from tests.support.engines import Ear, World, settle
 
-__all__ = ["Heard", "Mouth", "Phone", "phone", "phones", "talking", "verify"]
+__all__ = [
+    "Heard",
+    "Mouth",
+    "Phone",
+    "phone",
+    "phones",
+    "sounds",
+    "states",
+    "talking",
+    "verify",
+]
 
 
 class Mouth:
@@ -144,3 +154,14 @@ async def talking(caller: Phone, called: Phone) -> str:
     await caller.state("active")
     await called.state("active")
     return key
+
+
+async def sounds(listener: Phone) -> bool:
+    """Whether the voice of the other side is heard now."""
+    report = listener.calls.report()
+    return report is not None and report.counts.played > 5 and any(listener.heard.pcm[-1920:])
+
+
+def states(listener: Phone) -> list[str]:
+    """The states of calls that somebody was told of."""
+    return [event.state for event in listener.ear.heard if isinstance(event, CallChanged)]

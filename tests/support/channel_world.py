@@ -7,7 +7,6 @@ its books (`mobium.client` is attacked in tests/attacks), and durability.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -17,7 +16,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from mobium.client import Engine
+from mobium.client import ChannelChanged, Engine
 from mobium.client.address import Address
 from mobium.client.store import channels
 from mobium.client.store.channels import ChannelRow
@@ -28,17 +27,18 @@ from mobium.errors import MobiumError, ProtocolError
 from mobium.protocol import codec
 from mobium.protocol.media_frames import is_media
 from mobium.protocol.messages import ClientMessage, ServerMessage
-from mobium_server.clock import Clock as ServerClock
-from tests.support.engines import PATIENCE, World, inside, tx, until
+from tests.support.clocks import Hands
+from tests.support.engines import PATIENCE, Ear, World, inside, tx, until
 
 __all__ = [
     "ChannelWorld",
-    "Hands",
     "Tap",
     "calm",
     "channel_world",
     "enter",
+    "equal_secrets",
     "everything",
+    "has_role",
     "lines",
     "members_seen",
     "refused",
@@ -48,20 +48,10 @@ __all__ = [
     "state",
     "still",
     "texts",
+    "told",
 ]
 
 M = TypeVar("M")
-
-
-class Hands:
-    """The clock of a server, moved by hand."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def clock(self) -> ServerClock:
-        """A clock that these hands move."""
-        return ServerClock(lambda: time.time() + self.ahead, lambda: time.monotonic() + self.ahead)
 
 
 # ---------------------------------------------------------------- wires
@@ -351,3 +341,17 @@ async def channel_world(folder: Path, url: str, hands: Hands) -> AsyncIterator[C
     """A world whose profiles lie in `folder` and whose server is at `url`."""
     async with ChannelWorld(folder, dial, url, hands=hands) as world:
         yield world
+
+
+async def told(ear: Ear, what: str) -> ChannelChanged:
+    return await ear.next(ChannelChanged, lambda event: event.what == what)
+
+
+async def has_role(one: Engine, other: Engine, role: str) -> bool:
+    found = [member for member in await one.members("#garden") if member.key == other.me]
+    return [member.role for member in found] == [role]
+
+
+async def equal_secrets(channel: str, *engines: Engine) -> bool:
+    secrets = {(await row_of(one, channel)).secret for one in engines}
+    return len(secrets) == 1 and None not in secrets

@@ -232,3 +232,26 @@ async def refused_in_vain(running: app.Server, one: Client, message: Any) -> str
     code = await refused(one, message)
     assert rows(running) == before
     return code
+
+
+async def established(four: list[Client]) -> Room:
+    """The first three in one channel, in their roles; everything that was pushed is read."""
+    owner, admin, member, _ = four
+    room = await gather(owner, admin, member)
+    await append(owner, room, room.role(owner.person, admin.public, Role.ADMIN))
+    for one in (admin, member):
+        await one.expect(m.RosterPage)
+    return room
+
+
+def another(room: Room, who: Client, kind: Kind = Kind.NAMES, **changes: Any) -> bytes:
+    """A good statement but for what is changed."""
+    fields: dict[str, Any] = {
+        "channel_id": room.id,
+        "index": room.roster.index + 1,
+        "prev": room.roster.head,
+        "subject": who.public,
+        "time_ms": 1,
+        "data": sealed() if kind is Kind.NAMES else b"",
+    }
+    return build(who.person, kind, **(fields | changes))

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -462,3 +462,15 @@ def schedules() -> int:
 def randomness(seed: int, schedule: int) -> random.Random:
     """The randomness of one schedule."""
     return random.Random(f"{seed}/{schedule}")
+
+
+def forwarded(address: str) -> dict[str, str]:
+    """What a proxy that is trusted says of where somebody comes from."""
+    return {"X-Forwarded-For": address}
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so that no event tells."""
+    async with asyncio.timeout(WAIT):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

@@ -2,7 +2,7 @@
 
 What changes a channel needs the server; what is only shown is what this profile knows. Not its concern:
 links into them (`invites`), messages in channels (`talk`, `chat`, `records`), what people are called
-(`mobium_client.people`), options and their help (`mobium_client.cli.app`).
+(`mobium_client.people`), options and their help (`mobium_client.cli.channel_app`).
 """
 
 from __future__ import annotations

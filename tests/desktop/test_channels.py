@@ -215,8 +215,15 @@ def test_invites_are_made_listed_revoked_and_made_worthless(scene: Scene) -> Non
     [first, _] = dialog.state.rows
     dialog.revoke(first.id)
     scene.seat.until(lambda: len(dialog.state.rows) == 1)
-    assert "renew the secret" in dialog.state.said
+    assert "revoke every link" in dialog.state.said
     dialog.renew()
+    assert dialog.state.ask is not None
+    dialog.take_back()
+    dialog.confirm()
+    assert not dialog.state.busy, "nothing is done that was not asked"
+    dialog.renew()
+    assert not dialog.state.busy, "nor before it is confirmed"
+    dialog.confirm()
     scene.seat.until(lambda: "new secret" in dialog.state.said)
     refused = scene.bert.run("channel", "join", link, code=None)
     assert refused.code != 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from mobium.client import Engine
 from mobium_client.gui.app import SMALLEST
 from mobium_client.gui.models.calling import CallingState
+from mobium_client.gui.models.voice_bar import Speaker, VoiceState
 from tests.desktop.profiles import PASSWORD, know_a_server, make
 from tests.support.desktop import Pilot, window
 from tests.support.display import Display
@@ -64,3 +65,43 @@ def test_the_bar_of_a_call_that_is_over_says_so_and_is_closed(screen: Display, f
         assert not bar.hang_up.winfo_ismapped()
         hands.click(bar.close)
         pilot.until(lambda: not bar.winfo_ismapped(), "nothing of it")
+
+
+def test_the_bar_of_a_room_that_was_left_has_no_row_for_nobody(screen: Display, folder: Path) -> None:
+    make(folder, fill=_bert)
+    with window(folder) as pilot:
+        _opened(pilot)
+        room, bar = pilot.screen.presenter.talk.voice, pilot.screen.voice_bar
+        sentence = "You are not in the voice room any more: it was closed."
+        out = VoiceState("out", "aa", "#garden", problem=sentence)
+        room._show(out)
+        pilot.until(bar.winfo_ismapped, "the bar")
+        pilot.rest(0.2)
+        height = bar.winfo_height()
+        room._show(VoiceState("in", "aa", "#garden", (Speaker("ab", "You", me=True),), said="Listening"))
+        pilot.rest(0.2)
+        assert bar.winfo_height() > height, "there is somebody"
+        room._show(out)
+        pilot.rest(0.2)
+        assert bar.winfo_height() == height
+        assert height < pilot.app.theme.raw(90)
+
+
+def test_the_help_opens_at_its_beginning(screen: Display, folder: Path) -> None:
+    make(folder, fill=_bert)
+    with window(folder) as pilot:
+        hands = _opened(pilot)
+        pilot.app.geometry("{}x{}".format(*SMALLEST))
+        pilot.rest(0.3)
+        pilot.app.focus_force()
+        hands.keys("F1")
+        pilot.until(lambda: pilot.app.overlay is not None, "the help")
+        pilot.rest(0.3)
+        paper = pilot.app.overlay.sheet._paper
+        assert paper.yview()[0] == 0.0
+        hands.keys("Next")
+        pilot.until(lambda: paper.yview()[0] > 0.0, "further down")
+        hands.keys("Tab")
+        pilot.until(lambda: pilot.app.focus_get() is pilot.app.overlay.done._canvas, "the button")
+        hands.keys("Return")
+        pilot.until(lambda: pilot.app.overlay is None, "the end")

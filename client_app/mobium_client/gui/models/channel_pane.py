@@ -19,6 +19,7 @@ from mobium.client import (
 )
 from mobium.client.channels import RoleName
 from mobium.errors import InvalidInput, MobiumError, ServerRefused
+from mobium_client.gui.models.ask import Ask
 from mobium_client.gui.models.channel_words import access_words, count_words, standing_of
 from mobium_client.gui.models.context import Opened
 from mobium_client.gui.models.invites import Invites
@@ -27,7 +28,7 @@ from mobium_client.gui.models.refresh import Refresh
 from mobium_client.people import names_of
 from mobium_client.plain import one_line
 
-__all__ = ["Ask", "ChannelPane", "ChannelPaneState", "Edit", "Host", "MemberRow"]
+__all__ = ["ChannelPane", "ChannelPaneState", "Edit", "Host", "MemberRow"]
 
 Edit = Literal["", "name", "topic"]
 
@@ -51,14 +52,6 @@ class MemberRow:
     role: str
     trust: str
     me: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Something that is asked before it is done: the sentence, and the words of the button."""
-
-    question: str
-    word: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from mobium.client import Channel, Invite
+from mobium_client.gui.models.ask import Ask
 from mobium_client.gui.models.channel_words import OPEN, count_words
 from mobium_client.gui.models.context import Opened
 from mobium_client.gui.models.presenter import Presenter
@@ -19,6 +20,10 @@ _DAY: Final = 86_400
 USES: Final = {"One": 1, "5": 5, "25": 25, "Any": 0}
 """For how many a link can be: the words, and the number that the engine takes."""
 
+_RENEW: Final = Ask(
+    "Every link made until now becomes worthless, and cannot be brought back. Whoever is in stays in.",
+    "Revoke every link",
+)
 _CARE: Final = "It holds the channel's secret: send it only where nobody else reads along."
 LASTING: Final = {"1 hour": 3_600, "1 day": _DAY, "7 days": 7 * _DAY, "For ever": 0}
 """How long a link can be good: the words, and seconds."""
@@ -36,7 +41,7 @@ class InviteRow:
 @dataclass(frozen=True, slots=True, repr=False)
 class InvitesState:
     """`uses` and `lasting` are what is chosen for the next link; `link` is the one that was made, a secret of
-    a private channel; `said` what became of the last action.
+    a private channel; `said` what became of the last action; `ask` what is asked before it is done.
     """
 
     label: str
@@ -50,6 +55,7 @@ class InvitesState:
     busy: bool = False
     problem: str = ""
     said: str = ""
+    ask: Ask | None = None
 
 
 class Invites(Presenter[InvitesState]):
@@ -95,7 +101,7 @@ class Invites(Presenter[InvitesState]):
         def gone(_: object) -> None:
             said = (
                 "That link lets nobody in any more. Whoever has it still knows the channel's secret: "
-                "renew the secret to make that worthless too."
+                "revoke every link to make that worthless too."
             )
             self._show(replace(self.state, busy=False, said=said, link="", about=""))
             self._read()
@@ -104,7 +110,18 @@ class Invites(Presenter[InvitesState]):
         self._run(self._opened.engine.channels.revoke(self._target, invite), gone, self._refused)
 
     def renew(self) -> None:
-        """Draw a new secret, after which every earlier link is worthless."""
+        """Draw a new secret, after which every earlier link is worthless, once that was confirmed."""
+        if not self.state.busy:
+            self._show(replace(self.state, ask=_RENEW, problem="", said=""))
+
+    def take_back(self) -> None:
+        """Leave everything as it is."""
+        self._show(replace(self.state, ask=None))
+
+    def confirm(self) -> None:
+        """Do what was asked."""
+        if self.state.ask is None or self.state.busy:
+            return
 
         def renewed(_: object) -> None:
             said = "The channel has a new secret: every link made before is worthless."
@@ -119,7 +136,7 @@ class Invites(Presenter[InvitesState]):
         self._opened.context.overlays.dismiss(self)
 
     def _begin(self) -> None:
-        self._show(replace(self.state, busy=True, problem="", said=""))
+        self._show(replace(self.state, busy=True, problem="", said="", ask=None))
 
     def _made_open(self, link: str) -> None:
         about = f"This link stays the same, for everybody and for ever. {OPEN}"

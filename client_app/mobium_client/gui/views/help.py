@@ -18,7 +18,7 @@ class HelpView(View[Help]):
     def _build(self) -> None:
         theme = self.kit.theme
         colors = theme.colors
-        sheet = Sheet(self, self.kit, "Keyboard", width=520)
+        sheet = self.sheet = Sheet(self, self.kit, "Keyboard", width=520)
         for title, shortcuts in self.presenter.state.groups:
             ctk.CTkLabel(
                 sheet.inside, text=title, font=theme.font("strong"), text_color=colors.text, anchor="w"
@@ -40,4 +40,4 @@ class HelpView(View[Help]):
         sheet.adopt()
 
     def _connect(self) -> None:
-        self.soon(self.done, self.done.focus_set)
+        self.soon(self.done, lambda: self.sheet.begin(self.done))

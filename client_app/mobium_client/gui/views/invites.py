@@ -31,6 +31,7 @@ class InvitesView(View[Invites]):
         private = self.presenter.state.private
         self._chosen = ""
         self._drawn = ""
+        self._asks = False
         title = f"Invite into {self.presenter.state.label}"[:60]
         wanted = _LEFT + _SIDE + _APART if private else _SIDE
         sheet = Sheet(self, self.kit, title, width=wanted)
@@ -46,7 +47,7 @@ class InvitesView(View[Invites]):
         self._build_link(right)
         self._problem = Sentence(body, self.kit, sheet.room)
         self._problem.grid(row=2, column=0, columnspan=2, sticky="ew", pady=(8, 0))
-        buttons = ctk.CTkFrame(body, fg_color="transparent")
+        buttons = self._buttons = ctk.CTkFrame(body, fg_color="transparent")
         buttons.grid(row=3, column=0, columnspan=2, sticky="ew", pady=(16, 0))
         self.done = Button(buttons, self.kit, "Done", self.presenter.close_dialog, width=120)
         self.done.pack(side="right")
@@ -57,7 +58,18 @@ class InvitesView(View[Invites]):
             self.renew.pack(side="left")
             self.revoke = Button(buttons, self.kit, "Revoke the chosen link", self._revoke, look="danger")
             self.revoke.pack(side="left", padx=8)
+            self._build_question(body, sheet.room)
         sheet.adopt()
+
+    def _build_question(self, parent: ctk.CTkFrame, room: int) -> None:
+        """What stands in place of the buttons while something is asked."""
+        self._asking = ctk.CTkFrame(parent, fg_color="transparent")
+        self._question = Sentence(self._asking, self.kit, room)
+        self._question.pack(fill="x", pady=(0, 12))
+        self.no = Button(self._asking, self.kit, "Cancel", self.presenter.take_back)
+        self.no.pack(side="right")
+        self.yes = Button(self._asking, self.kit, "", self.presenter.confirm, look="danger")
+        self.yes.pack(side="right", padx=8)
 
     def _build_choices(self, parent: ctk.CTkFrame) -> None:
         theme = self.kit.theme
@@ -128,6 +140,21 @@ class InvitesView(View[Invites]):
         self.make.change(enabled=not state.busy)
         self.renew.change(enabled=not state.busy)
         self.revoke.change(enabled=bool(self._chosen) and not state.busy)
+        self._render_question()
+
+    def _render_question(self) -> None:
+        ask = self.presenter.state.ask
+        if ask is not None:
+            self._question.say(ask.question, "warning")
+            self.yes.change(text=ask.word)
+        asks = ask is not None
+        if asks is self._asks:
+            return
+        self._asks = asks
+        gone, comes = (self._buttons, self._asking) if asks else (self._asking, self._buttons)
+        gone.grid_remove()
+        comes.grid(row=3, column=0, columnspan=2, sticky="ew", pady=(16, 0))
+        (self.no if asks else self.renew).focus_set()
 
     def _choose(self, key: str) -> None:
         self._chosen = "" if key == self._chosen else key

@@ -18,6 +18,7 @@ __all__ = ["VoiceBarView"]
 _MOST = 12  # people that are drawn at most; the rest is a number
 _NARROW = 620  # pixels; below that the buttons have no words
 _REST = 90  # pixels for that number
+_SIDE = 16  # pixels beside the people
 
 
 class VoiceBarView(View[VoiceBar]):
@@ -52,7 +53,6 @@ class VoiceBarView(View[VoiceBar]):
         Hint(self.mute, self.kit, "Mute, or speak again")
         Hint(self.deafen, self.kit, "Hear nothing and say nothing, or hear again")
         self._people = ctk.CTkFrame(self, fg_color="transparent")
-        self._people.pack(fill="x", padx=16, pady=(2, 6))
         self.chips: list[SpeakerChip] = []
         self._more = ctk.CTkLabel(self._people, text="", font=theme.font("small"), text_color=colors.muted)
         self.volume = VolumeRow(self, self.kit, self.presenter.set_volume)
@@ -61,7 +61,7 @@ class VoiceBarView(View[VoiceBar]):
         Rule(self, self.kit).pack(side="bottom", fill="x")
 
     def _connect(self) -> None:
-        self._people.bind("<Configure>", lambda event: self._resized(event.width))
+        self.bind("<Configure>", lambda event: self._resized(event.width), add=True)
 
     def render(self) -> None:
         """Show the room."""
@@ -111,6 +111,10 @@ class VoiceBarView(View[VoiceBar]):
     def _render_people(self) -> None:
         """As many as there is room for: those first who speak or show a screen."""
         speakers = self.presenter.state.speakers
+        if speakers:
+            self._people.pack(fill="x", padx=_SIDE, pady=(2, 6), before=self._said)
+        else:  # a frame that was emptied is as high as it was
+            self._people.pack_forget()
         loud = sorted(speakers, key=lambda one: not (one.me or one.speaking or one.screen))[:_MOST]
         wanted = [one for one in speakers if one in loud]
         while len(self.chips) < len(wanted):
@@ -120,10 +124,11 @@ class VoiceBarView(View[VoiceBar]):
         for chip, speaker in zip(self.chips, wanted, strict=False):
             chip.show(speaker)
         self.update_idletasks()
-        room = self._people.winfo_width() - self.kit.theme.raw(self.kit.theme.grown(_REST))
+        px = self.kit.theme.raw
+        room = self.winfo_width() - 2 * px(_SIDE) - px(self.kit.theme.grown(_REST))
         fit = 0
         while fit < len(wanted) and (not fit or room >= self.chips[fit].winfo_reqwidth()):
-            room -= self.chips[fit].winfo_reqwidth() + self.kit.theme.raw(4)
+            room -= self.chips[fit].winfo_reqwidth() + px(4)
             fit += 1
         for chip in self.chips[:fit]:
             chip.pack(side="left", padx=(0, 4))
@@ -137,7 +142,7 @@ class VoiceBarView(View[VoiceBar]):
     def _resized(self, width: int) -> None:
         if width != self._wide:
             self._wide = width
-            narrow = width < self.kit.theme.raw(self.kit.theme.grown(_NARROW))
+            narrow = width < self.kit.theme.raw(self.kit.theme.grown(_NARROW) + 2 * _SIDE)
             if narrow is not self._narrow:
                 self._narrow = narrow
                 self.render()

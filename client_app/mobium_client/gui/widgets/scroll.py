@@ -59,6 +59,8 @@ class Scroll(ctk.CTkFrame):
         self.tk.call("bind", self._focus_tag, "<FocusIn>", self._register(self._focused))
         for key, pages in (("<Prior>", -_PAGE), ("<Next>", _PAGE)):
             self._on(self.body, key, partial(self._turn_pages, pages))
+        for key, steps in (("<Up>", -1), ("<Down>", 1)):
+            self._on(self.body, key, partial(self._turn, steps))
 
     def adopt(self) -> None:
         """Let the wheel turn over everything that is in the body, and follow the focus."""
@@ -71,6 +73,13 @@ class Scroll(ctk.CTkFrame):
                 self._catch_wheel(widget)
                 # bound to the widget itself it would make a place for Tab of every label
                 widget.bindtags((*widget.bindtags(), self._focus_tag))
+
+    def begin(self, widget: Any) -> None:
+        """Give the focus to a widget at the end, unless one has to scroll to see it: then the keys that turn
+        pages do so first, and Tab leads to it.
+        """
+        self.update_idletasks()  # so that it is known
+        (self.body if self._needed else widget).focus_set()
 
     def render(self) -> None:
         """Fit the body to the width, and show the bar if it is higher than the room."""

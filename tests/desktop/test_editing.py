@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -100,6 +102,16 @@ def test_bold_text_is_a_face_that_was_drawn(screen: Display, tmp_path: Path) -> 
     assert plain < bold < 1.05 * plain
 
 
+@contextmanager
+def _layout(screen: Display, name: str) -> Iterator[None]:
+    """The display's keyboard has this layout meanwhile."""
+    program = where("setxkbmap") or "setxkbmap"
+    with ExitStack() as after:
+        after.callback(subprocess.run, [program, "us"], env=screen.environ, timeout=10, check=True)
+        subprocess.run([program, name], env=screen.environ, timeout=10, check=True)
+        yield
+
+
 @pytest.mark.parametrize("layout", ["us", "ru", "gr", "il", "ara"])
 def test_shortcuts_work_on_every_layout_and_with_caps_lock(
     screen: Display, folder: Path, layout: str
@@ -112,10 +124,7 @@ def test_shortcuts_work_on_every_layout_and_with_caps_lock(
         def shows(view: str) -> bool:
             return type(pilot.app.overlay).__name__ == view
 
-        subprocess.run(
-            [where("setxkbmap") or "setxkbmap", layout], env=screen.environ, timeout=10, check=True
-        )
-        try:
+        with _layout(screen, layout):
             for place, view in (("57", "NewMessageView"), ("59", "SettingsView")):
                 hands.keys(f"ctrl+{place}")
                 pilot.until(partial(shows, view), f"{view}, on {layout}")
@@ -127,7 +136,32 @@ def test_shortcuts_work_on_every_layout_and_with_caps_lock(
             pilot.until(lambda: pilot.app.overlay is None)
             hands.keys("ctrl+shift+45")
             pilot.until(lambda: shows("ConnectionView"), "what Shift belongs to")
-        finally:
-            subprocess.run(
-                [where("setxkbmap") or "setxkbmap", "us"], env=screen.environ, timeout=10, check=True
-            )
+
+
+@pytest.mark.parametrize("layout", ["us", "ru", "gr", "il", "ara"])
+def test_what_is_selected_is_copied_cut_and_pasted_on_every_layout(
+    screen: Display, folder: Path, layout: str
+) -> None:
+    make(folder, fill=know_a_server)
+    with window(folder) as pilot:
+        pilot.unlock(PASSWORD)
+        pilot.screen.presenter.write_to("ab" * 32, "Bert")
+        pilot.until(lambda: pilot.screen.conversation is not None, "the conversation")
+        hands, search = Hands(pilot), pilot.screen.side.search
+        hands.fill(search, "anna")
+        box = pilot.screen.conversation.composer.text
+        everything, cut, copy, paste = (f"ctrl+{place}" for place in (38, 53, 54, 55))
+        with _layout(screen, layout):
+            hands.keys(everything, copy)
+            pilot.until(lambda: pilot.app.clipboard_get() == "anna", "what is copied")
+            hands.keys("End", paste)
+            pilot.until(lambda: search.text == "annaanna", "pasted, once")
+            hands.keys(everything, cut)
+            pilot.until(lambda: search.text == "", "cut")
+            box.focus_set()
+            hands.keys(paste)
+            pilot.until(lambda: box.get("1.0", "end-1c") == "annaanna", "pasted")
+            hands.keys("ctrl+52")
+            pilot.until(lambda: box.get("1.0", "end-1c") == "", "taken back")
+            hands.keys("ctrl+shift+52")
+            pilot.until(lambda: box.get("1.0", "end-1c") == "annaanna", "and done again")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import customtkinter as ctk
 import pytest
 
 from mobium.client import Channel, Engine
@@ -102,6 +103,43 @@ def test_messages_that_are_slow_to_draw_come_one_after_the_other_and_the_end_sta
     pilot.until(lambda: not lines._undrawn)
     assert max(drawn) < 10
     assert lines._sees_end()
+
+
+def test_a_line_without_end_holds_up_no_key(pilot: Pilot) -> None:
+    box = pilot.open("Long").composer
+    pilot.rest(0.2)
+    box.text.focus_force()
+    long = "word " * 20_000
+    pilot.app.clipboard_clear()
+    pilot.app.clipboard_append(long)
+    box.text.event_generate("<<Paste>>")
+    pilot.until(lambda: box.presenter.state.text == long, "what was pasted")
+    began = time.perf_counter()
+    box.text.event_generate("<Key-x>")
+    pilot.app.update()
+    print(f"a key at the end of {len(long):,} characters: {time.perf_counter() - began:.3f} s")
+    assert box.presenter.state.text == long + "x"
+    assert box.text.cget("wrap") == "none"
+    assert box.text.bbox("insert") is not None, "where one types is in sight"
+    box.text.delete("1.0", "end")
+    box.text.insert("1.0", "line " * 1_000 + "\n" + "line " * 3_000)
+    pilot.until(lambda: box.text.cget("wrap") == "word", "lines that are broken as ever")
+
+
+def test_every_face_that_is_shown_stays(pilot: Pilot) -> None:
+    """However many writers a channel has: nothing is drawn in the place of a picture that is gone."""
+    faces, tk = pilot.app.kit.avatars, pilot.app.tk
+    paper = ctk.CTkCanvas(pilot.app)
+    shown = 2 * faces._MOST
+    for number in range(shown):
+        paper.create_image(0, 0, image=str(faces.photo(f"{number:064x}", 8)))
+    names = {str(paper.itemcget(item, "image")) for item in paper.find_all()}
+    assert names <= set(tk.splitlist(tk.call("image", "names")))
+    assert len(faces._photos) >= shown
+    paper.destroy()
+    for number in range(shown, 4 * shown):
+        faces.photo(f"{number:064x}", 8)
+    assert len(faces._photos) <= 2 * shown, "and those that nothing shows go"
 
 
 def test_a_nickname_is_not_lost_by_looking_at_it_too_early(pilot: Pilot) -> None:

@@ -17,7 +17,7 @@ from mobium.client import Engine
 from mobium.client.store.database import Tx
 from mobium_client.gui.settings import Settings
 from tests.desktop.profiles import PASSWORD, make
-from tests.support.desktop import Pilot, window
+from tests.support.desktop import PATIENCE, Pilot, window
 from tests.support.display import DISPLAY, Display
 from tests.support.engines import tx
 from tests.support.hands import Hands
@@ -118,6 +118,32 @@ def test_nobody_waits_for_what_opens_a_link_and_an_answer_of_no_is_said(
             pilot.app.overlay.done.invoke()
             pilot.until(lambda: pilot.app.overlay is None)
         pilot.open("Number 7")
+
+
+def test_an_address_that_opened_nothing_is_not_shown_once_the_profile_is_locked(
+    screen: Display, folder: Path
+) -> None:
+    asked: list[threading.Thread] = []
+    locked = threading.Event()
+
+    def opener(_: str) -> bool:
+        asked.append(threading.current_thread())
+        locked.wait(PATIENCE)
+        return False
+
+    make(folder, fill=fill)
+    with window(folder, Settings(width=1000, height=700), open_link=opener) as pilot:
+        pilot.unlock(PASSWORD)
+        text = pilot.open("Bert").lines.text
+        pilot.rest(0.2)
+        click(text, text.search("example.org/a", "1.0"))
+        pilot.until(lambda: asked, "the opener")
+        pilot.app.desktop.lock()
+        pilot.until(lambda: pilot.shows("UnlockView") and not pilot.screen.presenter.state.locking)
+        locked.set()
+        pilot.until(lambda: not asked[0].is_alive(), "its answer")
+        pilot.rest(0.2)
+        assert pilot.app.overlay is None
 
 
 def test_what_is_copied_is_what_was_written(pilot: Pilot) -> None:

@@ -193,9 +193,11 @@ class App(ctk.CTk):
 
     def _open_link(self, address: str) -> None:
         """Have the system open an address, without waiting for its programs."""
+        screen = self.desktop.context.router.state
 
         def answered(opened: bool) -> None:
-            if not opened and not self._closing:
+            # what somebody was sent is not for whoever looks at a profile that was locked meanwhile
+            if not opened and not self._closing and self.desktop.context.router.state is screen:
                 self.desktop.context.overlays.open(Unopened(self.desktop.context, address))
 
         def call() -> bool:

@@ -57,31 +57,45 @@ def _color(hue: float, light: float, full: float) -> tuple[int, int, int]:
 
 
 class Avatars:
-    """Pictures as the toolkit takes them; each is drawn once while it is remembered."""
+    """Pictures as the toolkit takes them; each is drawn once while it is remembered, and remembered as long
+    as it is shown: the toolkit draws nothing in the place of one that was forgotten.
+    """
 
-    _MOST = 512  # pictures that are remembered
+    _MOST = 512  # pictures of each kind that are remembered, shown or not
 
     def __init__(self, density: float = 1.0) -> None:
         self._density = density
-        self._made: dict[tuple[object, ...], Any] = {}
+        self._drawn: dict[tuple[object, ...], Image.Image] = {}
+        self._photos: dict[tuple[object, ...], Any] = {}
+        self._room = self._MOST
 
     def image(self, key: str, size: int, *, square: bool = False) -> Any:
         """A picture for a widget of CustomTkinter, `size` pixels of the design a side, for that one alone: an
         image knows who shows it, and would keep a widget that is gone.
         """
         pixels = round(size * max(2.0, self._density))
-        picture = self._once(("drawn", key, size, square), lambda: drawn(key, pixels, square=square))
+        name = (key, size, square)
+        if name not in self._drawn:
+            if len(self._drawn) >= self._MOST:  # each widget has a copy
+                del self._drawn[next(iter(self._drawn))]
+            self._drawn[name] = drawn(key, pixels, square=square)
+        picture = self._drawn[name]
         return ctk.CTkImage(picture, picture, size=(size, size))
 
     def photo(self, key: str, pixels: int, *, square: bool = False) -> Any:
         """A picture for canvases and text widgets, `pixels` of the screen a side."""
-        return self._once(
-            ("tk", key, pixels, square), lambda: ImageTk.PhotoImage(drawn(key, pixels, square=square))
-        )
+        name = (key, pixels, square)
+        if name not in self._photos:
+            if len(self._photos) >= self._room:
+                self._forget()
+            self._photos[name] = ImageTk.PhotoImage(drawn(key, pixels, square=square))
+        return self._photos[name]
 
-    def _once(self, name: tuple[object, ...], make: Any) -> Any:
-        if name not in self._made:
-            if len(self._made) >= self._MOST:
-                del self._made[next(iter(self._made))]
-            self._made[name] = make()
-        return self._made[name]
+    def _forget(self) -> None:
+        """Forget what nothing shows. Where much is shown, the next time is further away."""
+        self._photos = {
+            name: photo
+            for name, photo in self._photos.items()
+            if photo.tk.getboolean(photo.tk.call("image", "inuse", str(photo)))
+        }
+        self._room = max(self._MOST, 2 * len(self._photos))

@@ -1,4 +1,5 @@
-"""The shortcuts of the window: Ctrl with a key, whatever the layout of the keyboard and with Caps Lock.
+"""The shortcuts of the window and those of editing: Ctrl with a key, whatever the layout of the keyboard and
+with Caps Lock.
 
 Tk goes by the letter that a key types, which is none of the Latin ones on a Cyrillic, Greek, Hebrew or Arabic
 layout; there the place of the key counts. Not its concern: what a shortcut does.
@@ -13,14 +14,19 @@ from typing import Any, Final
 __all__ = ["Shortcuts"]
 
 _SHIFT: Final = 0x1
-_CONTROL: Final = 0x4
 _ALT: Final = 0x8 if sys.platform != "win32" else 0x20000
 _NAMES: Final = {"comma": ","}
+_LETTERS: Final = "qfklnyazxcv"
 # What a key of a US keyboard is called by X11 (the kernel's code and 8), and by Windows (its virtual key).
 _PLACES: Final[dict[str, Mapping[int, str]]] = {
-    "x11": {24: "q", 41: "f", 45: "k", 46: "l", 57: "n", 59: ","},
-    "win32": {0x51: "q", 0x46: "f", 0x4B: "k", 0x4C: "l", 0x4E: "n", 0xBC: ","},
+    "x11": dict(zip((24, 41, 45, 46, 57, 29, 38, 52, 53, 54, 55, 59), _LETTERS + ",", strict=True)),
+    "win32": {0xBC: ",", **{ord(letter.upper()): letter for letter in _LETTERS}},
 }
+# What Tk does itself where the letters are Latin ones.
+_EDITS: Final = {
+    "a": "<<SelectAll>>", "c": "<<Copy>>", "v": "<<Paste>>", "x": "<<Cut>>", "y": "<<Redo>>",
+    "z": "<<Undo>>", "shift z": "<<Redo>>",
+}  # fmt: skip
 
 
 class Shortcuts:
@@ -35,9 +41,11 @@ class Shortcuts:
         if event.state & _ALT:  # AltGr, which some systems tell as Ctrl and Alt
             return
         name = _NAMES.get(event.keysym, event.keysym)
-        if len(name) != 1 or not name.isascii():
-            name = self._places.get(event.keycode, "")
-        name = name.lower()
-        call = self._keys.get(f"shift {name}" if event.state & _SHIFT else name)
-        if call is not None:
-            call()
+        latin = len(name) == 1 and name.isascii()
+        name = name.lower() if latin else self._places.get(event.keycode, "")
+        if event.state & _SHIFT:
+            name = f"shift {name}"
+        if name in self._keys:
+            self._keys[name]()
+        elif not latin and name in _EDITS:
+            event.widget.event_generate(_EDITS[name])

@@ -22,6 +22,7 @@ __all__ = ["ComposerBox"]
 _MOST_LINES = 8
 _READ = 4  # lines, those around the cursor
 _LONG = 4_000  # characters that certainly take so many lines, or nearly
+_LONG_LINE = 16_000  # characters that Tk lays out in some milliseconds, all of them with each key
 _AROUND = 2_000  # characters before and behind the cursor that are looked at for it
 _BESIDE = 4  # pixels of the reading's label beside its text
 
@@ -32,6 +33,7 @@ class ComposerBox(View[Composer]):
     def __init__(self, parent: Any, kit: Kit, presenter: Composer) -> None:
         self._version = -1
         self._lines = 0
+        self._wraps = True
         super().__init__(parent, kit, presenter)
 
     def _build(self) -> None:
@@ -94,6 +96,7 @@ class ComposerBox(View[Composer]):
             self._hint.place_forget()
         else:
             self._hint.place(x=18, rely=0.5, anchor="w")
+        self._wrap()
         self._grow()
         self._read()
 
@@ -124,6 +127,15 @@ class ComposerBox(View[Composer]):
     def _leave_forward(self, _: object) -> str:
         self._send.focus_set()
         return "break"
+
+    def _wrap(self) -> None:
+        """Break lines where the box ends, but for one that would hold up each key: it is drawn in one row."""
+        text = self.presenter.state.text
+        wraps = len(text) < _LONG_LINE or max(map(len, text.split("\n"))) < _LONG_LINE
+        if wraps is not self._wraps:
+            self._wraps = wraps
+            self.text.configure(wrap="word" if wraps else "none")
+            self.text.see("insert")
 
     def _grow(self) -> None:
         """As high as its text, up to some lines."""

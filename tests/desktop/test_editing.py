@@ -112,6 +112,26 @@ def _layout(screen: Display, name: str) -> Iterator[None]:
         yield
 
 
+def test_a_sign_where_others_have_a_letter_is_no_shortcut(screen: Display, folder: Path) -> None:
+    """On a Dvorak keyboard the apostrophe is where others have the Q, which ends the program."""
+    make(folder, fill=know_a_server)
+    with window(folder) as pilot:
+        pilot.unlock(PASSWORD)
+        hands, tool = Hands(pilot), where("setxkbmap") or "setxkbmap"
+        subprocess.run([tool, "us", "dvorak"], env=screen.environ, timeout=10, check=True)
+        try:
+            hands.fill(pilot.screen.side.search, "o")
+            hands.keys("ctrl+24")
+            assert not pilot.app._closing
+            hands.keys("ctrl+57")  # the B
+            pilot.rest(0.1)
+            assert pilot.app.overlay is None
+            hands.keys("ctrl+46")  # the N
+            pilot.until(lambda: type(pilot.app.overlay).__name__ == "NewMessageView", "the dialog")
+        finally:
+            subprocess.run([tool, "us"], env=screen.environ, timeout=10, check=True)
+
+
 @pytest.mark.parametrize("layout", ["us", "ru", "gr", "il", "ara"])
 def test_shortcuts_work_on_every_layout_and_with_caps_lock(
     screen: Display, folder: Path, layout: str

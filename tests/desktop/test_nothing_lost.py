@@ -153,6 +153,19 @@ def test_what_is_refused_while_the_window_closes_is_a_draft(folder: Path, profil
     assert left(profile) == (["Hello"], "Precious")
 
 
+def test_what_is_typed_before_the_draft_was_read_comes_behind_it(seat: Seat) -> None:
+    drafts = seat.main.opened.engine.drafts
+    seat.do(drafts.put(CORA, "Precious"))
+    slow_disk(seat)
+    seat.main.list.open(key_of("Cora"))
+    conversation = seat.main.state.conversation
+    assert conversation is not None
+    conversation.composer.type("and this")
+    seat.until(lambda: "Precious" in conversation.composer.state.text, "the draft")
+    assert conversation.composer.state.text == "Precious\nand this"
+    seat.until(lambda: seat.do(drafts.all()).get(CORA) == "Precious\nand this", "both")
+
+
 class Failing(Presenter[None]):
     """A dialog that fails when it is to go."""
 

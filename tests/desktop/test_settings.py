@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -51,10 +52,18 @@ def test_a_full_disk_leaves_what_was_there_and_nothing_beside_it(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(os, "fdopen", full)
     save(file, Settings(appearance="light"))
     assert load(file) == Settings(appearance="dark")
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted in /proc")
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for scale in (90, 100, 125):
+        save(tmp_path / "desktop.json", Settings(text_scale=scale))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_they_lie_beside_the_profiles_where_somebody_chose_a_folder(tmp_path: Path) -> None:

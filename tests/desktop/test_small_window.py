@@ -11,7 +11,9 @@ from mobium_client.gui.models.voice_bar import Speaker, VoiceState
 from tests.desktop.profiles import PASSWORD, know_a_server, make
 from tests.support.desktop import Pilot, window
 from tests.support.display import Display
+from tests.support.engines import tx
 from tests.support.hands import HANDS, Hands
+from tests.support.said import say
 
 pytestmark = [*HANDS]
 
@@ -48,6 +50,34 @@ def test_a_pane_takes_the_place_of_a_conversation_that_has_no_room_beside_it(
         pilot.until(lambda: not conversation.winfo_ismapped(), "the pane alone again")
         pilot.screen.presenter.fold()
         pilot.until(lambda: conversation.winfo_ismapped() and not pane.winfo_ismapped(), "the conversation")
+
+
+async def _bert_wrote(engine: Engine) -> None:
+    await know_a_server(engine)
+    await tx(engine, say, "Bert", [(False, "Hello", 1)])
+
+
+def test_under_a_pane_that_takes_its_place_nothing_is_read(screen: Display, folder: Path) -> None:
+    make(folder, fill=_bert_wrote)
+    with window(folder) as pilot:
+        pilot.unlock(PASSWORD)
+        pilot.app.geometry("{}x{}".format(*SMALLEST))
+        pilot.app.focus_force()
+        conversation = pilot.open("Bert").presenter
+        main, engine = pilot.screen.presenter, conversation._opened.engine
+        pilot.until(lambda: conversation._seen == 1, "the first one read")
+        main.about_contact()
+        pilot.until(lambda: not pilot.screen.conversation.winfo_ismapped(), "the pane alone")
+        assert not pilot.app.desktop._before_eyes(conversation.state.target)
+        done: list[object] = []
+        pilot.app.bridge.submit(tx(engine, say, "Bert", [(False, "And this", 0)]), done.append)
+        pilot.until(lambda: done, "another message")
+        conversation.refresh()
+        pilot.until(lambda: len(conversation._messages) == 2, "it is in the conversation")
+        pilot.rest(0.2)
+        assert conversation._seen == conversation._messages[0].position, "nobody has seen it"
+        main.fold()
+        pilot.until(lambda: conversation._seen == conversation._messages[1].position, "it is seen")
 
 
 def test_the_bar_of_a_call_that_is_over_says_so_and_is_closed(screen: Display, folder: Path) -> None:

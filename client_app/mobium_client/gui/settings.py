@@ -89,11 +89,13 @@ def save(file: Path, settings: Settings) -> None:
     """Replace `file`, whole or not at all; a disk that refuses changes nothing but that."""
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkstemp(dir=file.parent)[1])
+        opened, name = tempfile.mkstemp(dir=file.parent)
     except OSError:
         return
+    fresh = Path(name)
     try:
-        fresh.write_text(json.dumps(asdict(settings), indent=1), "utf-8")
+        with os.fdopen(opened, "w", encoding="utf-8") as writing:  # Windows replaces no open file
+            writing.write(json.dumps(asdict(settings), indent=1))
         fresh.replace(file)
     except OSError:
         with suppress(OSError):

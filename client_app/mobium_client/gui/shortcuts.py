@@ -10,12 +10,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+from unicodedata import name as called
 
 __all__ = ["Shortcuts"]
 
 _SHIFT: Final = 0x1
 _ALT: Final = 0x8 if sys.platform != "win32" else 0x20000
-_NAMES: Final = {"comma": ","}
+_ASCII: Final = range(0x21, 0x7F)  # characters whose codes are their keysyms too
 _LETTERS: Final = "qfklnyazxcv"
 # What a key of a US keyboard is called by X11 (the kernel's code and 8), and by Windows (its virtual key).
 _PLACES: Final[dict[str, Mapping[int, str]]] = {
@@ -35,15 +36,24 @@ class Shortcuts:
     def __init__(self, window: Any, keys: Mapping[str, Callable[[], object]]) -> None:
         self._keys = keys
         self._places = _PLACES.get(window.tk.call("tk", "windowingsystem"), {})
+        # Whether the last letter was a Latin one: where others have the Q, Dvorak has an apostrophe, which is
+        # no Q, and a Hebrew keyboard a slash, which is.
+        self._latin = False
         window.bind("<Control-KeyPress>", self._pressed)
+        window.bind("<KeyPress>", self._typed, add=True)
+
+    def _typed(self, event: Any) -> None:
+        if event.char.isalpha():
+            self._latin = called(event.char[0], "").startswith("LATIN")
 
     def _pressed(self, event: Any) -> None:
         if event.state & _ALT:  # AltGr, which some systems tell as Ctrl and Alt
             return
-        name = _NAMES.get(event.keysym, event.keysym)
-        latin = len(name) == 1 and name.isascii()
-        name = name.lower() if latin else self._places.get(event.keycode, "")
-        if event.state & _SHIFT:
+        shift = event.state & _SHIFT
+        sign = chr(event.keysym_num) if event.keysym_num in _ASCII else ""
+        latin = sign.isalpha() or sign == "," or bool(sign and self._latin and not shift)
+        name = sign.lower() if latin else self._places.get(event.keycode, "")
+        if shift:
             name = f"shift {name}"
         if name in self._keys:
             self._keys[name]()

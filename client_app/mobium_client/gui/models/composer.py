@@ -102,8 +102,12 @@ class Composer(Presenter[ComposerState]):
 
     def _restore(self, drafts: dict[str, str]) -> None:
         self._kept = kept = drafts.get(self._target, "")
-        if kept and not self.state.text:
-            self._show(ComposerState(kept, self.state.version + 1))
+        if kept:
+            typed = self.state.text  # before it was read
+            text = f"{kept}\n{typed}" if typed else kept
+            self._show(ComposerState(text, self.state.version + 1, self.state.problem))
+            if typed:
+                self._keep_soon()
 
     def _keep_soon(self) -> None:
         if self._pause is not None:

@@ -222,11 +222,7 @@ class Desktop:
         if self.context.overlays.state or not isinstance(screen, Main) or not self.context.attention.state:
             return False
         shown = screen.state.conversation
-        return (
-            shown is not None
-            and screen.talk.state.stage is None
-            and target in {shown.state.target, shown.state.title}
-        )
+        return shown is not None and not screen.hidden and target in {shown.state.target, shown.state.title}
 
     def _talking(self) -> bool:
         """Whether a call or a voice room is going on, which nobody wants to lose for want of a key."""

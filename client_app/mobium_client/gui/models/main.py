@@ -48,6 +48,7 @@ class Main(Presenter[MainState]):
         self.talk = Talk(opened)
         self.search = Search(opened, self.list, self._found)
         self._day = Day(opened.context)
+        self._covered = False
         for one in (self.status, self.list, self.talk, self.search, self._day):
             self._until_closed(one.close)
         self._until_closed(self.list.watch(self._retitle))
@@ -87,9 +88,9 @@ class Main(Presenter[MainState]):
             self.opened, row.target, row.kind, row.title, row.key,
             HeadActions(self.talk, row.target, row.title, about),
             unread=row.unread, changed=self.list.refresh, gone=self.leave, about=about,
-            join=self.join_channel, hidden=lambda: self.talk.state.stage is not None,
+            join=self.join_channel, hidden=lambda: self.hidden,
         )  # fmt: skip
-        self.fold()
+        self._fold()
         self.talk.voice.look_away()
         self._show(replace(self.state, conversation=opened))
         self.list.select(row.target)
@@ -104,10 +105,20 @@ class Main(Presenter[MainState]):
                 self.open(row)
                 return
 
+    @property
+    def hidden(self) -> bool:
+        """Whether something stands in the place of the conversation: a shared screen, or the pane."""
+        return self.talk.state.stage is not None or (self._covered and self.state.pane is not None)
+
+    def cover(self, covered: bool) -> None:
+        """Whether there is no room for the conversation beside a pane."""
+        self._covered = covered
+        self._seen()
+
     def leave(self) -> None:
         """Show no conversation."""
         before = self.state.conversation
-        self.fold()
+        self._fold()
         self._show(replace(self.state, conversation=None))
         self.list.select(None)
         if before is not None:
@@ -122,10 +133,8 @@ class Main(Presenter[MainState]):
 
     def fold(self) -> None:
         """Show nothing on the right."""
-        before = self.state.pane
-        self._show(replace(self.state, pane=None))
-        if before is not None:
-            before.close()
+        self._fold()
+        self._seen()
 
     def show_connection(self) -> None:
         """Lay the connection dialog over everything."""
@@ -182,6 +191,12 @@ class Main(Presenter[MainState]):
                 one.close()
         super().close()
 
+    def _fold(self) -> None:
+        before = self.state.pane
+        self._show(replace(self.state, pane=None))
+        if before is not None:
+            before.close()
+
     def _found(self, row: Row, position: int | None) -> None:
         self.open(row)
         if position is not None and self.state.conversation is not None:
@@ -194,7 +209,7 @@ class Main(Presenter[MainState]):
             self.state.conversation.refresh()
 
     def _seen(self) -> None:
-        """A shared screen that stood in place of the conversation is gone, perhaps."""
+        """What stood in place of the conversation is gone, perhaps."""
         if self.state.conversation is not None:
             self.state.conversation.note_read()
 

@@ -98,6 +98,7 @@ class MainView(View[Main]):
         room = self.winfo_width() - self.side.winfo_width() - self.kit.theme.raw(pane + _LEAST)
         if (room < 0) is not self._narrow:
             self._narrow = room < 0
+            self.presenter.cover(self._narrow)
             self.render()
 
     def destroy(self) -> None:

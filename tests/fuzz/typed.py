@@ -48,19 +48,13 @@ def links(data: bytes) -> None:
 def words(data: bytes) -> None:
     """Words that are taken are 24, and taken again as they are; the others have a sentence.
 
-    Two bytes draw a word of the list, or a text of up to 7 bytes. Of those there are two at most: a sentence
-    about one takes a while.
+    Two bytes draw a word of the list, or a text of up to 7 bytes: each that is unknown takes a while.
     """
     drawn = Input(data)
     tokens: list[str] = []
-    strange = 0
     while drawn and len(tokens) < 30:
         number = drawn.number(2)
-        if number < 0xF000 or strange == 2:
-            tokens.append(_LIST[number % 2_048])
-        else:
-            tokens.append(text(drawn.take(number % 8)))
-            strange += 1
+        tokens.append(_LIST[number % 2_048] if number < 0xF000 else text(drawn.take(number % 8)))
     given = " ".join(tokens)
     assert all(word for _, word in numbered(given))
     with suppress(RecoveryError):

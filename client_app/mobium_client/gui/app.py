@@ -231,9 +231,9 @@ class App(ctk.CTk):
         self.bind("<Escape>", lambda _: self.desktop.context.overlays.dismiss())
 
     def _search(self) -> None:
-        """Put the focus into the search, where there is one."""
+        """Put the focus into the search, where there is one that nothing covers."""
         side = getattr(self.screen, "side", None)
-        if side is not None:
+        if side is not None and self.overlay is None:
             side.search.focus_set()
 
     def _looked_at(self, _: object) -> None:

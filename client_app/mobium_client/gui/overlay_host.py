@@ -1,7 +1,7 @@
 """Dialogs over the window: a plain ground that covers the screen, and the dialog on it.
 
-They are no windows of their own, since window managers place those where they like. Not its concern: what a
-dialog holds.
+They are no windows of their own, since window managers place those where they like. So Tab is kept inside
+here: it would lead to what is covered. Not its concern: what a dialog holds.
 """
 
 from __future__ import annotations
@@ -16,6 +16,25 @@ from mobium_client.gui.view import Kit
 
 __all__ = ["OverlayHost"]
 
+# `within` begins the names of the widgets that Tab may lead to. As many are looked at as a window may have.
+_TAB = """
+    namespace eval ::mobium {variable within {}}
+    proc ::mobium::next {from step} {
+        variable within
+        set to $from
+        for {set looked 0} {$looked < 5000} {incr looked} {
+            set to [$step $to]
+            if {[string range $to 0 [string length $within]-1] eq $within} {
+                tk::TabToWindow $to
+                return
+            }
+            if {$to eq $from} {return}
+        }
+    }
+    bind all <<NextWindow>> {::mobium::next %W tk_focusNext}
+    bind all <<PrevWindow>> {::mobium::next %W tk_focusPrev}
+"""
+
 
 class OverlayHost:
     """Shows the top one of the dialogs; the focus returns where it was when the last one goes."""
@@ -27,6 +46,7 @@ class OverlayHost:
         self._ground: Any = None
         self._shown: tuple[Presenter[Any] | None, Any] = (None, None)
         self._focus: Any = None
+        window.tk.eval(_TAB)
         overlays.watch(self.render)
 
     @property
@@ -47,8 +67,7 @@ class OverlayHost:
         if view is not None:
             view.destroy()
         if top is None:
-            self._ground.destroy()
-            self._ground = None
+            self._uncover()
             self._shown = (None, None)
             if self._focus is not None and self._focus.winfo_exists():
                 self._focus.focus_set()
@@ -56,6 +75,9 @@ class OverlayHost:
         made = self._kit.make(self._ground, top)
         made.place(relx=0, rely=0, relwidth=1, relheight=1)
         self._shown = (top, made)
+        self._window.tk.call("set", "::mobium::within", f"{self._ground}.")
+        if not str(self._window.tk.call("focus")).startswith(f"{made}."):
+            made.focus_set()  # what is typed is not for what is covered
         self.lift()
 
     def lift(self) -> None:
@@ -67,7 +89,11 @@ class OverlayHost:
         """Draw anew in another look."""
         self._kit = kit
         if self._ground is not None:
-            self._ground.destroy()
-            self._ground = None
+            self._uncover()
         self._shown = (None, None)
         self.render()
+
+    def _uncover(self) -> None:
+        self._ground.destroy()
+        self._ground = None
+        self._window.tk.call("set", "::mobium::within", "")

@@ -39,6 +39,8 @@ class ChannelPaneView(View[ChannelPane]):
         self._card = self._build_member()
         self.list = ItemList(self, self.kit, self.presenter.choose, colors.side)
         self.list.pack(fill="both", expand=True, padx=4)
+        for widget in (self._card, self._feet):
+            widget.lift()  # Tab goes by this order
 
     def _build_head(self) -> None:
         colors, presenter = self.kit.theme.colors, self.presenter
@@ -72,7 +74,7 @@ class ChannelPaneView(View[ChannelPane]):
         )
 
     def _build_feet(self) -> None:
-        feet = ctk.CTkFrame(self, fg_color="transparent")
+        feet = self._feet = ctk.CTkFrame(self, fg_color="transparent")
         feet.pack(side="bottom", fill="x", padx=16, pady=(4, 12))
         self._said = Sentence(feet, self.kit, self.kit.theme.grown(_WIDE))
         self._said.pack(fill="x", padx=4, pady=(0, 4))

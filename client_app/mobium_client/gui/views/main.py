@@ -64,7 +64,7 @@ class MainView(View[Main]):
 
     def _connect(self) -> None:
         self.bind("<Configure>", lambda _: self._fit(), add=True)
-        self.side.bind("<<Write>>", lambda _: self._write())
+        self.side.chosen = self._write
         self.follow(self.presenter.talk, self.render)
 
     def render(self) -> None:

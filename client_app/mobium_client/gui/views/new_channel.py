@@ -54,7 +54,7 @@ class NewChannelView(View[NewChannel]):
         sheet.adopt()
 
     def _connect(self) -> None:
-        self.after(50, self.name.focus_set)
+        self.soon(self.name, self.name.focus_set)
 
     def render(self) -> None:
         """Show what it means, and what went wrong."""

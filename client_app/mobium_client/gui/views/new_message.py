@@ -56,7 +56,7 @@ class NewMessageView(View[NewMessage]):
         self._keys: list[str] = []
 
     def _connect(self) -> None:
-        self.after(50, self.who.focus_set)
+        self.soon(self.who, self.who.focus_set)
 
     def render(self) -> None:
         """Show who fits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import customtkinter as ctk
@@ -32,9 +33,11 @@ class Sidebar(View[Main]):
         top.pack(fill="x", padx=20, pady=(16, 12))
         me = self.presenter.status.state.me
         ctk.CTkLabel(top, text="", image=self.kit.avatars.image(me, theme.grown(40))).pack(side="left")
-        Button(
+        lock = Button(
             top, self.kit, "", self.presenter.lock, look="plain", icon="lock_outline", tone=colors.muted
-        ).pack(side="right")
+        )
+        lock.pack(side="right")
+        Hint(lock, self.kit, "Lock (Ctrl+L)")
         self.settings = Button(
             top, self.kit, "", self.presenter.show_settings, look="plain", icon="cog_outline",
             tone=colors.muted,
@@ -84,8 +87,12 @@ class Sidebar(View[Main]):
             wraplength=240,
             justify="left",
         )
+        for widget in (self.settings, lock, self.new_message, below):
+            widget.lift()  # Tab goes by this order
 
     def _connect(self) -> None:
+        self.chosen: Callable[[], object] = lambda: None
+        """What follows when a conversation was opened, to write in it."""
         self.search.entry.bind("<Escape>", lambda _: self._end_search())
         self.search.entry.bind("<Return>", lambda _: self._open(0))
         self.search.entry.bind("<Down>", lambda _: self.list.focus_set())
@@ -124,7 +131,7 @@ class Sidebar(View[Main]):
             self.presenter.search.open(place)
         elif place < len(self.presenter.list.state.rows):
             self.presenter.list.open(self.presenter.list.state.rows[place].target)
-        self.event_generate("<<Write>>")
+        self.chosen()
 
     def _end_search(self) -> None:
         self.search.clear()

@@ -81,7 +81,7 @@ class Button(ctk.CTkButton):
         if self._icon is not None:
             size = self._kit.theme.grown(20)
             self.configure(image=self._kit.icons.image(self._icon, size, self._ink))
-        self._ring(shown=False)
+        self._ring(shown=str(self.tk.call("focus")) == str(self._canvas))
 
     def change(self, *, icon: str | None = None, text: str | None = None, enabled: bool = True) -> None:
         """Show another icon or text, or be of no use for now."""

@@ -53,7 +53,7 @@ class Keys:
         """Press keys."""
         self.hands.keys(*names)
 
-    def type(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """Type where the focus is."""
         self.hands.type(text)
 
@@ -114,7 +114,7 @@ def test_from_the_first_start_to_a_call_and_back_from_the_lock(
         keys.press("ctrl+l")
         pilot.until(lambda: pilot.shows("UnlockView") and not pilot.screen.presenter.state.locking, "locked")
         keys.until_in(Field)
-        keys.type(PASSWORD)
+        keys.write(PASSWORD)
         keys.press("Return")
         pilot.until(lambda: pilot.shows("MainView"), "unlocked")
         me = pilot.screen.presenter.opened.engine.me
@@ -130,13 +130,13 @@ def _history(desk: Desk, whose: str) -> list[dict[str, Any]]:
 def _come_in(keys: Keys, address: str) -> None:
     """A profile, its words, its server."""
     pilot = keys.pilot
-    keys.type("Anna")
+    keys.write("Anna")
     keys.press("Return")
     pilot.until(lambda: pilot.screen.presenter.state.step == "password", "the password")
     keys.until_in(Field)
-    keys.type(PASSWORD)
+    keys.write(PASSWORD)
     keys.press("Tab")
-    keys.type(PASSWORD)
+    keys.write(PASSWORD)
     keys.press("Return")
     pilot.until(lambda: pilot.shows("ConfirmWordsView"), "the words")
     words = pilot.screen.presenter
@@ -144,11 +144,11 @@ def _come_in(keys: Keys, address: str) -> None:
     pilot.until(lambda: words.state.step == "ask", "the question")
     for place in words.state.places:
         keys.until_in(Field)
-        keys.type(words.state.words[place])
+        keys.write(words.state.words[place])
         keys.press("Return")
     pilot.until(lambda: pilot.shows("ChooseServerView"), "the server")
     keys.until_in(Field)
-    keys.type(address)
+    keys.write(address)
     keys.press("Return")
     pilot.until(lambda: pilot.screen.presenter.state.step == "shown", "its key")
     keys.go("Go on")
@@ -162,7 +162,7 @@ def _make_a_channel(keys: Keys, bert: Desk) -> None:
     pilot = keys.pilot
     keys.go("New channel")
     keys.until_in(Field, "its name")
-    keys.type("garden")
+    keys.write("garden")
     keys.press("Return")
     keys.until_in(ComposerBox, "the channel")
     keys.go("Invite")
@@ -184,7 +184,7 @@ def _make_a_channel(keys: Keys, bert: Desk) -> None:
         keys.press("Tab")
         if isinstance(keys.at, ComposerBox):
             break
-    keys.type("Welcome, Bert")
+    keys.write("Welcome, Bert")
     keys.press("Return")
     pilot.until(lambda: "Welcome, Bert" in pilot.text(), "the message")
     bert.run("send", "#garden", "Thank you")
@@ -198,7 +198,7 @@ def _find(keys: Keys) -> None:
     search = pilot.screen.presenter.search
     keys.press("ctrl+f")
     keys.until_in(Field, "the search")
-    keys.type("welcome")
+    keys.write("welcome")
     pilot.until(lambda: search.state.rows, "a hit")
     keys.press("Return")
     keys.until_in(ComposerBox, "the conversation")
@@ -212,10 +212,10 @@ def _verify(keys: Keys, bert: Desk, his: str) -> None:
     main = pilot.screen.presenter
     keys.press("ctrl+n")
     keys.until_in(Field)
-    keys.type(his)
+    keys.write(his)
     keys.press("Return")
     keys.until_in(ComposerBox, "the conversation with Bert")
-    keys.type("Hello")
+    keys.write("Hello")
     keys.press("Return")
     pilot.until(lambda: "Hello" in pilot.text())
     bert.run("listen", "--count", "1")

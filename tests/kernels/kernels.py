@@ -174,11 +174,18 @@ def outcome(
 
 
 def refuses(
-    ratchet: Ratchet, message: bytes, error: type[DecryptError], entropy: Entropy, now: int = NOW
+    ratchet: Ratchet,
+    message: bytes,
+    error: type[DecryptError],
+    entropy: Entropy,
+    match: str | None = None,
+    now: int = NOW,
 ) -> None:
-    """The message is refused with exactly this error and the state is what it was."""
+    """The message is refused with exactly this error and the state is what it was. `match` is of its
+    sentence, for an error that has several reasons.
+    """
     before = ratchet.to_bytes()
-    with pytest.raises(error) as caught:
+    with pytest.raises(error, match=match) as caught:
         ratchet.decrypt(message, entropy(32), now)
     assert type(caught.value) is error
     assert ratchet.to_bytes() == before

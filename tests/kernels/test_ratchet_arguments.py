@@ -65,6 +65,28 @@ class TestArguments:
             with pytest.raises(TypeError):
                 b.expire(wrong)  # type: ignore[arg-type]
 
+    def test_a_time_that_no_field_holds_is_refused_where_none_is_stored(
+        self, kernels: Kernels, entropy: Entropy
+    ) -> None:
+        a, b = established(kernels, kernels, entropy)
+        late, a = a.encrypt(b"late", entropy(16))
+        a, b = exchange(a, b, entropy)
+        for now in (-1, 2**64, 2**70):
+            with pytest.raises(OverflowError):
+                b.decrypt(late, None, now)
+        assert b.decrypt(late, None, 2**64 - 1)[0] == b"late"
+
+    def test_what_makes_a_ratchet_is_called_on_one_too(self, kernels: Kernels, entropy: Entropy) -> None:
+        a, b = established(kernels, kernels, entropy)
+        key = entropy(32)
+        assert a.from_bytes(b.to_bytes()).to_bytes() == b.to_bytes()
+        assert a.from_parts(b.head(), b.skipped()).to_bytes() == b.to_bytes()
+        accepted = kernels.Ratchet.accept(key, key, b"")
+        assert a.accept(key, key, b"").to_bytes() == accepted.to_bytes()
+        public = accepted.head()[66:98]
+        initiated = kernels.Ratchet.initiate(key, public, b"", key)
+        assert a.initiate(key, public, b"", key).to_bytes() == initiated.to_bytes()
+
     @pytest.mark.parametrize("wrong", ["text", None, 3, bytearray(32), memoryview(bytes(32))])
     def test_only_bytes_are_taken(self, kernels: Kernels, entropy: Entropy, wrong: bytes) -> None:
         a, b = established(kernels, kernels, entropy)
@@ -119,6 +141,14 @@ class TestArguments:
         message, late = late.encrypt(b"on", entropy(16))
         assert message[33:37] == (COUNTER_END - 1).to_bytes(4, "big")
         assert ready.decrypt(message, entropy(32), NOW)[0] == b"on"
+
+    def test_a_chain_that_was_stored_beyond_its_end_does_not_send(
+        self, kernels: Kernels, entropy: Entropy
+    ) -> None:
+        a, _ = established(kernels, kernels, entropy)
+        for n in (COUNTER_END - 1, COUNTER_END):
+            with pytest.raises(CryptoError, match="used up"):
+                _at(kernels, a, n).encrypt(b"", entropy(16))
 
     def test_previous_must_be_of_the_same_back_end(self, sides: Sides, entropy: Entropy) -> None:
         a, b = established(*sides, entropy)

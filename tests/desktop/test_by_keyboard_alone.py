@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mobium.client import Engine
+from mobium_client.gui.models.calling import MissedCall
 from mobium_client.gui.settings import Settings
 from mobium_client.gui.widgets.button import Button
 from mobium_client.gui.widgets.composer_box import ComposerBox
@@ -21,8 +22,10 @@ from tests.desktop.profiles import PASSWORD, know_a_server, make
 from tests.support.commands import FAST, Desk
 from tests.support.desktop import Pilot, window
 from tests.support.display import Display
+from tests.support.engines import tx
 from tests.support.hands import HANDS, Hands
 from tests.support.links import ice_on_loopback
+from tests.support.said import key_of, say
 from tests.support.server import ServerProcess
 from tests.support.sound import SOUND, pulse
 
@@ -262,6 +265,55 @@ def _settle(keys: Keys) -> None:
     pilot.until(lambda: pilot.app.theme.colors.name == "light", "the other look")
     keys.press("Escape")
     pilot.until(lambda: pilot.app.overlay is None)
+
+
+def test_the_focus_is_never_on_what_is_not_shown(screen: Display, folder: Path) -> None:
+    """After what was pressed is gone: a request that was accepted, missed calls that were seen."""
+
+    async def fill(engine: Engine) -> None:
+        await know_a_server(engine)
+        await tx(engine, say, "stranger", [(False, "Hello?", 3)], True, False)
+
+    make(folder, fill=fill)
+    with window(folder) as pilot:
+        pilot.unlock(PASSWORD)
+        keys = _focused(pilot)
+        main = pilot.screen.presenter
+        pilot.open(key_of("stranger")[:16])
+        keys.go("Accept")
+        pilot.until(lambda: not main.state.conversation.state.decision, "a contact")
+        keys.until_in(ComposerBox, "the composer")
+        calling = main.talk.calling
+        calling._show(replace(calling.state, missed=(MissedCall("ab" * 32, "Bert", "12:00", "busy"),)))
+        pilot.until(pilot.screen.call_bar.winfo_ismapped, "the missed call")
+        seen = pilot.screen.call_bar.seen
+        seen.focus_set()
+        pilot.until(lambda: keys.at is seen)
+        keys.press("Return")
+        pilot.until(lambda: not seen.winfo_viewable() and keys.at is not seen, "another place")
+        assert pilot.app.focus_get().winfo_viewable()
+
+
+def test_a_question_is_where_the_focus_is(screen: Display, folder: Path, tmp_path: Path) -> None:
+    async def fill(engine: Engine) -> None:
+        await engine.connect(server.url)
+        await engine.create_channel("garden")
+
+    with ServerProcess(tmp_path / "server") as server:
+        make(folder, fill=fill)
+        with window(folder) as pilot:
+            pilot.unlock(PASSWORD)
+            keys = _focused(pilot)
+            pilot.open("#garden")
+            keys.go("information_outline")
+            pane, view = pilot.screen._shown["right"]
+            pilot.until(lambda: pane.state.loaded)
+            keys.go("Leave the channel")
+            pilot.until(lambda: keys.at is view.no, "the way back")
+            keys.press("Return")
+            pilot.until(lambda: pilot.app.focus_get() is view.list.canvas, "the members")
+            assert pane.state.ask is None
+            assert pane.state.state == "member"
 
 
 def test_tab_stays_inside_a_dialog(screen: Display, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from mobium import __version__
-from mobium.client import SoundCheck
+from mobium.client import FoundDevices, SoundCheck
 from mobium.errors import OpusUnavailable, WrongPassword
 from mobium.media.devices import VirtualDevices
 from mobium.media.sources import MemorySink, PcmSource
@@ -85,6 +86,29 @@ def test_the_name_in_channels_and_the_hidden_address_are_kept(folder: Path) -> N
 
 
 # ---------------------------------------------------------------- devices
+
+
+def test_devices_are_looked_for_on_their_own_page_alone(folder: Path) -> None:
+    """Looking makes the sound of a call pause."""
+    looked: list[str] = []
+
+    class Watched(SoundCheck):
+        def find(self) -> FoundDevices:
+            looked.append("found")
+            return FoundDevices()
+
+    make(folder)
+    with Seat(folder) as seat:
+        main = seat.unlock(PASSWORD)
+        dialog = SettingsDialog(main.opened, main.status, "notifications", Watched())
+        seat.context.overlays.open(dialog)
+        dialog.show("look")
+        dialog.show("profile")
+        seat.do(asyncio.sleep(0.1))
+        assert looked == []
+        dialog.show("devices")
+        seat.until(lambda: dialog.devices.state.loaded)
+        assert looked == ["found"]
 
 
 def test_a_microphone_is_seen_to_hear_and_a_speaker_is_heard(folder: Path) -> None:

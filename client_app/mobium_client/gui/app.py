@@ -22,6 +22,7 @@ from mobium_client.gui.avatars import Avatars
 from mobium_client.gui.bridge import POLL, Bridge
 from mobium_client.gui.editing import usual_keys
 from mobium_client.gui.faces import drawn_faces
+from mobium_client.gui.focus import keep_in_sight
 from mobium_client.gui.icons import Icons
 from mobium_client.gui.models.desktop import Desktop
 from mobium_client.gui.models.dispatch import Dispatcher
@@ -97,6 +98,7 @@ class App(ctk.CTk):
         self.title("mobium")
         self.tk.eval(_WATCH_CLIPBOARD)
         usual_keys(self)
+        keep_in_sight(self)
         self._icon = ImageTk.PhotoImage(app_icon.drawn(_ICON))
         self.iconphoto(True, self._icon)
         self.minsize(*SMALLEST)

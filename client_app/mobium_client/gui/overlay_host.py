@@ -10,30 +10,12 @@ from typing import Any
 
 import customtkinter as ctk
 
+from mobium_client.gui.focus import confine
 from mobium_client.gui.models.presenter import Presenter
 from mobium_client.gui.models.router import Overlays
 from mobium_client.gui.view import Kit
 
 __all__ = ["OverlayHost"]
-
-# `within` begins the names of the widgets that Tab may lead to. As many are looked at as a window may have.
-_TAB = """
-    namespace eval ::mobium {variable within {}}
-    proc ::mobium::next {from step} {
-        variable within
-        set to $from
-        for {set looked 0} {$looked < 5000} {incr looked} {
-            set to [$step $to]
-            if {[string range $to 0 [string length $within]-1] eq $within} {
-                tk::TabToWindow $to
-                return
-            }
-            if {$to eq $from} {return}
-        }
-    }
-    bind all <<NextWindow>> {::mobium::next %W tk_focusNext}
-    bind all <<PrevWindow>> {::mobium::next %W tk_focusPrev}
-"""
 
 
 class OverlayHost:
@@ -46,7 +28,6 @@ class OverlayHost:
         self._ground: Any = None
         self._shown: tuple[Presenter[Any] | None, Any] = (None, None)
         self._focus: Any = None
-        window.tk.eval(_TAB)
         overlays.watch(self.render)
 
     @property
@@ -75,7 +56,7 @@ class OverlayHost:
         made = self._kit.make(self._ground, top)
         made.place(relx=0, rely=0, relwidth=1, relheight=1)
         self._shown = (top, made)
-        self._window.tk.call("set", "::mobium::within", f"{self._ground}.")
+        confine(self._window, self._ground)
         if not str(self._window.tk.call("focus")).startswith(f"{made}."):
             made.focus_set()  # what is typed is not for what is covered
         self.lift()
@@ -96,4 +77,4 @@ class OverlayHost:
     def _uncover(self) -> None:
         self._ground.destroy()
         self._ground = None
-        self._window.tk.call("set", "::mobium::within", "")
+        confine(self._window)

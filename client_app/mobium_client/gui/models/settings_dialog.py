@@ -51,18 +51,27 @@ class SettingsDialog(Presenter[SettingsState]):
     ) -> None:
         super().__init__(opened.context.bridge, SettingsState(section))
         self._opened = opened
+        self._check = check
+        self._devices: DeviceSettings | None = None
         self.preferences = opened.context.preferences
         self.profile = ProfileSettings(opened)
-        self.devices = DeviceSettings(opened.context, check)
         self.connection = ConnectionDialog(opened, status)
         self.about = About(opened.context)
-        for part in (self.profile, self.devices, self.connection, self.about):
+        for part in (self.profile, self.connection, self.about):
             self._until_closed(part.close)
+
+    @property
+    def devices(self) -> DeviceSettings:
+        """Made when it is shown: looking for devices makes the sound of a call pause."""
+        if self._devices is None:
+            self._devices = DeviceSettings(self._opened.context, self._check)
+            self._until_closed(self._devices.close)
+        return self._devices
 
     def show(self, section: Section) -> None:
         """Show another section; a microphone that is tried is let go."""
-        if section != "devices":
-            self.devices.stop()
+        if section != "devices" and self._devices is not None:
+            self._devices.stop()
         self._show(replace(self.state, section=section))
 
     def lock(self) -> None:

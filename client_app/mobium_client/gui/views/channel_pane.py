@@ -31,6 +31,7 @@ class ChannelPaneView(View[ChannelPane]):
     def _build(self) -> None:
         colors = self.kit.theme.colors
         self._edit: Edit = ""
+        self._asks = False
         self.configure(fg_color=colors.side)
         self._build_head()
         self._build_feet()
@@ -221,6 +222,9 @@ class ChannelPaneView(View[ChannelPane]):
             self._question.configure(text=state.ask.question)
             self.yes.change(text=state.ask.word)
             self._asking.pack(fill="x")
+        if (state.ask is not None) is not self._asks:
+            self._asks = state.ask is not None
+            (self.no if self._asks else self.list.canvas).focus_set()
 
     # ------------------------------------------------------------ doing
 

@@ -30,9 +30,10 @@ class ContactView(View[ContactPane]):
         top = ctk.CTkFrame(self, fg_color="transparent")
         top.pack(fill="x", padx=(24, 12), pady=(12, 0))
         ctk.CTkLabel(top, text="Contact", font=theme.font("title"), text_color=colors.text).pack(side="left")
-        Button(top, self.kit, "", self.presenter.fold, look="plain", icon="close", tone=colors.muted).pack(
-            side="right"
+        self.close = Button(
+            top, self.kit, "", self.presenter.fold, look="plain", icon="close", tone=colors.muted
         )
+        self.close.pack(side="right")
         body = ctk.CTkFrame(self, fg_color="transparent")
         body.pack(fill="both", expand=True, padx=24, pady=(12, 16))
         key = self.presenter.state.key
@@ -105,8 +106,11 @@ class ContactView(View[ContactPane]):
 
     def _show_buttons(self) -> None:
         state, presenter = self.presenter.state, self.presenter
+        pressed = str(self.tk.call("focus")).startswith(f"{self._buttons}.")
         for child in self._buttons.winfo_children():
             child.destroy()
+        if pressed:  # not on what takes back what was just done
+            self.close.focus_set()
         if state.changed:
             self._button("Accept this key", presenter.accept_key, "primary")
         elif state.verified:

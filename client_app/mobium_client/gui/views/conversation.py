@@ -110,6 +110,8 @@ class ConversationView(View[Conversation]):
             "changed": (("Look at the key", "primary", presenter.look),),
         }
         if not decision:
+            if str(self.tk.call("focus")).startswith(f"{self.banner}."):
+                self.focus_set()
             self.banner.pack_forget()
             return
         text, tone = _DECISIONS[decision]

@@ -16,15 +16,7 @@ from mobium.crypto.group import SenderKey
 from mobium.protocol import content
 from mobium.protocol import messages as m
 from tests.attacks.people import Person, Scene
-from tests.attacks.rooms import (
-    Keyring,
-    Room,
-    channel_state,
-    distributes,
-    distribution_of,
-    gather,
-    lines,
-)
+from tests.attacks.rooms import Keyring, Room, channel_state, distributes, distribution_of, gather, lines
 from tests.support.engines import tx
 
 PLACE = slice(2, 106)  # of a stored chain: channel, sender, roster, key id

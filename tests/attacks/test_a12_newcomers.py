@@ -12,7 +12,7 @@ import pytest
 
 from mobium.client import ChannelChanged, membership
 from mobium.crypto import Identity
-from mobium.errors import MobiumError, ProtocolError, ServerRefused
+from mobium.errors import MobiumError, NotConnected, ProtocolError, ServerRefused
 from mobium.protocol import content
 from mobium.protocol import messages as m
 from mobium.protocol.roster import SEALED_SIZE, Kind
@@ -53,12 +53,11 @@ async def connected(who: Person) -> bool:
 
 async def test_a_newcomer_is_shown_an_invented_roster(folder: Path) -> None:
     async with Scene(folder) as scene:
-        room = await gather(scene, "alice", "bob")
+        room = await gather(scene, "alice", "bob", "carol")
         newcomer, mallory = await scene.person("newcomer"), await scene.person("mallory")
-        alice, bob = room.people
+        alice, bob, carol = room.people
         link = await alice.engine.invite(room.name, 0)
         false = await gather(scene, people=[mallory])
-        secret = await secret_of(room, alice)
         ghostly = [*room.book.raws, join(room, mallory.engine.identity, await secret_of(false, mallory))]
         raws = room.book.raws
         shown: dict[str, list[bytes]] = {
@@ -66,21 +65,23 @@ async def test_a_newcomer_is_shown_an_invented_roster(folder: Path) -> None:
             "a beginning of its own": [false.book.raws[0], *raws[1:]],
             "with a ghost": ghostly,
             "without its beginning": raws[1:],
-            "with a gap": [raws[0], *raws[2:]],
-            "in another order": [raws[0], raws[2], raws[1]] if len(raws) > 2 else raws[::-1],
+            "with a gap": [raws[0], raws[2]],
+            "in another order": [raws[0], raws[2], raws[1]],
+            "backwards": raws[::-1],
             "nothing": [],
             "cut in two": [raws[0], raws[1][:-1]],
         }
         for name, statements in shown.items():
             scene.server.channels.cheat.statements = lambda _, _raws, given=statements: given  # type: ignore[misc]
-            await refused_join(room, newcomer, link, MobiumError)
+            # A page of nothing is no frame of the protocol, and ends the connection.
+            error = ProtocolError if statements else NotConnected
+            await refused_join(room, newcomer, link, error)
             assert await newcomer.engine.channels.list() == [], name
             await until(lambda: connected(newcomer))
-        assert secret.public == room.roster.key
         scene.server.be_honest()
         await newcomer.engine.join(link)
-        await room.caught_up(newcomer, alice, bob)
-        await room.told(alice, "welcome", bob, newcomer)
+        await room.caught_up(newcomer, alice, bob, carol)
+        await room.told(alice, "welcome", bob, carol, newcomer)
 
 
 async def test_a_newcomer_is_shown_a_shortened_roster(folder: Path) -> None:
@@ -164,7 +165,7 @@ async def test_a_roster_without_end_is_given_up(folder: Path) -> None:
         await other.told(alice, "elsewhere life goes on", bob)
         await asyncio.sleep(0.2)
         await other.told(alice, "and on", bob)
-        assert asked <= 50
+        assert 1 <= asked <= 50
         assert (await room.at(bob)).state == "member"
 
 
@@ -225,6 +226,6 @@ async def test_a_newcomer_verifies_page_by_page(folder: Path) -> None:
             return m.RosterPage(page.channel_id, page.start, [b"x" * 1000] * 500, 2**31, 1, page.rid)
 
         scene.server.channels.cheat.members = more
-        with pytest.raises(MobiumError):
+        with pytest.raises(ProtocolError):
             await newcomer.engine.join(link)
-        assert asked <= 2
+        assert 1 <= asked <= 2

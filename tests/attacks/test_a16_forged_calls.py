@@ -25,7 +25,7 @@ from mobium.media.link import PeerLink
 from mobium.protocol import content
 from mobium.protocol import messages as m
 from mobium.protocol.content import Call
-from tests.support.calls import Phone, phones, talking
+from tests.support.calls import Phone, phones, states, talking
 from tests.support.engines import World, online
 from tests.support.hostile import HostileServer
 from tests.support.links import Hearer, ice_on_loopback, terms
@@ -42,10 +42,6 @@ Cheat = Callable[[bytes, m.SendSignal], Iterable[tuple[bytes, m.Signal]]]
 def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     ice_on_loopback(monkeypatch)
     monkeypatch.setattr("mobium.client.call_state.REPEAT", 0.3)
-
-
-def states(phone: Phone) -> list[str]:
-    return [event.state for event in phone.ear.heard if isinstance(event, CallChanged)]
 
 
 # ---------------------------------------------------------------- what a server can do

@@ -12,28 +12,14 @@ from typing import get_args
 import pytest
 
 from mobium.client.outbox import Outbox
-from mobium.client.store import messages, outgoing
+from mobium.client.store import messages
 from mobium.client.store.database import Tx
 from mobium.client.store.messages import Message
 from mobium.errors import ProtocolError
 from mobium.protocol import content
 from mobium.protocol import messages as m
-from tests.attacks.people import Person, Scene, acquainted, state
-from tests.support.engines import inside, tx
-
-
-async def sends(writer: Person, reader: Person, what: content.Content) -> None:
-    """Any content, as a client sends it that keeps to no rules; returns when the server has it."""
-
-    def queue(tx: Tx) -> None:
-        peer = tx.value("SELECT id FROM peer WHERE ed = ?", reader.key)
-        outgoing.add(tx, peer, content.encode(what), None, inside(writer.engine).now())
-
-    before = len(writer.scene.server.sent_by(writer.key))
-    await tx(writer.engine, queue)
-    writer.engine._wake()
-    server = writer.scene.server
-    await server.until(lambda: len(server.sent_by(writer.key)) > before, "what was queued")
+from tests.attacks.people import Scene, acquainted, state
+from tests.attacks.rooms import says_pairwise
 
 
 async def test_a_changed_delivery_id_changes_nothing(folder: Path) -> None:
@@ -103,11 +89,13 @@ async def test_a_receipt_counts_from_its_reader_alone(folder: Path) -> None:
         scene.server.hold(bob.key)
         for_bob = await alice.says(bob, "for Bob alone")
         for what in ("delivered", "read"):
-            await sends(carol, alice, content.Receipt(os.urandom(16), 0, what, [bytes.fromhex(for_bob)]))
+            await says_pairwise(
+                carol, alice, content.Receipt(os.urandom(16), 0, what, [bytes.fromhex(for_bob)])
+            )
         await scene.server.drained(alice.key)
         assert (await alice.engine.message(for_bob)).state == "sent"
         # Nor does one that names a message of the reader himself, or nothing.
-        await sends(carol, alice, content.Receipt(os.urandom(16), 0, "read", [os.urandom(16)]))
+        await says_pairwise(carol, alice, content.Receipt(os.urandom(16), 0, "read", [os.urandom(16)]))
         await scene.server.release(bob.key)
         assert await alice.engine.wait(for_bob, "delivered", timeout=10) == "delivered"
         await carol.says(alice, "the next one", "delivered")
@@ -128,7 +116,9 @@ async def test_without_the_peer_anybody_attaches_receipts(
         await acquainted(alice, bob, carol)
         scene.server.hold(bob.key)
         for_bob = await alice.says(bob, "for Bob alone")
-        await sends(carol, alice, content.Receipt(os.urandom(16), 0, "read", [bytes.fromhex(for_bob)]))
+        await says_pairwise(
+            carol, alice, content.Receipt(os.urandom(16), 0, "read", [bytes.fromhex(for_bob)])
+        )
         assert await alice.engine.wait(for_bob, "read", timeout=10) == "read"
 
 
@@ -141,10 +131,10 @@ async def test_a_content_id_belongs_to_its_sender(folder: Path) -> None:
         await alice.hears("hello")
         scene.server.hold(alice.key)
         from_bob = bytes.fromhex(await bob.says(alice, "from Bob"))
-        await sends(carol, alice, content.Text(from_bob, 0, "from Carol"))
+        await says_pairwise(carol, alice, content.Text(from_bob, 0, "from Carol"))
         await scene.server.release(alice.key, lambda mailbox: mailbox[::-1])
         await alice.hears("from Carol", "from Bob")
-        await sends(carol, alice, content.Text(from_bob, 0, "from Carol again"))
+        await says_pairwise(carol, alice, content.Text(from_bob, 0, "from Carol again"))
         await scene.server.drained(alice.key)
         assert await alice.history(bob) == ["hello", "from Bob"]
         assert await alice.history(carol) == ["from Carol"]

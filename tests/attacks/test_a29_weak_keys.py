@@ -26,36 +26,14 @@ from mobium.protocol.codes import CloseCode, ErrorCode
 from mobium.protocol.connection import Answer, ClientConnection, LoggedIn, Refusal, ServerConnection, Welcome
 from mobium.signing import SigningKey
 from tests.attacks.forge import NOW, message, pair
+from tests.crypto.points import ED25519_NOT_CANONICAL, ED25519_SMALL_ORDER, ORDER, X25519_SMALL_ORDER, P
 from tests.support.hostile import ALLOWED
-
-P = 2**255 - 19
-Q = 2**252 + 27742317777372353535851937790883648493  # the order of the base point
 
 # One signature that the neutral point's key "makes" over every message: R neutral, S zero.
 NEUTRAL = (1).to_bytes(32, "little")
 UNIVERSAL = NEUTRAL + bytes(32)
 
-_ORDER_8 = (
-    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
-    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
-)
-_WEAK_Y = (0, 1, P - 1, *(int.from_bytes(bytes.fromhex(y), "little") for y in _ORDER_8))
-# Each with both signs, and the second encodings that 255 bits leave for y = 0 to 18.
-WEAK = tuple(
-    (y | sign << 255).to_bytes(32, "little") for y in (*_WEAK_Y, *range(P, 2**255)) for sign in (0, 1)
-)
-
-_ZERO_U = (
-    0,
-    1,
-    325606250916557431795983626356110631294008115727848805560023387167927233504,
-    39382357235489614581723060781553021112529911719440698176882885853963445705823,
-    P - 1,
-    P,
-    P + 1,
-)
-# Each with the top bit that X25519 ignores.
-ZERO = tuple((u | top << 255).to_bytes(32, "little") for u in _ZERO_U for top in (0, 1))
+WEAK = (*ED25519_SMALL_ORDER, *ED25519_NOT_CANONICAL)
 
 
 # ---------------------------------------------------------------- signatures
@@ -181,7 +159,7 @@ def test_a_weak_or_second_encoding_of_a_signature_is_refused() -> None:
     s = int.from_bytes(honest[32:], "little")
     for forged in (
         *(weak + honest[32:] for weak in WEAK),
-        honest[:32] + (s + Q).to_bytes(32, "little"),  # S must be reduced, or a signature has two forms
+        honest[:32] + (s + ORDER).to_bytes(32, "little"),  # S must be reduced, or a signature has two forms
         honest[:32] + (s | 1 << 255).to_bytes(32, "little"),
     ):
         with pytest.raises(SignatureError):
@@ -291,7 +269,7 @@ def first_step(kernel: type[Ratchet], public: bytes) -> None:
 def test_the_kernels_refuse_a_key_that_gives_zero(
     kernel: type[Ratchet], place: Callable[[type[Ratchet], bytes], None]
 ) -> None:
-    for public in ZERO:
+    for public in X25519_SMALL_ORDER:
         # Invalid could also be a wrong tag: the sentence tells that it did not come to that.
         with pytest.raises(CryptoError, match="small order"):
             place(kernel, public)
@@ -329,7 +307,7 @@ class Evil:
 def test_a_bundle_with_a_key_that_gives_zero_is_refused(kernel: type[Ratchet], weak: str) -> None:
     me, evil = Identity.from_seed(os.urandom(64)), Evil()
     Session.initiate(me, evil.bundle("none", b""), now=NOW)  # what is refused below is the weak key alone
-    for public in ZERO:
+    for public in X25519_SMALL_ORDER:
         with pytest.raises(CryptoError, match="small order"):
             Session.initiate(me, evil.bundle(weak, public), now=NOW)
 
@@ -339,7 +317,7 @@ def test_a_first_message_with_a_key_that_gives_zero_is_refused(weak: str) -> Non
     me, evil = Identity.from_seed(os.urandom(64)), Evil()
     mine = prekeys.Prekeys.generate(me, NOW, 1, 1)
     honest, _ = Session.initiate(evil.identity, mine.bundle(), now=NOW).encrypt(b"hello")
-    for public in ZERO:
+    for public in X25519_SMALL_ORDER:
         forged = bytearray(honest)
         if weak == "identity":
             forged[33:65], forged[65:129] = public, evil.bound(public)
@@ -351,7 +329,7 @@ def test_a_first_message_with_a_key_that_gives_zero_is_refused(weak: str) -> Non
 
 
 def test_an_identity_exchanges_with_no_key_that_gives_zero() -> None:
-    for public in ZERO:
+    for public in X25519_SMALL_ORDER:
         with pytest.raises(CryptoError, match="small order"):
             Identity.from_seed(os.urandom(64)).exchange(public)
 
@@ -370,7 +348,7 @@ def test_without_the_check_nothing_secret_goes_into_a_session(monkeypatch: pytes
 
     monkeypatch.setattr(_primitives, "x25519", unchecked)  # the defence, off
     me, evil = Identity.from_seed(os.urandom(64)), Evil()
-    offered = evil.bundle("all", ZERO[0])
+    offered = evil.bundle("all", X25519_SMALL_ORDER[0])
     pqxdh.initiate(me, offered, os.urandom(32), NOW)
     assert given == [bytes(32)] * 4
 
@@ -385,9 +363,9 @@ def test_without_the_check_the_kernel_steps_with_zero(monkeypatch: pytest.Monkey
         return shared[-1]
 
     monkeypatch.setattr("mobium._pure.ratchet._exchange", unchecked)  # the defence, off
-    initiate(Ratchet, ZERO[0])
+    initiate(Ratchet, X25519_SMALL_ORDER[0])
     with pytest.raises(Invalid, match="not authentic"):
-        step(Ratchet, ZERO[0])
+        step(Ratchet, X25519_SMALL_ORDER[0])
     assert shared[0] == shared[-1] == bytes(32)
 
 

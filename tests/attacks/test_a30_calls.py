@@ -13,22 +13,18 @@ from typing import Any
 
 import pytest
 
-from mobium.client import CallChanged, calls, signals
+from mobium.client import calls, signals
 from mobium.client.call_state import CallMachine
 from mobium.client.store.database import Tx
 from mobium.media.link import MemoryNetwork
 from mobium.protocol import messages as m
 from mobium.protocol.content import Call
-from tests.support.calls import Phone, phones, talking
-from tests.support.engines import World, online, tx
+from tests.support.calls import phones, states, talking
+from tests.support.engines import PATIENCE, World, online, tx
 from tests.support.hostile import HostileServer
 
 pytestmark = pytest.mark.needs("libopus")
 CALLS = 40
-
-
-def states(phone: Phone) -> list[str]:
-    return [event.state for event in phone.ear.heard if isinstance(event, CallChanged)]
 
 
 def offer(sdp: str = "v=0") -> Call:
@@ -218,7 +214,7 @@ async def pushed_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
 
         monkeypatch.setattr(bob.calls, "heard", flood)
         await alice.call(bob)
-        await looked.wait()
+        await asyncio.wait_for(looked.wait(), PATIENCE)
         return bob.calls.current is None
 
 

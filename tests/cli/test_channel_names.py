@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Callable
 
 import pytest
@@ -131,14 +130,12 @@ def test_a_full_channel(person: Callable[..., Desk], channel_server: ServerProce
     inside(bob, lambda engine: engine.join(link))
     carl = person("carl", channel_server.url)
     assert "as many members" in carl.run("channel", "join", link, code=1).sentence
-    began = time.monotonic()
     listed = anna.run("channel", "members", label).out.splitlines()
     assert len(listed) == MAX_MEMBERS - 1, "as of the last connection"
     with bob.terminal("channel", "members", label) as terminal:
         assert terminal.wait() == 0
         assert len(terminal.everything) > MAX_MEMBERS
         assert max(map(len, terminal.everything)) <= 80
-    assert time.monotonic() - began < 20
 
 
 def test_lines_that_cannot_be_read(garden: tuple[Desk, Desk, Desk]) -> None:

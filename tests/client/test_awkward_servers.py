@@ -18,7 +18,7 @@ from mobium.client.maintenance import maintain
 from mobium.errors import ServerRefused
 from mobium.protocol import messages as m
 from tests.support import hostile
-from tests.support.engines import Ear, World, inside, online, settle, tx
+from tests.support.engines import PATIENCE, Ear, World, inside, online, settle, tx
 from tests.support.hostile import HostileServer
 
 pytestmark = pytest.mark.once
@@ -158,16 +158,18 @@ async def test_a_block_counts_also_when_its_caller_gave_up(world: World, server:
     alice, bob = await world.pair()
     await alice.wait(await alice.send("Bob", "hello"), "delivered", 5)
     gate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    committed = asyncio.Event()
     store, run = inside(alice).store, inside(alice).store.run
 
     async def committed_but_cancelled(*args: Any, **kwargs: Any) -> Any:
         await run(*args, **kwargs)
+        committed.set()
         await gate
 
     recalls = online(alice).outbox._recalls
     store.run = committed_but_cancelled  # type: ignore[method-assign]
     blocking = asyncio.create_task(alice.contacts.block("Bob"))
-    await asyncio.sleep(0.1)
+    await asyncio.wait_for(committed.wait(), PATIENCE)
     blocking.cancel()
     await asyncio.gather(blocking, return_exceptions=True)
     store.run = run  # type: ignore[method-assign]
@@ -192,7 +194,7 @@ async def test_a_text_goes_out_though_its_sender_gave_up(
     queue = conversation.queue_text
     monkeypatch.setattr(conversation, "queue_text", slow)
     sending = asyncio.create_task(alice.send("Bob", "never mind"))
-    await asyncio.to_thread(begun.wait)
+    assert await asyncio.to_thread(begun.wait, PATIENCE)
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sending

@@ -62,11 +62,7 @@ async def test_a_new_secret_is_handed_to_every_member_and_to_nobody_else(
     assert (await told(ears[0], "secret")).actor == alice.me
     garden = (await alice.channels.get("#garden")).id
 
-    async def same() -> bool:
-        secrets = [(await row_of(one, garden)).secret for one in (alice, bob, carol)]
-        return secrets[0] is not None and len(set(secrets)) == 1
-
-    await until(same)
+    await until(lambda: equal_secrets(garden, alice, bob, carol))
     assert (await row_of(alice, garden)).secret != first
     await alice.remove("#garden", bob.me)
     await state(bob, "removed")
@@ -218,8 +214,11 @@ async def test_the_answer_to_the_making_is_lost_and_the_channel_is_there(town: C
     tap = town.tap("alice")
     tap.down = lambda message: None if isinstance(message, Appended) else message
     task = asyncio.create_task(alice.create_channel("garden"))
-    await asyncio.sleep(0.05)
-    assert (await alice.channels.list())[0].state == "joining"
+
+    async def begun() -> bool:
+        return [one.state for one in await alice.channels.list()] == ["joining"]
+
+    await until(begun)
     tap.honest()
     tap.cut()
     with pytest.raises(NotConnected):

@@ -25,7 +25,7 @@ from mobium.errors import ServerRefused
 from mobium.protocol.messages import ChannelMessage, Entry, History, ServerMessage
 from mobium_server.storage.memory import MemoryStorage
 from tests.support.channel_crash import ChannelRun, live
-from tests.support.channel_world import ChannelWorld, channel_world, row_of, texts
+from tests.support.channel_world import ChannelWorld, channel_world, equal_secrets, row_of, texts
 from tests.support.clocks import Hands
 from tests.support.engines import PATIENCE, fast_vault, online, settle, until
 from tests.support.nursery import Nursery
@@ -94,11 +94,7 @@ async def check(
     await shown_once(alice, bob, f"#{garden}")
     assert not {"b2", "a2"} & set(await texts(carol, f"#{garden}")), "somebody who was removed read on"
 
-    async def same_secret() -> bool:
-        secrets = {(await row_of(one, garden)).secret for one in (alice, bob)}
-        return len(secrets) == 1 and None not in secrets
-
-    await until(same_secret)
+    await until(lambda: equal_secrets(garden, alice, bob))
     assert (await row_of(carol, garden)).secret != (await row_of(alice, garden)).secret
     for channel in await bob.channels.list():
         assert channel.state in (("member",) if channel.id == garden else ("member", "left", "joining"))

@@ -13,6 +13,7 @@ from mobium.client.store.database import Tx
 from mobium.errors import InvalidInput, ServerRefused
 from mobium.protocol.content import ChainRequest
 from tests.support.channel_world import (
+    STRANGER,
     ChannelWorld,
     everything,
     members_seen,
@@ -24,8 +25,6 @@ from tests.support.channel_world import (
     told,
 )
 from tests.support.engines import Ear, inside, online, tx
-
-STRANGER = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 
 
 async def test_whoever_left_reads_on_and_does_nothing_more(town: ChannelWorld) -> None:

@@ -24,15 +24,7 @@ from mobium.protocol.messages import (
 )
 from mobium.protocol.messages.direct import NotTaken
 from tests.support.channel_keys import garden_of, handed, heads, keys
-from tests.support.channel_world import (
-    ChannelWorld,
-    Tap,
-    calm,
-    members_seen,
-    said,
-    shows,
-    texts,
-)
+from tests.support.channel_world import STRANGER, ChannelWorld, Tap, calm, members_seen, said, shows, texts
 from tests.support.engines import PATIENCE, inside, online, tx, until
 
 # ---------------------------------------------------------------- who is handed the chain, and when
@@ -77,9 +69,7 @@ async def test_after_a_departure_there_is_a_new_chain_for_those_who_stay(
     elif going == "ban":
         await alice.channels.ban("#garden", carol.me)
     else:
-        await alice.channels.ban(
-            "#garden", "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
-        )
+        await alice.channels.ban("#garden", STRANGER)
     stays = going == "ban a stranger"
     await until(lambda: _index(bob, 3))
     tap.sent.clear()
@@ -185,7 +175,7 @@ async def test_a_hold_that_ends_while_the_store_is_asked_is_noticed(
     await until(refused)
     monkeypatch.setattr(postbox, "_prepare", slow)
     online(alice).postbox.wake()
-    await looking.wait()
+    await asyncio.wait_for(looking.wait(), PATIENCE)
     monkeypatch.setattr(postbox, "_prepare", honest)
     await until(over)
     goes_on.set()
@@ -299,7 +289,7 @@ async def test_whoever_is_blocked_does_not_get_a_chain_that_was_on_its_way(town:
 
     tap.up = keep
     sent = await alice.send("#garden", "not for Carol")
-    await kept.wait()
+    await asyncio.wait_for(kept.wait(), PATIENCE)
     await alice.disconnect()
     await alice.contacts.block("Carol")
     tap.honest()

@@ -10,16 +10,7 @@ from mobium.client.store.database import Tx
 from mobium.crypto.invite import invite_key
 from mobium.errors import InvalidInput, MobiumError
 from mobium.protocol import messages as m
-from tests.support.channel_world import (
-    ChannelWorld,
-    calm,
-    enter,
-    members_seen,
-    row_of,
-    said,
-    shows,
-    state,
-)
+from tests.support.channel_world import ChannelWorld, calm, enter, members_seen, row_of, said, shows, state
 from tests.support.engines import PASSWORD, PATIENCE, online, tx, until
 
 

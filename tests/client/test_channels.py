@@ -9,7 +9,7 @@ import pytest
 
 from mobium.client import Channel, ChannelChanged, Engine
 from mobium.errors import InvalidInput, NotConnected, ServerRefused
-from mobium.protocol.messages import Channels, RosterAppend
+from mobium.protocol.messages import Channels, CreateChannel, RosterAppend
 from tests.support.channel_world import ChannelWorld, has_role, refused, row_of, said, shows, told
 from tests.support.engines import PATIENCE, Ear, inside, online, until
 
@@ -83,12 +83,12 @@ async def test_a_channel_that_was_made_is_shown_as_it_is(town: ChannelWorld) -> 
      "\u0301a", "\ud800", "a\0"],
 )  # fmt: skip
 async def test_a_name_that_could_mislead_is_refused(town: ChannelWorld, name: str) -> None:
-    alice = await town.engine("alice")
+    alice, tap = await town.engine("alice"), town.tap("alice")
     await refused(alice, alice.create_channel(name), InvalidInput, "channel's name")
+    assert tap.all(CreateChannel) == []
     await alice.create_channel("garden")
     await refused(alice, alice.rename("#garden", name), InvalidInput, "channel's name")
-    town.tap("alice").sent.clear()
-    assert town.tap("alice").sent == []
+    assert tap.all(RosterAppend) == []
 
 
 @pytest.mark.parametrize("topic", ["x" * 381, "a\nb", "a\u2066b", "é" * 191, "\ud800"])

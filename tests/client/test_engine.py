@@ -277,7 +277,7 @@ async def test_a_message_may_be_named_in_capitals(world: World) -> None:
     await alice.disconnect()
     sent = await alice.send(bob.me, "hello")
     waiting = asyncio.create_task(alice.wait(f" {sent.upper()} ", "sent", 10))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)  # it asks the store, which answers in order
     await alice.connect()
     assert await waiting in {"sent", "delivered"}
 
@@ -393,7 +393,10 @@ async def test_a_full_disk_is_one_sentence_and_nothing_is_acknowledged(
 async def test_a_full_disk_at_the_hourly_maintenance_ends_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_tx: Tx, _now: int) -> None:
+    met: list[int] = []
+
+    def full(_tx: Tx, now: int) -> None:
+        met.append(now)
         raise StoreError("The disk is full, so nothing was changed; make room and try again.")
 
     monkeypatch.setattr("mobium.client.engine.maintain", full)
@@ -401,3 +404,4 @@ async def test_a_full_disk_at_the_hourly_maintenance_ends_nothing(
     ear = Ear(bob)
     await alice.send(bob.me, "still here")
     assert (await ear.text()).text == "still here"
+    assert len(met) == 2, "each of them was maintained at its opening"

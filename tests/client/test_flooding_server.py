@@ -12,7 +12,7 @@ import pytest
 from mobium.client.receive import receive
 from mobium.protocol import codec
 from mobium.protocol import messages as m
-from tests.support.engines import Ear, World, inside, online
+from tests.support.engines import PATIENCE, Ear, World, inside, online
 from tests.support.hostile import HostileServer
 
 MIB = 1 << 20
@@ -25,10 +25,11 @@ async def test_large_frames_wait_at_the_server(
     key = bytes.fromhex(bob.me)
     line = server.accounts[key].line
     assert line is not None
-    gate, store, run = asyncio.Event(), inside(bob).store, inside(bob).store.run
+    gate, held, store, run = asyncio.Event(), asyncio.Event(), inside(bob).store, inside(bob).store.run
 
     async def slow(work: Callable[..., Any], *args: Any) -> Any:
         if work is receive:
+            held.set()
             await gate.wait()
         return await run(work, *args)
 
@@ -37,6 +38,7 @@ async def test_large_frames_wait_at_the_server(
     for tag in range(1, 201):
         frame = codec.encode(m.Delivery(tag, os.urandom(16), bytes.fromhex(alice.me), payload))
         line.outgoing.put_nowait(frame)
+    await asyncio.wait_for(held.wait(), PATIENCE)
     before, unchanged = -1, 0
     while unchanged < 20:
         await asyncio.sleep(0.01)

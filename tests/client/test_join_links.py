@@ -9,8 +9,9 @@ import pytest
 
 from mobium.client.join_links import JoinLink, format_join, parse_join
 from mobium.errors import InvalidInput, NotConnected, ProtocolError, ServerRefused
-from mobium.protocol.messages import GetMembers
+from mobium.protocol.messages import ClientMessage, GetMembers
 from tests.support.channel_world import ChannelWorld, everything, refused, row_of, said, shows, state
+from tests.support.engines import PATIENCE
 
 pytestmark = pytest.mark.once
 
@@ -161,9 +162,17 @@ async def test_nobody_joins_without_a_connection(town: ChannelWorld) -> None:
     bob = await town.engine("bob", connect=False)
     await refused(bob, bob.join(link), NotConnected, "no connection")
     await bob.connect(town.url)
-    town.tap("bob").up = lambda message: None if isinstance(message, GetMembers) else message
+    asked = asyncio.Event()
+
+    def up(message: ClientMessage) -> ClientMessage | None:
+        if not isinstance(message, GetMembers):
+            return message
+        asked.set()
+        return None
+
+    town.tap("bob").up = up
     task = asyncio.ensure_future(bob.join(link))
-    await asyncio.sleep(0.05)
+    await asyncio.wait_for(asked.wait(), PATIENCE)
     before = await everything(bob)
     town.tap("bob").cut()
     with pytest.raises(NotConnected, match="broke"):

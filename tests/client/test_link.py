@@ -184,23 +184,23 @@ async def test_a_ping_is_answered_and_never_an_answer() -> None:
 
 
 async def test_requests_end_when_the_connection_does() -> None:
-    outcomes: list[BaseException] = []
+    others: list[asyncio.Task[m.ServerMessage]] = []
 
     async def ask(rig: Rig) -> None:
-        try:
-            await rig.link.request(m.GetPrekeyCount())
-        except NotConnected as error:
-            outcomes.append(error)
-            raise
+        others.append(asyncio.create_task(rig.link.request(m.GetPrekeyCount())))
+        await rig.link.request(m.GetPrekeyCount())
 
     async def script(server: Server) -> None:
         await server.log_in()
-        await server.get()
+        for _ in range(2):
+            await server.get()
         await server.end.close(1001)
 
     rig = Rig([script], on_open=ask)
     await rig.run()
     assert rig.states[2][:2] == ("waiting", "NotConnected")
+    with pytest.raises(NotConnected):
+        await asyncio.wait_for(others[0], 20)
     with pytest.raises(NotConnected):
         await rig.link.request(m.GetPrekeyCount())
 

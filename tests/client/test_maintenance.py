@@ -10,6 +10,7 @@ from mobium.client import Engine
 from mobium.client.maintenance import INTERVAL, maintain
 from mobium.client.store import meta
 from mobium.client.store.database import Tx
+from tests.support.channel_world import STRANGER
 from tests.support.engines import World, inside, tx, until
 from tests.support.hostile import Envelope, HostileServer
 
@@ -26,9 +27,8 @@ async def maintained(engine: Engine) -> bool:
 
 async def test_a_profile_that_is_opened_once_a_week_is_maintained(world: World) -> None:
     """Each opening is shorter than the hour between two runs, and each looks like a jump of the clock."""
-    stranger = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
     async with world.opened("alice", connect=False) as alice:
-        sent = await alice.send(stranger, "never goes out")
+        sent = await alice.send(STRANGER, "never goes out")
     states = []
     for _ in range(7):
         world.clock.offset += WEEK

@@ -69,14 +69,14 @@ async def test_an_earlier_joining_arrives_with_the_second(town: ChannelWorld, us
 
     tap.up = hold
     first = asyncio.create_task(bob.join(link))
-    await begun.wait()
+    await asyncio.wait_for(begun.wait(), PATIENCE)
     first.cancel()
     with suppress(asyncio.CancelledError):
         await first
     await state(bob, "joining", f"#{(await alice.channels.get('#garden')).id}")
     begun.clear()
     second = asyncio.create_task(bob.join(link))
-    await begun.wait()
+    await asyncio.wait_for(begun.wait(), PATIENCE)
     tap.honest()
     for joining in slow:
         await online(bob).link.send(joining)

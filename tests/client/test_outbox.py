@@ -86,7 +86,7 @@ async def test_nothing_overtakes_a_refusal_that_passes_while_the_store_is_slow(
     monkeypatch.setattr(outbox, "_prepare", slow)
     looking.clear()
     await alice.send("Bob", "second")
-    await asyncio.to_thread(looking.wait, PATIENCE)
+    assert await asyncio.to_thread(looking.wait, PATIENCE)
     server.cheat.answer, server.cheat.forward = honest, forward
     refused = server.sent[-1].id
     await server.say(bytes.fromhex(alice.me), m.Error("rate_limited", "", None, refused, 0.01))

@@ -37,11 +37,20 @@ async def paused(town: ChannelWorld, engine: Engine, name: str, other: Engine) -
     return sent
 
 
+async def waiting(engine: Engine) -> None:
+    """Wait until something of an engine's waits for the end of the pause."""
+
+    async def so() -> bool:
+        return online(engine)._pace._turn.locked()
+
+    await until(so)
+
+
 async def test_a_new_connection_begins_without_the_pause(town: ChannelWorld) -> None:
     anna, ben = await town.people("anna", "ben")
     sent = await paused(town, anna, "anna", ben)
     asking = asyncio.create_task(anna.create_channel("garden"))  # waits, and others would behind it
-    await asyncio.sleep(0.05)
+    await waiting(anna)
     assert not asking.done()
     town.tap("anna").cut()
     await anna.wait(sent, "sent", PATIENCE)
@@ -54,7 +63,7 @@ async def test_who_waits_for_the_end_of_a_pause_is_told_that_there_is_no_connect
     anna, ben = await town.people("anna", "ben")
     await paused(town, anna, "anna", ben)
     asking = asyncio.create_task(anna.create_channel("garden"))
-    await asyncio.sleep(0.05)
+    await waiting(anna)
     await anna.disconnect()
     async with asyncio.timeout(PATIENCE):
         with pytest.raises(NotConnected):
@@ -89,5 +98,5 @@ async def test_an_engine_that_is_closed_waits_for_no_pause(
             room, _ = await enters(anna)
             await paused(town, anna, "anna", ben)
             anna.rooms.let_go(room)
-            await asyncio.sleep(0.05)
+            await waiting(anna)
     assert room.state == "left"

@@ -151,7 +151,7 @@ async def test_one_retry_session_an_hour(world: World, server: HostileServer) ->
     assert await forge_and_count(1) == 1
     assert await forge_and_count(3) == 0
     world.clock.offset += 3_700
-    await forge_and_count(1)
+    assert await forge_and_count(1) == 1
     assert await tx(alice, _unasked) == 0, "after an hour, one retry names all of them"
 
 

@@ -74,10 +74,11 @@ async def test_what_comes_just_as_a_room_fails_ends_no_connection(town: ChannelW
         raise KeyError("of ours")
 
     room.start(fails())
-    while room.state == "in":
-        room.heard(bytes.fromhex(ben.me), asked)
-        room._answered.clear()
-        await asyncio.sleep(0)
+    async with asyncio.timeout(PATIENCE):
+        while room.state == "in":
+            room.heard(bytes.fromhex(ben.me), asked)
+            room._answered.clear()
+            await asyncio.sleep(0)
     assert room.reason
     await hears((await enters(anna))[0], others[1])
 

@@ -239,7 +239,7 @@ async def test_whoever_leaves_waits_for_no_display(
 
     sharing = asyncio.create_task(shows.screens.share(PRESETS["360p"], capture=Hanging))
     try:
-        await asyncio.to_thread(asked.wait, PATIENCE)
+        assert await asyncio.to_thread(asked.wait, PATIENCE)
         async with asyncio.timeout(PATIENCE / 2):
             await shows.leave()
         with pytest.raises(NotConnected):

@@ -140,7 +140,7 @@ async def test_a_listing_of_the_connection_before_is_none_of_this_one(
     monkeypatch.setattr(arrivals, "compare", slow)
     tap = town.tap("ben")
     tap.cut()
-    await asked.wait()
+    await asyncio.wait_for(asked.wait(), PATIENCE)
     tap.refuses = True
     tap.cut()
 

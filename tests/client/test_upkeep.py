@@ -6,7 +6,7 @@ import pytest
 
 from mobium.client import Engine
 from mobium.client.maintenance import maintain
-from mobium.client.store import incoming, prekeys
+from mobium.client.store import incoming, messages, outgoing, prekeys
 from mobium.client.store.database import Tx
 from mobium.client.upkeep import Upkeep, _parts
 from mobium.crypto import PrekeyKind
@@ -167,7 +167,7 @@ async def test_a_stock_is_replaced_before_its_keys_are_refused(world: World, ser
     world.clock.offset += 20 * DAY
     bob = await world.engine("bob")
     await settle(bob)
-    assert all(key.expires > bob_now(world) for key in published.one_time)
+    assert all(key.expires > moment(world) for key in published.one_time)
     ear = Ear(alice)
     await bob.send(alice.me, "hello")
     assert (await ear.text()).text == "hello"
@@ -176,7 +176,7 @@ async def test_a_stock_is_replaced_before_its_keys_are_refused(world: World, ser
     assert (await tx(alice, _held))["one_time"] == 99, "the old stock is gone here, too"
 
 
-def bob_now(world: World) -> int:
+def moment(world: World) -> int:
     return int(world.clock())
 
 
@@ -276,8 +276,6 @@ async def test_memories_end_but_what_is_in_the_history_is_never_shown_twice(worl
 
 
 def _queue_again(tx: Tx, position: int) -> None:
-    from mobium.client.store import messages, outgoing
-
     plaintext = messages.plaintext(tx, position)
     assert plaintext is not None
     peer = tx.value("SELECT peer FROM message WHERE id = ?", position)

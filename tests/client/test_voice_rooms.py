@@ -197,7 +197,7 @@ async def test_pictures_travel_and_are_asked_for(town: ChannelWorld) -> None:
     await until(asked)
 
 
-async def test_what_cannot_be(town: ChannelWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_cannot_be(town: ChannelWorld) -> None:
     anna, ben = await town.gather("anna", "ben")
     with pytest.raises(InvalidInput, match="no channel"):
         await anna.rooms.join("#nowhere", Hearing())
@@ -310,7 +310,7 @@ async def test_a_listener_that_fails_ends_no_connection(
     assert ben.connection == "online"
 
 
-async def test_whoever_gives_up_joining_is_no_ghost(town: ChannelWorld) -> None:
+async def test_a_room_that_is_let_go_keeps_no_ghost(town: ChannelWorld) -> None:
     anna, ben = await town.gather("anna", "ben")
     _, ear = await enters(ben)
     joining = asyncio.create_task(anna.rooms.join("#garden", Hearing()))

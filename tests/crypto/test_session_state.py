@@ -19,9 +19,6 @@ from tests.crypto.pair import NOW, Pair, many
 pytestmark = pytest.mark.usefixtures("backend")
 
 
-# Stored sessions.
-
-
 def states(begun: Pair, answered: Pair) -> list[Session]:
     payloads, later = many(answered, 3)
     return [begun.a, begun.b, answered.a, answered.b, later.to_b(payloads[2])[1].b]

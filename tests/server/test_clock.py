@@ -11,7 +11,8 @@ from mobium.protocol.messages import Delivery
 from mobium_server import upkeep
 from mobium_server.clock import DOWN_AT_MOST, Clock
 from mobium_server.storage.memory import MemoryStorage
-from tests.support.server import Client, Person, client, log_in, server
+from tests.support.channels import rows
+from tests.support.server import Client, Person, client, log_in, server, until
 
 DAY = 86_400
 
@@ -111,7 +112,7 @@ async def test_messages_expire_after_their_time(tmp_path: Path, monkeypatch: pyt
         hands.pass_time(600)
         last = await anna.post_and_wait(ben.public, b"last")
         hands.pass_time(500)
-        await asyncio.sleep(0.2)
+        await until(lambda: len(rows(one)["messages"]) == 1)
         async with client(one.url, ben, publish=False) as back:
             assert back.welcome.offline_count == 1
             assert (await back.take()).id == last

@@ -42,6 +42,7 @@ def test_the_soft_limit(hard: int, connections: int, said: bool, soft: str) -> N
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
     )
     *warnings, last = ended.stdout.splitlines()
     assert last == soft

@@ -184,7 +184,7 @@ async def test_a_flood_from_a_wrong_origin_meets_the_rate_and_leaves_no_log(
 
 async def test_a_plain_request_for_the_socket_is_told_what_it_is(running: app.Server) -> None:
     assert (await request(running.port, "/ws")).status == 426
-    assert (await request(running.port, "/ws", "POST", headers=UPGRADE)).status in (404, 405)
+    assert (await request(running.port, "/ws", "POST", headers=UPGRADE)).status == 404
     assert (await request(running.port, "/other", headers=UPGRADE)).status == 404
     response = await handshake(running.port, {"Sec-WebSocket-Extensions": "permessage-deflate"})
     assert (response.status, "Sec-WebSocket-Extensions" in response.headers) == (101, False)
@@ -197,7 +197,7 @@ async def test_nothing_may_follow_a_request(running: app.Server) -> None:
             response = parse(
                 await exchange(running.port, f"GET {path} HTTP/1.1\r\n{head}\r\n".encode() + more)
             )
-            assert response.status in (101, 200, 400)
+            assert response.status == 400
 
 
 async def test_a_request_that_comes_in_pieces(running: app.Server) -> None:

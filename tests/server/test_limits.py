@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from mobium.protocol.messages import (
 )
 from mobium_server.limits import SWEEP, AddressRates, Rate, Rates
 from tests.support.channels import begin, tell
-from tests.support.clocks import Seconds
+from tests.support.clocks import Hands, Seconds
 from tests.support.server import (
     Client,
     Person,
@@ -114,7 +113,11 @@ def test_a_site_is_worth_four_addresses_and_a_refusal_takes_from_neither() -> No
 
 
 async def test_requests_over_the_rate_are_told_when_to_come_again(tmp_path: Path) -> None:
-    async with server(tmp_path, rate_general=Rate(5, 10)) as one, client(one.url) as anna:
+    hands = Hands()
+    async with (
+        server(tmp_path, clock=hands.clock(), rate_general=Rate(0.05, 10)) as one,
+        client(one.url) as anna,
+    ):
         delivery = b"i" * 16
         for _ in range(9):  # publishing was the tenth
             await anna.post(anna.public)
@@ -124,7 +127,7 @@ async def test_requests_over_the_rate_are_told_when_to_come_again(tmp_path: Path
         error = refused.value.error
         assert (error.rid, error.id) == (4, delivery)
         assert error.retry_after is not None
-        assert 0 < error.retry_after <= 0.2
+        assert 0 < error.retry_after <= 20
         # Acknowledgements and pings are free.
         tags = [(await anna.expect(Delivery)).tag for _ in range(9)]
         for tag in tags:
@@ -137,19 +140,23 @@ async def test_requests_over_the_rate_are_told_when_to_come_again(tmp_path: Path
             await again.post(anna.public)
             with pytest.raises(Refused, match="rate_limited"):
                 await again.expect(Accepted)
-            await asyncio.sleep(0.25)
+            hands.ahead += 20
             await again.post(anna.public, delivery=delivery)
             assert (await again.take()).id == delivery
 
 
 async def test_large_messages_count_by_their_size(tmp_path: Path) -> None:
-    async with server(tmp_path, rate_general=Rate(4, 16)) as one, client(one.url) as anna:
+    hands = Hands()
+    async with (
+        server(tmp_path, clock=hands.clock(), rate_general=Rate(0.04, 16)) as one,
+        client(one.url) as anna,
+    ):
         await anna.post(anna.public, bucket=512 << 10)  # eight; publishing was one
         await anna.expect(Accepted)
         await anna.post(anna.public, bucket=512 << 10)
         with pytest.raises(Refused, match="rate_limited") as refused:
             await anna.expect(Accepted)
-        assert refused.value.error.retry_after == pytest.approx(1 / 4, abs=0.25)
+        assert refused.value.error.retry_after == pytest.approx(1 / 0.04, abs=20)
         for _ in range(6):
             await anna.post_and_wait_any(anna.public)
         # What costs more than a burst passes when nothing else was sent for a while.
@@ -157,7 +164,7 @@ async def test_large_messages_count_by_their_size(tmp_path: Path) -> None:
         with pytest.raises(Refused, match="rate_limited") as refused:
             await anna.expect(Accepted)
         assert refused.value.error.retry_after is not None
-        await asyncio.sleep(refused.value.error.retry_after)
+        hands.ahead += refused.value.error.retry_after
         await anna.post_and_wait_any(anna.public, bucket=1 << 20)
 
 
@@ -260,7 +267,7 @@ async def test_without_a_rate_of_addresses_anybody_may_be_new(tmp_path: Path, of
 
 async def test_an_address_has_a_rate_of_its_own(tmp_path: Path) -> None:
     # Two connections and their publications have taken four.
-    async with server(tmp_path, rate_general=Rate(2, 4), rate_address_factor=2) as one:
+    async with server(tmp_path, rate_general=Rate(0.02, 4), rate_address_factor=2) as one:
         anna, ben = await log_in(one.url), await log_in(one.url)
         await anna.publish()
         await ben.publish()

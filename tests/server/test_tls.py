@@ -16,7 +16,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from mobium.errors import InvalidInput
+from mobium.errors import InvalidInput, ServerRefused
 from mobium_server.door import Door
 from mobium_server.http import Asked, Reply, Routes
 from mobium_server.limits import Address, parse_address
@@ -162,7 +162,7 @@ async def test_the_names_of_the_certificate_are_the_servers(tmp_path: Path) -> N
         context.check_hostname = False
         for good in ("chat.example.org:1", "mail.xn--bcher-kva.example:1", "8.8.8.8:1", "127.0.0.1:1"):
             await (await log_in(one.url, host=good, ssl=context)).close()
-        with pytest.raises(Exception, match="SC_PUBLIC_HOSTS"):
+        with pytest.raises(ServerRefused, match="SC_PUBLIC_HOSTS"):
             await log_in(one.url, host="example.org:1", ssl=context)
 
 

@@ -4,7 +4,6 @@ old copies go, and so do identities that have been away for long.
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import time
 from pathlib import Path
@@ -15,16 +14,38 @@ from mobium.protocol.messages import GetPrekeyCount, PrekeyCount
 from mobium_server import upkeep
 from mobium_server.clock import Clock
 from mobium_server.storage.migrate import COPY_LIFE
+from tests.support.channels import rows
 from tests.support.server import Refused, client, log_in, server, until
 
 SECRET = b"what one person says to another"
 
 
+class Rounds:
+    """How often upkeep began; each time begins after the last one is done."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+
+    async def one(self) -> None:
+        """Wait until a round that began after this is done."""
+        before = self.begun
+        await until(lambda: self.begun >= before + 2)
+
+
 @pytest.fixture(autouse=True)
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
+def rounds(monkeypatch: pytest.MonkeyPatch) -> Rounds:
     """A minute and an hour are over soon."""
+    counted = Rounds()
+    run = upkeep.Upkeep.run
+
+    def begin(self: upkeep.Upkeep) -> None:
+        counted.begun += 1
+        run(self)
+
     monkeypatch.setattr(upkeep, "INTERVAL", 0.02)
     monkeypatch.setattr(upkeep, "HOUR", 0.0)
+    monkeypatch.setattr(upkeep.Upkeep, "run", begin)
+    return counted
 
 
 def held(folder: Path) -> bytes:
@@ -85,7 +106,7 @@ class Days:
 
 
 async def test_old_copies_are_removed_and_the_log_says_so_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, rounds: Rounds
 ) -> None:
     caplog.set_level("INFO")
     days = Days()
@@ -95,32 +116,32 @@ async def test_old_copies_are_removed_and_the_log_says_so_once(
     copy.write_bytes(SECRET)
     async with server(tmp_path, clock=days.clock) as one, client(one.url) as anna:
         await anna.post_and_wait(anna.public)
-        await asyncio.sleep(0.1)
+        await rounds.one()
         days.days = COPY_LIFE // 86_400 - 1
-        await asyncio.sleep(0.1)
+        await rounds.one()
         assert copy.exists()
         days.days += 1.1
         await until(lambda: not copy.exists())
-        await until(lambda: bool(caplog.records))
-        await asyncio.sleep(0.1)
+        await rounds.one()
     [record] = [record for record in caplog.records if "before-2" in record.getMessage()]
     assert record.getMessage().startswith("Copies of the database from before updates are removed")
 
 
-async def test_who_was_away_for_long_is_forgotten_and_may_come_back(tmp_path: Path) -> None:
+async def test_who_was_away_for_long_is_forgotten_and_may_come_back(tmp_path: Path, rounds: Rounds) -> None:
     days = Days()
     async with server(tmp_path, clock=days.clock) as one, client(one.url) as anna:
         async with client(one.url) as ben:
             person = ben.person
-        await asyncio.sleep(0.1)
+        await rounds.one()
         days.days = upkeep.AWAY / 86_400 - 1
-        await asyncio.sleep(0.1)
+        await rounds.one()
         await anna.post_and_wait(person.public)
         days.days += 2
-        await asyncio.sleep(0.1)
+        await rounds.one()
         async with client(one.url, person, publish=False) as ben:  # what waits keeps him
             await ben.take()
-            await asyncio.sleep(0.5)
+            await until(lambda: not rows(one)["messages"])
+            await rounds.one()
             # He is here, but has published nothing for ninety days: nobody can write to him any more.
             await anna.post(person.public)
             with pytest.raises(Refused, match="unknown_recipient"):

@@ -21,6 +21,8 @@ from urllib.request import Request, urlopen
 
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.support.programs import ended
+
 COMMAND = "chromium"
 WAIT = 30.0  # seconds
 
@@ -169,12 +171,7 @@ def browser(folder: Path) -> Iterator[Browser]:
     try:
         yield Browser(_port(process, profile / "DevToolsActivePort"))
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        ended(process)
 
 
 def _port(process: subprocess.Popen[bytes], file: Path) -> int:

@@ -31,6 +31,7 @@ from tests.support.clocks import Hands
 from tests.support.engines import PATIENCE, Ear, World, inside, tx, until
 
 __all__ = [
+    "STRANGER",
     "ChannelWorld",
     "Tap",
     "calm",
@@ -52,6 +53,9 @@ __all__ = [
 ]
 
 M = TypeVar("M")
+
+STRANGER = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+"""The key of somebody whom nobody knows."""
 
 
 # ---------------------------------------------------------------- wires

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.programs import where
+from tests.support.programs import ended, where
 
 __all__ = ["DISPLAY", "Display", "display"]
 
@@ -67,12 +67,7 @@ class Display:
 
     def end(self) -> None:
         """The server goes away."""
-        self.process.terminate()
-        try:
-            self.process.wait(WAIT)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        ended(self.process)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-__all__ = ["Program", "free_port", "running", "where"]
+__all__ = ["Program", "ended", "free_port", "running", "where"]
 
 WAIT = 20.0  # seconds
 TRIES = 5  # somebody else may take a port between our look and the program's
@@ -24,6 +24,16 @@ SYSTEM = "/usr/local/sbin:/usr/sbin:/sbin"  # Debian keeps servers there, off th
 def where(name: str) -> str | None:
     """The path of a command, also where only root looks for it."""
     return shutil.which(name) or shutil.which(name, path=SYSTEM)
+
+
+def ended(process: subprocess.Popen[bytes]) -> None:
+    """End a process: it is asked to, and made to if it does not."""
+    process.terminate()
+    try:
+        process.wait(WAIT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def free_port() -> int:
@@ -73,12 +83,7 @@ class Program:
 
     def end(self) -> None:
         """End it."""
-        self.process.terminate()
-        try:
-            self.process.wait(WAIT)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        ended(self.process)
 
 
 @contextlib.contextmanager

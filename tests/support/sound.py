@@ -24,7 +24,7 @@ from pathlib import Path
 import pytest
 
 from mobium.media.sources import FileSource
-from tests.support.programs import where
+from tests.support.programs import ended, where
 
 __all__ = ["SHORT", "SOUND", "Pulse", "Recording", "pulse", "speech"]
 
@@ -75,12 +75,7 @@ class Pulse:
 
     def end(self) -> None:
         """Whatever it has is pulled out."""
-        self.process.terminate()
-        try:
-            self.process.wait(WAIT)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        ended(self.process)
 
     def answers(self) -> bool:
         """Whether it takes orders; its socket is there a little before."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from mobium.client import Engine
 from mobium_client.gui.app import SMALLEST
 from mobium_client.gui.models.calling import CallingState
 from mobium_client.gui.models.voice_bar import Speaker, VoiceState
+from mobium_client.gui.settings import Settings
 from tests.desktop.profiles import PASSWORD, know_a_server, make
 from tests.support.desktop import Pilot, window
 from tests.support.display import Display
@@ -78,6 +80,39 @@ def test_under_a_pane_that_takes_its_place_nothing_is_read(screen: Display, fold
         assert conversation._seen == conversation._messages[0].position, "nobody has seen it"
         main.fold()
         pilot.until(lambda: conversation._seen == conversation._messages[1].position, "it is seen")
+
+
+def test_whoever_closes_a_pane_by_the_keyboard_can_write(screen: Display, folder: Path) -> None:
+    make(folder, fill=_bert_wrote)
+    with window(folder) as pilot:
+        pilot.unlock(PASSWORD)
+        pilot.app.focus_force()
+        view, hands = pilot.open("Bert"), Hands(pilot)
+        for width in (SMALLEST[0], 1200):
+            pilot.app.geometry(f"{width}x{SMALLEST[1]}")
+            pilot.screen.presenter.about_contact()
+            pane = pilot.screen._right.winfo_children()[-1]
+            pilot.until(pane.close.winfo_viewable, "the pane")
+            pane.close.focus_set()
+            hands.keys("Return")
+            pilot.until(lambda: view.winfo_ismapped() and not pilot.screen._right.winfo_ismapped())
+            pilot.rest(0.1)
+            assert pilot.app.focus_get() is view.composer.text
+
+
+def test_a_name_has_room_beside_what_says_that_it_is_verified(screen: Display, folder: Path) -> None:
+    make(folder, fill=_bert_wrote)
+    with window(folder, Settings(width=1000, height=700)) as pilot:
+        pilot.unlock(PASSWORD)
+        view = pilot.open("Bert")
+        view.presenter._show(replace(view.presenter.state, title="Bertram of the garden", verified=True))
+        pilot.screen.presenter.about_contact()
+        pilot.until(lambda: not view._word.winfo_ismapped(), "the icon alone")
+        pilot.rest(0.2)
+        assert view._verified.winfo_ismapped()
+        assert view._title.cget("text").startswith("Bert")
+        pilot.screen.presenter.fold()
+        pilot.until(view._word.winfo_ismapped, "the word too")
 
 
 def test_the_bar_of_a_call_that_is_over_says_so_and_is_closed(screen: Display, folder: Path) -> None:

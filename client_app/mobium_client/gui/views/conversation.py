@@ -16,6 +16,7 @@ from mobium_client.gui.widgets.sentence import Sentence, Tone
 
 __all__ = ["ConversationView"]
 
+_NAME = 90  # pixels that a title has before there is a word beside the icon of a verified contact
 _APART = 24  # pixels between what stands in the head, at most
 _REQUEST = "You do not know this person yet. Until you accept, they do not learn that you have read this."
 _BLOCKED = "You have blocked this contact: nothing is sent, and nothing is taken."
@@ -49,10 +50,11 @@ class ConversationView(View[Conversation]):
             self.actions = self.kit.make(self.head, self.presenter.actions)
             self.actions.pack(side="right", padx=(12, 0))
         self._title.pack(side="left")
-        self._verified = ctk.CTkLabel(
-            self.head, text=" Verified", font=theme.font("small"), text_color=colors.good, compound="left",
-            image=self.kit.icons.image("shield_check_outline", 16, colors.good),
-        )  # fmt: skip
+        icon = self.kit.icons.image("shield_check_outline", 16, colors.good)
+        self._verified = ctk.CTkLabel(self.head, text="", image=icon)
+        self._word = ctk.CTkLabel(
+            self.head, text="Verified", font=theme.font("small"), text_color=colors.good
+        )
         Rule(self, self.kit).pack(fill="x")
         self.composer = ComposerBox(self, self.kit, self.presenter.composer)
         self.composer.pack(side="bottom", fill="x")
@@ -70,12 +72,20 @@ class ConversationView(View[Conversation]):
 
     def _fit(self) -> None:
         """As much of the title as there is room for beside the rest."""
-        others = [child for child in self.head.winfo_children() if child is not self._title]
-        taken = sum(child.winfo_reqwidth() + _APART for child in others if child.winfo_manager())
-        room = self.head.winfo_width() - taken - _APART
+        if self.presenter.state.verified:
+            self._word.pack(side="left", padx=(4, 0), after=self._verified)
+            if self._room() < self.kit.theme.raw(self.kit.theme.grown(_NAME)):
+                self._word.pack_forget()
+        room = self._room()
         if room > 0:
             title = self.kit.theme.ruler("title").short(self.presenter.state.title, room)
             self._title.configure(text=self.kit.theme.order.seen(title))
+
+    def _room(self) -> int:
+        """How many pixels the title has."""
+        others = [child for child in self.head.winfo_children() if child is not self._title]
+        taken = sum(child.winfo_reqwidth() + _APART for child in others if child.winfo_manager())
+        return int(self.head.winfo_width() - taken - _APART)
 
     def render(self) -> None:
         """Show what was said."""
@@ -84,6 +94,7 @@ class ConversationView(View[Conversation]):
             self._verified.pack(side="left", padx=(12, 0))
         else:
             self._verified.pack_forget()
+            self._word.pack_forget()
         self._fit()
         self._problem.say(state.problem)
         self._standing.say(state.standing, "warning" if state.writable else "danger")

@@ -120,7 +120,9 @@ class MainView(View[Main]):
         before, view = self._shown.get(place, (None, None))
         if presenter is before:
             return
+        within = False
         if view is not None:
+            within = str(self.focus_get()).startswith(f"{view}.")
             view.destroy()
         made = None if presenter is None else self.kit.make(parent, presenter)
         self._shown[place] = (presenter, made)
@@ -128,3 +130,5 @@ class MainView(View[Main]):
             made.pack(fill="both", expand=True)
             if isinstance(presenter, Conversation) and not self.side.list.by_key:
                 made.focus_set()
+        elif within:  # whoever has closed it by the keyboard goes on from here
+            self._write()

@@ -242,4 +242,5 @@ class TestFirstMessage:
         beyond, a = a.encrypt(b"beyond", entropy(16))
         refuses(b, beyond, TooFar, entropy)
         refuses(b, with_header(allowed, pn=1001), TooFar, entropy)
+        refuses(b, with_header(allowed, pn=1000), Invalid, entropy, "not authentic")
         assert b.decrypt(allowed, entropy(32), NOW)[0] == b"allowed"

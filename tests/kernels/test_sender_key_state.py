@@ -51,6 +51,15 @@ class TestState:
         for state in self.states(entropy):
             assert self.read(kernels, state.to_bytes(), type(state).__name__) == state.to_bytes()
 
+    def test_what_makes_a_chain_is_called_on_one_too(self, kernels: Kernels) -> None:
+        sender, reader = begin(kernels, kernels)
+        assert sender.from_bytes(sender.to_bytes()).to_bytes() == sender.to_bytes()
+        assert reader.from_bytes(reader.to_bytes()).to_bytes() == reader.to_bytes()
+        again = sender.create(CHANNEL, SENDER, ROSTER_INDEX, ROSTER, KEY_ID, b"k" * 32, b"e" * 32)
+        assert again.to_bytes() == sender.to_bytes()
+        given = reader.from_distribution(sender.distribution(b"nick"), CHANNEL, SENDER)
+        assert given.to_bytes() == reader.to_bytes()
+
     def test_layout(self, kernels: Kernels, entropy: Entropy) -> None:
         sender, reader = begin(kernels, kernels)
         place = CHANNEL + SENDER + (ROSTER_INDEX).to_bytes(4, "big") + ROSTER + KEY_ID.to_bytes(4, "big")

@@ -45,3 +45,25 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_shows_its_sentence() {
+        let kinds: [fn(&'static str) -> Error; 7] = [
+            Error::Refused,
+            Error::Duplicate,
+            Error::TooFar,
+            Error::Invalid,
+            Error::Padding,
+            Error::State,
+            Error::Input,
+        ];
+        for kind in kinds {
+            assert_eq!(kind("A sentence.").text(), "A sentence.");
+            assert_eq!(kind("A sentence.").to_string(), "A sentence.");
+        }
+    }
+}

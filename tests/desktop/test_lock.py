@@ -179,3 +179,20 @@ def test_another_process_finds_nothing_in_the_memory_of_a_locked_desktop(
         else:
             time.sleep(1.5)
             assert password in memory(process.pid) or secret.encode() in memory(process.pid)
+
+
+def test_a_mistake_on_the_way_out_keeps_nothing_from_ending(screen: Display, folder: Path) -> None:
+    make(folder)
+    with window(folder) as pilot:
+        pilot.unlock(PASSWORD)
+        engine, close = pilot.screen.presenter.opened.engine, pilot.app.desktop.close
+
+        def failing() -> None:
+            close()
+            raise ValueError("a mistake")
+
+        setattr(pilot.app.desktop, "close", failing)  # noqa: B010 - a method is not assigned to
+        with pytest.raises(ValueError, match="a mistake"):
+            pilot.app.close()
+        assert not pilot.app.bridge._thread.is_alive(), "what was open is locked"
+        assert engine.connection == "offline"

@@ -166,6 +166,47 @@ def test_what_is_typed_before_the_draft_was_read_comes_behind_it(seat: Seat) -> 
     seat.until(lambda: seat.do(drafts.all()).get(CORA) == "Precious\nand this", "both")
 
 
+def busy_for(seat: Seat, seconds: float) -> None:
+    """Something that is to be kept takes its time."""
+    seat.bridge.submit(asyncio.sleep(seconds), keep=True)
+
+
+def test_what_is_typed_while_a_draft_is_not_read_for_long_takes_nothing_from_it(seat: Seat) -> None:
+    drafts = seat.main.opened.engine.drafts
+    seat.do(drafts.put(CORA, "Precious"))
+    busy_for(seat, 1.2)  # longer than a pause of the keyboard
+    seat.main.list.open(key_of("Cora"))
+    conversation = seat.main.state.conversation
+    assert conversation is not None
+    conversation.composer.type("and this")
+    seat.until(lambda: conversation.composer._kept, "a draft")
+    seat.until(lambda: "Precious" in conversation.composer.state.text, "what was kept")
+    assert conversation.composer.state.text == "Precious\nand this"
+
+
+def test_whoever_leaves_before_a_draft_was_read_leaves_both(seat: Seat) -> None:
+    drafts = seat.main.opened.engine.drafts
+    seat.do(drafts.put(CORA, "Precious"))
+    busy_for(seat, 0.3)
+    seat.main.list.open(key_of("Cora"))
+    conversation = seat.main.state.conversation
+    assert conversation is not None
+    conversation.composer.type("and this")
+    opened(seat, "Bert")
+    seat.until(lambda: seat.do(drafts.all()).get(CORA) == "Precious\nand this", "both")
+
+
+def test_several_that_are_refused_come_back_in_their_order(seat: Seat) -> None:
+    composer = opened(seat, "Cora").composer
+    seat.do(seat.main.opened.engine.contacts.block(CORA))
+    for text in ("First", "Second", "Third"):
+        composer.type(text)
+        composer.send()
+    composer.type("and this")
+    seat.until(lambda: not composer._under_way, "the answers")
+    assert composer.state.text == "First\nSecond\nThird\nand this"
+
+
 class Failing(Presenter[None]):
     """A dialog that fails when it is to go."""
 
@@ -181,6 +222,18 @@ def test_a_dialog_that_fails_keeps_nothing_from_being_locked(seat: Seat) -> None
     assert isinstance(seat.screen, Unlock), "nothing is shown any more"
     seat.until(lambda: not seat.screen.state.locking, "the lock")
     assert main.opened.engine.connection == "offline"
+
+
+def test_a_dialog_that_fails_keeps_nothing_from_ending(folder: Path, profile: Path) -> None:
+    with Seat(folder) as seat:
+        seat.unlock(PASSWORD)
+        opened(seat, "Cora").composer.type("Precious")
+        seat.context.overlays.open(Failing(seat.bridge, None))
+        with pytest.raises(ValueError, match="a mistake"):
+            seat.desktop.close()
+        assert seat.bridge.close(), "it is locked"
+        setattr(seat.desktop, "close", lambda: None)  # noqa: B010 - a method is not assigned to
+    assert left(profile) == (["Hello"], "Precious")
 
 
 def test_an_ending_that_fails_keeps_no_other_from_being_called(seat: Seat) -> None:

@@ -291,8 +291,13 @@ class App(ctk.CTk):
         was copied since.
         """
         self.bridge.submit(self._notifier.clear())
-        self._forget_copied()
-        self._sweeper.everything()  # widgets and presenters hold each other
+        with ExitStack() as steps:  # each of them, whatever another raises
+            steps.callback(self._renew, event)
+            steps.callback(self._sweeper.everything)  # widgets and presenters hold each other
+            self._forget_copied()
+
+    def _renew(self, event: SessionEnded) -> None:
+        """Make room for a fresh process, where one takes the place of this one."""
         if self._replaced and not self._closing:
             self.anew = Anew(event.profile.name, event.reason, self.geometry())
             self.close()
@@ -311,14 +316,17 @@ class App(ctk.CTk):
         if self._closing:
             return
         self._closing = True
-        self.preferences.change(width=self._current_width, height=self._current_height)
-        self._forget_copied()  # some systems keep it when the window is gone
-        self.withdraw()
-        self.after_cancel(self._poll)
-        self.desktop.close()
-        self._sweeper.everything()
-        self.bridge.close()
-        self.quit()
+        with (
+            ExitStack() as steps
+        ):  # each of them, the last one first, whatever another raises: keys are wiped
+            steps.callback(self.quit)
+            steps.callback(self.bridge.close)
+            steps.callback(self._sweeper.everything)
+            steps.callback(self.desktop.close)
+            steps.callback(self.after_cancel, self._poll)
+            steps.callback(self.withdraw)
+            steps.callback(self._forget_copied)  # some systems keep it when the window is gone
+            self.preferences.change(width=self._current_width, height=self._current_height)
 
     def end(self) -> None:
         """After the main loop: let go of the window, and of what CustomTkinter still had in mind to do."""

@@ -143,9 +143,10 @@ class Desktop:
     def close(self) -> None:
         """The window goes: every presenter ends. The bridge locks what is open when it stops."""
         self.idle.stop()
-        self.context.overlays.clear()
-        if (screen := self.context.router.state) is not None:
-            screen.close()
+        with ExitStack() as steps:  # each of them, whatever another raises
+            if (screen := self.context.router.state) is not None:
+                steps.callback(screen.close)
+            self.context.overlays.clear()
 
     def _choose(self, found: list[Profile], name: str | None, notice: str) -> None:
         wanted = [profile for profile in found if profile.name == name] if name else found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,16 +14,17 @@ import pytest
 
 from mobium import __version__
 from mobium.client import FoundDevices, SoundCheck
-from mobium.errors import OpusUnavailable, WrongPassword
+from mobium.errors import AudioUnavailable, OpusUnavailable, WrongPassword
 from mobium.media.devices import VirtualDevices
 from mobium.media.sources import MemorySink, PcmSource
+from mobium_client.gui.models import preferences
 from mobium_client.gui.models.about import licences
 from mobium_client.gui.models.device_settings import DeviceSettings
 from mobium_client.gui.models.idle import Idle
 from mobium_client.gui.models.settings_dialog import SettingsDialog
 from mobium_client.gui.models.unlock import Unlock
 from mobium_client.gui.notifier import SystemNotifier
-from mobium_client.gui.settings import Settings
+from mobium_client.gui.settings import Settings, load, save
 from tests.desktop.profiles import PASSWORD, make
 from tests.support.seat import Seat
 
@@ -145,6 +147,62 @@ def test_a_microphone_that_is_given_up_before_it_is_open_is_let_go(folder: Path)
         assert virtual.streams == 0
         assert not devices.state.listening
         devices.close()
+
+
+def test_a_speaker_that_fails_leaves_the_microphone_as_it_is_shown(folder: Path) -> None:
+    virtual = VirtualDevices({"desk mic": PcmSource(_loud())}, {"speaker": MemorySink(1.0)})
+    with virtual.running(), Seat(folder) as seat:
+        devices = DeviceSettings(seat.context, SoundCheck(virtual))
+        seat.until(lambda: devices.state.loaded)
+        devices.listen()
+        seat.until(lambda: devices.state.listening)
+        devices.choose_speaker("gone")
+        devices.play()
+        seat.until(lambda: devices.state.problem, "the sentence")
+        assert devices.state.listening, "it is still heard, and that is seen"
+        devices.stop()
+        seat.until(lambda: virtual.streams == 0, "it is let go")
+        devices.close()
+
+
+def test_a_microphone_that_was_asked_for_when_another_failed_is_let_go(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    virtual = VirtualDevices({"desk mic": PcmSource(_loud())}, {"speaker": MemorySink(1.0)})
+    check = SoundCheck(virtual)
+    listen, asked = check.listen, []
+
+    def listening(name: str | None) -> None:
+        asked.append(name)
+        if len(asked) == 1:
+            raise AudioUnavailable("It is in use.")
+        listen(name)
+
+    monkeypatch.setattr(check, "listen", listening)
+    with virtual.running(), Seat(folder) as seat:
+        devices = DeviceSettings(seat.context, check)
+        seat.until(lambda: devices.state.loaded)
+        devices.listen()
+        devices.stop()
+        devices.listen()
+        seat.until(lambda: len(asked) == 2 and not devices.state.busy)
+        seat.until(lambda: devices.state.listening or virtual.streams == 0, "nobody hears what is not shown")
+        devices.close()
+
+
+def test_the_last_change_is_kept_also_if_the_window_closes_while_one_is_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(file: Path, settings: Settings) -> None:
+        time.sleep(0.1)
+        save(file, settings)
+
+    monkeypatch.setattr(preferences, "save", slowly)
+    with Seat(folder) as seat:
+        seat.context.preferences.change(text_scale=125)
+        seat.do(asyncio.sleep(0.02))  # it is being written
+        seat.context.preferences.change(text_scale=150)
+    assert load(folder / "desktop.json").text_scale == 150
 
 
 def test_a_clock_that_was_set_back_puts_no_lock_off(folder: Path) -> None:

@@ -103,7 +103,7 @@ class DeviceSettings(Presenter[DeviceSettingsState]):
         """Play a tone on the speaker."""
         name = self.state.speaker
         self._show(replace(self.state, problem=""))
-        self._run(self._alone(lambda: self._check.play(name)), lambda _: None, self._failed)
+        self._run(self._alone(lambda: self._check.play(name)), lambda _: None, self._silent)
 
     def close(self) -> None:
         """The end: the devices are let go."""
@@ -115,9 +115,13 @@ class DeviceSettings(Presenter[DeviceSettingsState]):
         async with self._one:
             return await asyncio.to_thread(work)
 
+    def _silent(self, problem: str) -> None:
+        self._show(replace(self.state, problem=problem))
+
     def _failed(self, problem: str) -> None:
         self._wanted = False
         self._stop_following()
+        self._run(self._alone(self._check.close))  # perhaps one that was asked for meanwhile is open by now
         self._show(replace(self.state, busy=False, listening=False, level=0, problem=problem))
 
     def _follow(self) -> None:

@@ -23,22 +23,17 @@ class Preferences(Presenter[Settings]):
         super().__init__(bridge, settings)
         self._file = file
         self._kept = settings
-        self._saving = False
+        self._one = asyncio.Lock()  # of the background loop
 
     def change(self, **changes: Any) -> None:
         """Change some settings; their names are the fields of `Settings`."""
         self._show(replace(self.state, **changes))
-        self._keep()
+        self._run(self._save(), keep=True)
 
-    def _keep(self) -> None:
-        if self._saving or self._kept == self.state:
-            return
-        self._saving = True
-        kept = self.state
-
-        def saved(_: object) -> None:
-            self._saving = False
-            self._kept = kept
-            self._keep()
-
-        self._run(asyncio.to_thread(save, self._file, kept), saved, saved, keep=True)
+    async def _save(self) -> None:
+        """One after another, so that the last one is kept, also where the window closes meanwhile."""
+        async with self._one:
+            kept = self.state
+            if kept != self._kept:
+                await asyncio.to_thread(save, self._file, kept)
+                self._kept = kept

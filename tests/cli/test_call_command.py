@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import subprocess
+import threading
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -75,9 +76,14 @@ def recorded(path: Path) -> bytes:
 def until(process: subprocess.Popen[bytes], text: str) -> None:
     """Wait until a command has said something on standard error."""
     assert process.stderr is not None
-    for line in process.stderr:
-        if text in line.decode():
-            return
+    guard = threading.Timer(PATIENCE, process.kill)
+    guard.start()
+    try:
+        for line in process.stderr:
+            if text in line.decode():
+                return
+    finally:
+        guard.cancel()
     raise AssertionError(f"it ended without saying “{text}”")
 
 

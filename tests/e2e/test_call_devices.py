@@ -5,7 +5,6 @@ speakers, through PortAudio. It rings to be heard, and what is said at one end i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -13,24 +12,14 @@ import pytest
 
 from mobium.client.transport import dial
 from mobium.media.form import FRAME_BYTES, FRAME_SECONDS
-from mobium.media.portaudio import PortAudioDevices
 from tests.support.calls import Phone
-from tests.support.engines import Ear, World, fast_folder, fast_vault, settle
+from tests.support.engines import Ear, World, settle
 from tests.support.hearing import coded, lag, understood
-from tests.support.links import ice_on_loopback
 from tests.support.server import server
-from tests.support.sound import SHORT, SOUND, pulse, speech
+from tests.support.sound import SHORT, SOUND, devices_of, pulse, speech
 
-pytestmark = SOUND
+pytestmark = [pytest.mark.usefixtures("on_loopback"), *SOUND]
 pytest.importorskip("aiortc")
-
-
-@pytest.fixture
-def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    fast_vault(monkeypatch)
-    ice_on_loopback(monkeypatch)
-    with fast_folder() as made:
-        yield made
 
 
 async def test_speech_goes_from_a_microphone_to_the_other_s_speaker(
@@ -38,10 +27,7 @@ async def test_speech_goes_from_a_microphone_to_the_other_s_speaker(
 ) -> None:
     async with AsyncExitStack() as stack:
         sound = stack.enter_context(pulse(tmp_path, ("alice", "bob"), ("mouth", "other")))
-        for name, value in sound.environment.items():
-            monkeypatch.setenv(name, value)
-        devices = PortAudioDevices()
-        stack.callback(devices.close)
+        devices = devices_of(sound, monkeypatch, stack)
         one = await stack.enter_async_context(server(folder / "server"))
         world = await stack.enter_async_context(World(folder, dial, one.url))
         people = []

@@ -7,7 +7,7 @@ import gc
 import os
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,11 +18,11 @@ from benches.load import bench_hour
 from mobium.client.transport import dial
 from mobium.media.sources import Tone
 from tests.support.calls import phones, talking
-from tests.support.engines import World, fast_folder, fast_vault
-from tests.support.links import ice_on_loopback, joined
+from tests.support.engines import World
+from tests.support.links import joined
 from tests.support.server import server
 
-pytestmark = [pytest.mark.serial, pytest.mark.needs("libopus")]
+pytestmark = [pytest.mark.usefixtures("on_loopback"), pytest.mark.serial, pytest.mark.needs("libopus")]
 pytest.importorskip("aiortc")
 
 from mobium.media.peer import RtcLink  # noqa: E402
@@ -31,14 +31,6 @@ WARM = 10
 LONG = int(os.environ.get("MOBIUM_SCHEDULES", "500"))
 GROWTH = 12 << 20
 """Bytes: what allocators may keep. After 200 links it is 7 MiB, and after 800 no more."""
-
-
-@pytest.fixture
-def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    fast_vault(monkeypatch)
-    ice_on_loopback(monkeypatch)
-    with fast_folder() as made:
-        yield made
 
 
 class Use:

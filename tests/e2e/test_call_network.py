@@ -5,7 +5,7 @@ another way, or it ends.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,24 +14,15 @@ import pytest
 from mobium.client.transport import dial
 from mobium.media.sources import Tone
 from tests.support.calls import Phone, phones, talking
-from tests.support.engines import World, fast_folder, fast_vault, until
-from tests.support.links import ice_on_loopback
+from tests.support.engines import World, until
 from tests.support.server import randomness, server
 
-pytestmark = [pytest.mark.serial, pytest.mark.needs("libopus")]
+pytestmark = [pytest.mark.usefixtures("on_loopback"), pytest.mark.serial, pytest.mark.needs("libopus")]
 pytest.importorskip("aiortc")
 
 from tests.support.forwarder import Forwarder, Weather  # noqa: E402
 
 GOOD = Weather(0.0, 0.005, 0.005)
-
-
-@pytest.fixture
-def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    fast_vault(monkeypatch)
-    ice_on_loopback(monkeypatch)
-    with fast_folder() as made:
-        yield made
 
 
 @asynccontextmanager

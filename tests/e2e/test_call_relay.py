@@ -19,6 +19,7 @@ from mobium.errors import CallError
 from mobium.media.description import read
 from mobium.media.link import IceServer, LinkListener, Terms
 from mobium_server.app import Server
+from mobium_server.ice import turn_credentials
 from tests.support.calls import Mouth, Phone, phones, talking
 from tests.support.engines import World, fast_folder, fast_vault
 from tests.support.hearing import coded, understood
@@ -192,8 +193,6 @@ async def test_a_relay_that_does_not_answer_ends_the_call_with_a_sentence(folder
 
 
 async def test_a_relay_that_goes_away_does_not_keep_a_link_from_closing(folder: Path, tmp_path: Path) -> None:
-    from mobium_server.ice import turn_credentials
-
     with relay(tmp_path) as turn:
         name, credential = turn_credentials(SECRET, int(time.time()) + 600, b"x" * 12)
         servers = (IceServer(f"turn:127.0.0.1:{turn.port}", name, credential),)
@@ -204,7 +203,7 @@ async def test_a_relay_that_goes_away_does_not_keep_a_link_from_closing(folder: 
             await one.accept(await other.answer(await one.offer()))
             await first.until(lambda: first.is_connected)
             turn.process.kill()
-            turn.process.wait()
+            turn.process.wait(20)
             for link in (one, other):
                 async with asyncio.timeout(8):
                     await link.close()

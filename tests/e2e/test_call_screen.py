@@ -5,7 +5,6 @@ was lost for a while.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +15,14 @@ from mobium.client.transport import dial
 from mobium.media.capture import Monitor
 from mobium.media.pattern import Pattern, PatternCapture, number_in
 from tests.support.calls import phones, talking
-from tests.support.engines import World, fast_folder, fast_vault
-from tests.support.links import ice_on_loopback
+from tests.support.engines import World
 from tests.support.screens import psnr
 from tests.support.server import randomness, server
 
 if TYPE_CHECKING:
     from av import VideoFrame
 
-pytestmark = [pytest.mark.serial, pytest.mark.needs("libopus")]
+pytestmark = [pytest.mark.usefixtures("on_loopback"), pytest.mark.serial, pytest.mark.needs("libopus")]
 pytest.importorskip("aiortc")
 
 from mobium.media.screen import Shown  # noqa: E402
@@ -32,13 +30,6 @@ from tests.support.forwarder import Forwarder, Weather  # noqa: E402
 
 READABLE = 30.0  # dB
 PRESET = SCREEN_PRESETS["720p"]
-
-
-@pytest.fixture
-def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    fast_vault(monkeypatch)
-    with fast_folder() as made:
-        yield made
 
 
 def pattern() -> PatternCapture:
@@ -71,9 +62,8 @@ class Viewer:
         return self.likeness()
 
 
-async def test_a_screen_arrives_readable(folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+async def test_a_screen_arrives_readable(folder: Path, seed: int) -> None:
     print(f"seed {seed}")
-    ice_on_loopback(monkeypatch)
     forwarder = Forwarder(Weather(0.02, 0.01, 0.02), randomness(seed, 0))
     viewer = Viewer()
     async with (

@@ -5,7 +5,7 @@ understood at the other speaker, over a network that loses, delays and reorders,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -15,13 +15,16 @@ from mobium.client.transport import dial
 from mobium.media.form import FRAME_BYTES, FRAME_SECONDS
 from mobium_server.app import Server
 from tests.support.calls import Mouth, Phone, phones, talking
-from tests.support.engines import World, fast_folder, fast_vault
+from tests.support.engines import World
 from tests.support.hearing import coded, lag, understood
-from tests.support.links import ice_on_loopback
 from tests.support.server import randomness, server
 from tests.support.sound import speech
 
-pytestmark = [pytest.mark.serial, pytest.mark.needs("libopus", "espeak-ng")]
+pytestmark = [
+    pytest.mark.usefixtures("on_loopback"),
+    pytest.mark.serial,
+    pytest.mark.needs("libopus", "espeak-ng"),
+]
 pytest.importorskip("aiortc")
 
 from tests.support.forwarder import Forwarder, Weather  # noqa: E402
@@ -35,15 +38,7 @@ def bad(percent: int) -> Weather:
 
 
 @pytest.fixture
-def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    fast_vault(monkeypatch)
-    with fast_folder() as made:
-        yield made
-
-
-@pytest.fixture
-async def office(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
-    ice_on_loopback(monkeypatch)
+async def office(folder: Path) -> AsyncIterator[Server]:
     async with server(folder / "server") as one:
         yield one
 

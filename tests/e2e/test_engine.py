@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,8 @@ from mobium.client.transport import dial
 from mobium.errors import InvalidInput, NotConnected
 from mobium.protocol.messages import GetIceConfig, IceConfig
 from mobium_server.limits import Rate
-from tests.support.engines import Ear, World, fast_folder, fast_vault, online, settle
+from tests.support.engines import Ear, World, online, settle
 from tests.support.server import server
-
-
-@pytest.fixture
-async def folder(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
-    fast_vault(monkeypatch)
-    with fast_folder() as folder:
-        yield folder
 
 
 async def test_two_engines_talk_through_the_server_over_its_restart(folder: Path) -> None:
@@ -71,6 +63,7 @@ async def test_a_sender_keeps_to_the_servers_pace(folder: Path) -> None:
         sent = [await alice.send("Bob", f"{number}") for number in range(30)]
         assert await ear.texts(30) == [f"{number}" for number in range(30)]
         await alice.wait(sent[-1], "sent", 10)  # or delivered: a receipt may overtake the server's answer
+        assert one.listener.counters.limited == 0
 
 
 async def test_large_messages_keep_to_the_pace_as_well(folder: Path) -> None:

@@ -262,5 +262,4 @@ async def over_a_bad_link(folder: Path, url: str, chance: random.Random, loss: f
         f" the newest packet waits {1000 * report.delay:.0f} ms"
     )
     assert stoi >= 0.7 * clean
-    assert report.delay <= 0.2, "it does not stay behind"
     assert (links[-1].dropped > 0) == (loss > 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,11 @@ from mobium.protocol import content
 from mobium.protocol.content import ChannelText, Text
 from mobium.protocol.limits import BUCKET_SIZES, largest_content
 from tests.support.channel_world import calm, enter, refused, shows
-from tests.support.engines import Ear, World, fast_folder, fast_vault
+from tests.support.engines import Ear, World
 from tests.support.server import server
 
 NOW = 1_800_000_000_000
 HEAD = (0xFFFFFFFF, bytes(32))
-
-
-@pytest.fixture
-async def folder(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
-    fast_vault(monkeypatch)
-    with fast_folder() as folder:
-        yield folder
 
 
 def longest(message_size: int, *, channel: bool) -> str:

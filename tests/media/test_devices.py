@@ -18,10 +18,9 @@ from mobium.errors import InvalidInput
 from mobium.media.devices import AudioDevices, DeviceFound, DeviceLost, SourceEnded, VirtualDevices
 from mobium.media.form import FRAME_BYTES, SILENCE
 from mobium.media.levels import QUIETEST, level
-from mobium.media.portaudio import PortAudioDevices
 from mobium.media.sources import FileSource, MemorySink, PcmSource, Tone, WavSink
-from tests.media.ears import PATIENCE, TONE, Ear, until
-from tests.support.sound import SOUND, Pulse, pulse
+from tests.media.ears import TONE, Ear, until
+from tests.support.sound import SOUND, Pulse, devices_of, pulse
 
 
 class World(Protocol):
@@ -85,11 +84,7 @@ class Real:
         self.loose: Pulse
         self.plug()
         self.main = stack.enter_context(pulse(folder / "main", elsewhere=[self.loose]))
-        for name, value in self.main.environment.items():
-            patch.setenv(name, value)
-        devices = PortAudioDevices()
-        stack.callback(devices.close)
-        self.devices = devices
+        self.devices = devices_of(self.main, patch, stack)
 
     def until(self, done: Callable[[], bool]) -> None:
         until(done)
@@ -290,10 +285,7 @@ def test_a_file_is_a_microphone_that_ends_and_a_recording_a_speaker(tmp_path: Pa
     devices.open_speaker("heard.wav", lambda: waiting.pop(0) if waiting else SILENCE, ear.events.append)
     began = time.monotonic()
     with devices.running():
-        while not ear.events:
-            assert time.monotonic() < began + PATIENCE
-            time.sleep(0.01)
-        time.sleep(0.05)
+        until(lambda: bool(ear.events) and not waiting)
     print(f"a second of file took {time.monotonic() - began:.2f} s")
     assert ear.events == [SourceEnded("said.wav")]
     assert b"".join(ear.frames) == said

@@ -18,9 +18,8 @@ import pytest
 
 from mobium.media.devices import DeviceEvent
 from mobium.media.pipeline import Incoming, Outgoing
-from mobium.media.portaudio import PortAudioDevices
 from tests.support.hearing import coded, lag, understood
-from tests.support.sound import SOUND, pulse, speech
+from tests.support.sound import SOUND, devices_of, pulse, speech
 
 pytestmark = SOUND
 
@@ -120,10 +119,7 @@ def test_speech_is_understood_although_a_part_of_it_is_lost(
     }
     with contextlib.ExitStack() as stack:
         sound = stack.enter_context(pulse(tmp_path, list(networks)))
-        for name, value in sound.environment.items():
-            monkeypatch.setenv(name, value)
-        devices = PortAudioDevices()
-        stack.callback(devices.close)
+        devices = devices_of(sound, monkeypatch, stack)
         lines = {
             name: Line(network, f"{seed}:{name}", ordered=not name.startswith("loss"))
             for name, network in networks.items()

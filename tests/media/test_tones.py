@@ -13,13 +13,12 @@ import pytest
 from mobium.media.devices import VirtualDevices
 from mobium.media.form import FRAME_BYTES, FRAME_SECONDS, SILENCE
 from mobium.media.levels import level
-from mobium.media.portaudio import PortAudioDevices
 from mobium.media.sources import MemorySink
 from mobium.media.tones import BUSY, ENDED, RINGBACK, RINGTONE, TEST, TonePlayer, Tune, TuneSource
-from tests.support.sound import SOUND, pulse
+from tests.media.ears import until
+from tests.support.sound import SOUND, devices_of, pulse
 
 TUNES = {"ringtone": RINGTONE, "ringback": RINGBACK, "busy": BUSY, "ended": ENDED, "test": TEST}
-PATIENCE = 15.0
 
 
 class Room:
@@ -39,10 +38,11 @@ class Room:
 
 
 def until_silent(player: TonePlayer) -> None:
-    end = time.monotonic() + PATIENCE
-    while player.playing is not None or any(one.name == "mobium tone ends" for one in threading.enumerate()):
-        assert time.monotonic() < end, "it never ended"
-        time.sleep(0.001)
+    def silent() -> bool:
+        ending = any(one.name == "mobium tone ends" for one in threading.enumerate())
+        return player.playing is None and not ending
+
+    until(silent)
 
 
 @pytest.mark.parametrize("name", TUNES)
@@ -132,10 +132,7 @@ class TestReal:
     ) -> None:
         with contextlib.ExitStack() as stack:
             sound = stack.enter_context(pulse(tmp_path, ["desk", "head"]))
-            for name, value in sound.environment.items():
-                monkeypatch.setenv(name, value)
-            devices = PortAudioDevices()
-            stack.callback(devices.close)
+            devices = devices_of(sound, monkeypatch, stack)
             player = TonePlayer(devices, "desk")
             with sound.recording("desk") as desk, sound.recording("head") as head:
                 player.play(RINGTONE)

@@ -1,3 +1,5 @@
+"""Which wheel is built: the one with the extension where cargo is found, the pure one elsewhere."""
+
 import subprocess
 import sys
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Who imports what: the contracts of import-linter, and what is loaded with what."""
+
 import subprocess
 import sys
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""The tree as a whole: what is tracked, what `make` knows, and that nothing in it is of one machine."""
+
 import re
 import subprocess
 from pathlib import Path

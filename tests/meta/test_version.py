@@ -1,3 +1,5 @@
+"""One version everywhere, and what several distributions ask for they ask for alike."""
+
 import mobium
 from tests.meta.tree import load
 

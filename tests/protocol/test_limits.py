@@ -2,14 +2,13 @@
 
 import pytest
 
+from mobium._backend import BUCKETS, pad
 from mobium.protocol import limits
 from mobium.protocol import messages as m
 from mobium.protocol.cost import answer_cost, request_cost
 
 
 def test_buckets_are_the_kernel_s() -> None:
-    from mobium._backend import BUCKETS
-
     assert limits.BUCKET_SIZES == BUCKETS
 
 
@@ -38,8 +37,6 @@ def test_what_a_media_frame_costs(size: int, cost: int) -> None:
 
 
 def test_the_largest_content_fills_its_bucket() -> None:
-    from mobium._backend import pad
-
     for size in limits.BUCKET_SIZES:
         assert len(pad(bytes(limits.largest_content(size)))) + 16 == size
     assert limits.largest_content(511) == 0

@@ -23,10 +23,11 @@ from pathlib import Path
 
 import pytest
 
+from mobium.media.portaudio import PortAudioDevices
 from mobium.media.sources import FileSource
 from tests.support.programs import ended, where
 
-__all__ = ["SHORT", "SOUND", "Pulse", "Recording", "pulse", "speech"]
+__all__ = ["SHORT", "SOUND", "Pulse", "Recording", "devices_of", "pulse", "speech"]
 
 SOUND = [
     pytest.mark.serial,
@@ -227,6 +228,17 @@ def pulse(
         yield server
     finally:
         server.end()
+
+
+def devices_of(
+    sound: Pulse, patch: pytest.MonkeyPatch, stack: contextlib.ExitStack | contextlib.AsyncExitStack
+) -> PortAudioDevices:
+    """What PortAudio finds there, until the stack ends."""
+    for name, value in sound.environment.items():
+        patch.setenv(name, value)
+    devices = PortAudioDevices()
+    stack.callback(devices.close)
+    return devices
 
 
 TEXT = (

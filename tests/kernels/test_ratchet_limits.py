@@ -14,6 +14,7 @@ from tests.kernels.kernels import (
     NOW,
     PURE,
     Entropy,
+    Kernels,
     Sides,
     begin,
     burn,
@@ -197,6 +198,16 @@ class TestChanges:
         assert other.changes(one) == (other.skipped(), [])
         assert one.changes(b) == (one.skipped(), [])
         assert b.changes(one) == ([], [record[:36] for record in one.skipped()])
+
+    def test_another_key_under_the_same_id_is_stored_anew(self, kernels: Kernels, entropy: Entropy) -> None:
+        """No step makes one; a state that was brought back from somewhere else may have it."""
+        a, b = established(kernels, kernels, entropy)
+        a, b = exchange(burn(a, 2), b, entropy)
+        first, second = b.skipped()
+        other = second[:36] + entropy(32) + second[68:]
+        changed = kernels.Ratchet.from_parts(b.head(), [first, other])
+        assert changed.changes(b) == ([other], [])
+        assert b.changes(changed) == ([second], [])
 
     def test_a_message_that_skips_nothing_changes_less_than_a_kibibyte(
         self, sides: Sides, entropy: Entropy

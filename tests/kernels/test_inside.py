@@ -32,6 +32,7 @@ def inside() -> list[Any]:
 @pytest.mark.parametrize("value", inside(), ids=lambda value: type(value).__name__)
 def test_a_value_inside_shows_nothing_and_stays_as_it_is(value: Any) -> None:
     assert repr(value) == object.__repr__(value)
+    assert not hasattr(value, "__dict__")
     for field in fields(value):
         with pytest.raises(FrozenInstanceError):
             setattr(value, field.name, b"")

@@ -7,10 +7,8 @@ As tests/support/crash.py, over a real server. Not its concern: what is checked 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +19,7 @@ from mobium.client.transport import Transport, dial
 from tests.support.channel_world import calm
 from tests.support.crash import Steps
 from tests.support.engines import PASSWORD, fast_vault
-from tests.support.nursery import Nursery, nurse
+from tests.support.nursery import Nursery, note, noted, nurse
 
 __all__ = ["ChannelRun", "live"]
 
@@ -60,11 +58,6 @@ class _Counted:
         await self._inner.close()
 
 
-def _note(run: ChannelRun, **what: Any) -> None:
-    with Path(run.report).open("a", encoding="utf-8") as report:
-        report.write(json.dumps(what) + "\n")
-
-
 def _counting(steps: Steps) -> Callable[[Address], Awaitable[Transport]]:
     async def connect(address: Address) -> Transport:
         return _Counted(steps, await dial(address))
@@ -86,19 +79,19 @@ async def _live(run: ChannelRun, steps: Steps) -> None:
         await engine.join(run.link)
         for number in range(2):
             text = f"b{number}"
-            _note(run, sent=await engine.send("#garden", text), text=text)
+            note(run.report, sent=await engine.send("#garden", text), text=text)
         await hear(lambda event: isinstance(event, MessageReceived) and event.text == "a1")
         if (await engine.channels.get("#garden")).role != "admin":
             await hear(lambda event: isinstance(event, ChannelChanged) and event.what == "role")
         await engine.remove("#garden", run.stranger)
-        _note(run, removed=True)
-        _note(run, sent=await engine.send("#garden", "b2"), text="b2")
+        note(run.report, removed=True)
+        note(run.report, sent=await engine.send("#garden", "b2"), text="b2")
         await hear(lambda event: isinstance(event, MessageReceived) and event.text == "a2")
         await engine.create_channel("mine")
         await engine.leave("#mine")
-        _note(run, left=True)
+        note(run.report, left=True)
         await calm(engine)
-    _note(run, steps=steps.count)
+    note(run.report, steps=steps.count)
 
 
 def _client(run: ChannelRun) -> None:
@@ -111,12 +104,7 @@ def _client(run: ChannelRun) -> None:
 async def live(nursery: Nursery, run: ChannelRun) -> tuple[int, list[dict[str, Any]]]:
     """Let a client of `Nursery("tests.support.channel_crash")` live; returns its exit code and its notes."""
     code = await nursery.run(asdict(run))
-    return code, _noted(Path(run.report))
-
-
-def _noted(report: Path) -> list[dict[str, Any]]:
-    lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
-    return [json.loads(line) for line in lines]
+    return code, noted(run.report)
 
 
 if __name__ == "__main__":

@@ -348,14 +348,17 @@ async def channel_world(folder: Path, url: str, hands: Hands) -> AsyncIterator[C
 
 
 async def told(ear: Ear, what: str) -> ChannelChanged:
+    """The next change of that kind."""
     return await ear.next(ChannelChanged, lambda event: event.what == what)
 
 
 async def has_role(one: Engine, other: Engine, role: str) -> bool:
+    """Whether one shows the other in the garden, in that role."""
     found = [member for member in await one.members("#garden") if member.key == other.me]
     return [member.role for member in found] == [role]
 
 
 async def equal_secrets(channel: str, *engines: Engine) -> bool:
+    """Whether all of them have the same secret of a channel."""
     secrets = {(await row_of(one, channel)).secret for one in engines}
     return len(secrets) == 1 and None not in secrets

@@ -8,7 +8,6 @@ socket. Not its concern: what is checked after the death.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,7 +27,7 @@ from mobium.protocol import codec
 from mobium.protocol.messages import AckDeliveries, Delivery
 from tests.support.engines import PASSWORD, fast_vault, inside, until
 from tests.support.hostile import HostileServer
-from tests.support.nursery import Nursery, nurse
+from tests.support.nursery import Nursery, note, noted, nurse
 
 __all__ = ["Run", "Steps", "listening", "live"]
 
@@ -144,18 +143,6 @@ class Steps:
         return connect
 
 
-def _note(run: Run, **what: Any) -> None:
-    """Write a line that survives the death of this process."""
-    with Path(run.report).open("a", encoding="utf-8") as report:
-        report.write(json.dumps(what) + "\n")
-
-
-def _noted(run: Run) -> list[dict[str, Any]]:
-    report = Path(run.report)
-    lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
-    return [json.loads(line) for line in lines]
-
-
 def _nothing_left(tx: Tx) -> bool:
     return tx.one("SELECT 1 FROM outbox UNION SELECT 1 FROM receipt") is None
 
@@ -168,19 +155,19 @@ async def _live(run: Run, steps: Steps) -> None:
         await engine.connect(run.url)
         for number in range(4):
             text = f"a{number}"
-            _note(run, sent=await engine.send(run.peer, text), text=text)
+            note(run.report, sent=await engine.send(run.peer, text), text=text)
         heard: set[str | None] = set()
         async for event in events:
             if isinstance(event, MessageReceived):
-                _note(run, shown=event.id, text=event.text)
+                note(run.report, shown=event.id, text=event.text)
                 heard.add(event.text)
                 if event.text == "b3":
-                    _note(run, sent=await engine.send(run.peer, "a4"), text="a4")
+                    note(run.report, sent=await engine.send(run.peer, "a4"), text="a4")
                 if {"b0", "b1", "b2", "b3", "b4"} <= heard:
                     break
         # What was received is in turn known to the peer when its receipt was taken by the server.
         await until(lambda: inside(engine).store.run(_nothing_left))
-    _note(run, steps=steps.count)
+    note(run.report, steps=steps.count)
 
 
 def _acknowledge_first() -> None:
@@ -234,7 +221,7 @@ def _client(run: Run) -> None:
 async def live(nursery: Nursery, run: Run) -> tuple[int, list[dict[str, Any]]]:
     """Let a client of `Nursery("tests.support.crash")` live; returns its exit code and what it noted."""
     code = await nursery.run(asdict(run))
-    return code, _noted(run)
+    return code, noted(run.report)
 
 
 if __name__ == "__main__":

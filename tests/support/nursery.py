@@ -13,9 +13,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["LIFETIME", "Nursery", "nurse"]
+__all__ = ["LIFETIME", "Nursery", "note", "noted", "nurse"]
 
 LIFETIME = 60.0  # seconds after which a child that nobody killed has hung
 
@@ -35,6 +36,19 @@ def nurse(live: Callable[[dict[str, Any]], None]) -> None:
             os._exit(0)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def note(report: str, **what: Any) -> None:
+    """Write a line to the file `report` that survives the death of this process."""
+    with Path(report).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(what) + "\n")
+
+
+def noted(report: str) -> list[dict[str, Any]]:
+    """What a child noted in the file `report`; nothing if it died before its first line."""
+    file = Path(report)
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return [json.loads(line) for line in lines]
 
 
 class Nursery:

@@ -76,7 +76,7 @@ class ServerProcess:
         *,
         service: bool = False,
     ) -> None:
-        """`settings` are SC_* variables; `patch` names one of tests/support/patches.py, applied in the
+        """`settings` are SC_* variables; `patch` names one of tests/support/patched_server.py, applied in the
         process; `before` is a command that is given the server's as its arguments. `service`: it has no
         terminal, even where the tests have one.
         """

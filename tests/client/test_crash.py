@@ -144,14 +144,15 @@ async def test_death_at_every_step(profiles: World, seed: int, pytestconfig: pyt
                 except AssertionError as error:
                     error.add_note(f"the client died at step {step} of about {steps}, seed {seed}")
                     raise
-                # Batches differ from life to life, so the last steps may not be reached.
-                assert code == -signal.SIGKILL or step > 0.7 * steps, f"step {step}: ended with {code}"
+                assert code in (-signal.SIGKILL, 0), f"step {step}: ended with {code}"
                 deaths.append(code == -signal.SIGKILL)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(3):
             group.create_task(some())
     print(f"\n{sum(deaths)} deaths at {steps} steps")
+    # Batches differ from life to life, more so on a busy machine: some lives are over before their step.
+    assert sum(deaths) > len(deaths) / 2
 
 
 @pytest.mark.once

@@ -131,12 +131,21 @@ async def test_everybody_leaves_at_once_but_two(
     finally:
         talking.cancel()
     handed = len(town.tap("person0").all(SendSignal))
+    missed = heard[-1] + 1 - heard[0] - len(heard)
     print(
         f"\n{len(others)} {way} in {took:.1f} s: {len(speech.generations) - 1} new keys, {handed} handed;"
-        f" {len(heard)} words heard"
+        f" {len(heard)} words heard, {missed} not"
     )
-    assert heard == list(range(heard[0], heard[-1] + 1)), "a gap"
-    assert [dict(one.room.lost) for one in (speaks, listens)] == lost, "frames were lost"
+    assert heard == sorted(set(heard))
+    now = [dict(one.room.lost) for one in (speaks, listens)]
+    if number == FEW:
+        assert not missed, "a gap"
+        assert now == lost, "frames were lost"
+    # All of many are in this one process: a key may take longer than the second for which frames wait for it,
+    # which is counted. Nothing else is missed.
+    for kept in ("duplicate", "tag"):
+        assert [one[kept] for one in now] == [one[kept] for one in lost]
+    assert missed <= now[1]["key"] - lost[1]["key"]
     assert 2 <= len(speech.generations) <= 1 + 2 + took // RENEW
     key = bytes.fromhex(speaks.room.channel)
     left = {one.engine.me for one in (speaks, listens)}

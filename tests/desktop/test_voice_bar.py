@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from mobium.client import CallChanged, Engine, ScreenChanged, SpeakingChanged, VoiceChanged, VoiceLeft
+from mobium.client import CallChanged, Engine, ScreenChanged, SpeakingChanged, Voice, VoiceChanged, VoiceLeft
 from mobium.client.screens import Screens
+from mobium.errors import InvalidInput
 from mobium.media.devices import VirtualDevices
 from mobium.media.sources import MemorySink, PcmSource
 from mobium_client.gui.models import sound
@@ -162,6 +163,18 @@ def test_what_was_tried_before_changes_nothing(room: Room) -> None:
     assert (room.phase(), bar.state.problem) == ("in", "")
     assert room.voice().state == "in"
     assert room.devices.streams == 2
+
+
+def test_whoever_cannot_come_in_to_the_end_is_not_in(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> None:
+        raise InvalidInput("There is no microphone mic.")
+
+    monkeypatch.setattr(Voice, "choose_microphone", gone)
+    room.bar.enter(room.channel, "#garden")
+    room.seat.until(lambda: room.bar.state.problem == "There is no microphone mic.")
+    assert room.phase() == "out"
+    room.seat.until(lambda: room.devices.streams == 0, "nothing is heard")
+    room.seat.until(lambda: room.main.opened.engine.rooms.present is None, "the room is left")
 
 
 def test_without_a_microphone_one_listens_and_is_told(room: Room) -> None:

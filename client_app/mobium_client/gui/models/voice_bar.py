@@ -208,11 +208,14 @@ class VoiceBar(Presenter[VoiceState]):
         devices, microphone, speaker = await self._sound.ready()
         rooms, name, said = self._opened.engine.rooms, f"#{channel}", ""
         voice = await Voice.join(rooms, name, devices, speaker=speaker, listen_only=True)
-        await self._set(voice, *self._silence)  # before there is a microphone
         try:
+            await self._set(voice, *self._silence)  # before there is a microphone
             voice.choose_microphone(microphone)
         except AudioUnavailable as error:
             said = _ONLY_LISTEN + str(error)
+        except Exception:
+            await voice.leave()  # nobody is in a room that is not shown
+            raise
         return voice, said
 
     async def _set_volume(self, key: str, percent: int) -> None:

@@ -294,6 +294,34 @@ def test_the_focus_is_never_on_what_is_not_shown(screen: Display, folder: Path) 
         assert pilot.app.focus_get().winfo_viewable()
 
 
+def test_where_the_keys_are_is_seen_in_a_list_of_which_nothing_is_chosen(
+    screen: Display, folder: Path
+) -> None:
+    async def fill(engine: Engine) -> None:
+        await know_a_server(engine)
+        for name in ("Bert", "Cora"):
+            await tx(engine, say, name, [(False, "Hello", 1)])
+
+    make(folder, fill=fill)
+    with window(folder) as pilot:
+        pilot.unlock(PASSWORD)
+        keys = _focused(pilot)
+        paper, accent = pilot.screen.side.list._paper, pilot.app.theme.colors.accent
+
+        def frames() -> list[int]:
+            return [one for one in paper.find_all() if paper.type(one) == "rectangle"]
+
+        for _ in range(_STOPS):
+            keys.press("Tab")
+            if pilot.app.focus_get() is paper:
+                break
+        assert [paper.itemcget(one, "outline") for one in frames()] == [accent]
+        first = pilot.screen.presenter.list.state.rows[0].title
+        keys.press("Return")
+        keys.until_in(ComposerBox)
+        assert pilot.screen.presenter.state.conversation.state.title == first
+
+
 def test_a_question_is_where_the_focus_is(screen: Display, folder: Path, tmp_path: Path) -> None:
     async def fill(engine: Engine) -> None:
         await engine.connect(server.url)

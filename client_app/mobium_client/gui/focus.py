@@ -25,18 +25,30 @@ _RULES = """
             if {$to eq $from} {return}
         }
     }
-    proc ::mobium::look {} {
-        variable looks 0
-        set at [focus]
-        if {$at ne {} && $at ne {.} && [winfo viewable .] && ![winfo viewable $at]} {
-            ::mobium::next $at tk_focusNext
+    # What has just come is not viewable yet, but has a geometry manager, and so have all around it.
+    proc ::mobium::placed {widget} {
+        while {$widget ne [winfo toplevel $widget]} {
+            if {[winfo manager $widget] eq {}} {return 0}
+            set widget [winfo parent $widget]
         }
+        return 1
+    }
+    # Whoever is given the focus gets it once he is seen: a second look finds it there.
+    proc ::mobium::look {{before {}}} {
+        variable looks
+        set at [focus]
+        set lost [expr {$at ne {} && ![::mobium::placed $at]}]
+        if {$lost && $at ne $before} {
+            after 100 [list after idle [list ::mobium::look $at]]
+            return
+        }
+        set looks 0
+        if {$lost} {::mobium::next $at tk_focusNext}
     }
     bind all <<NextWindow>> {::mobium::next %W tk_focusNext}
     bind all <<PrevWindow>> {::mobium::next %W tk_focusPrev}
-    # later: what has just got the focus may not be laid out yet
     bind all <Unmap> {+
-        if {!$::mobium::looks} {set ::mobium::looks 1; after 50 {after idle ::mobium::look}}
+        if {!$::mobium::looks} {set ::mobium::looks 1; after idle ::mobium::look}
     }
 """
 

@@ -224,6 +224,7 @@ class ChannelPaneView(View[ChannelPane]):
             self._asking.pack(fill="x")
         if (state.ask is not None) is not self._asks:
             self._asks = state.ask is not None
+            self.update_idletasks()  # the focus goes to what has its place
             (self.no if self._asks else self.list.canvas).focus_set()
 
     # ------------------------------------------------------------ doing

@@ -154,6 +154,7 @@ class InvitesView(View[Invites]):
         gone, comes = (self._buttons, self._asking) if asks else (self._asking, self._buttons)
         gone.grid_remove()
         comes.grid(row=3, column=0, columnspan=2, sticky="ew", pady=(16, 0))
+        self.update_idletasks()  # the focus goes to what has its place
         (self.no if asks else self.renew).focus_set()
 
     def _choose(self, key: str) -> None:

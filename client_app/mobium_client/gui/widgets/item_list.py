@@ -59,7 +59,7 @@ class ItemList(ctk.CTkFrame):
     def _build(self) -> None:
         theme = self._kit.theme
         self.row = theme.raw(theme.grown(_ROW))
-        self.canvas = ctk.CTkCanvas(self, highlightthickness=0, bg=self._color, takefocus=1, height=1)
+        self.canvas = ctk.CTkCanvas(self, highlightthickness=0, bg=self._color, takefocus=0, height=1)
         self.canvas.grid(row=0, column=0, sticky="nsew")
         self.columnconfigure(0, weight=1)
         self.rowconfigure(0, weight=1)
@@ -90,6 +90,7 @@ class ItemList(ctk.CTkFrame):
         if (items, selected) != (self._items, self._selected):
             self._items, self._selected = items, selected
             self._at = min(self._at, max(0, len(items) - 1))
+            self.canvas.configure(takefocus=int(bool(items)))  # Tab stops where something can be done
             self.render()
 
     def render(self) -> None:

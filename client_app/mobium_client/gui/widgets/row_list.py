@@ -122,9 +122,9 @@ class RowList(ctk.CTkFrame):
         ground = colors.selected if selected else colors.hover if place == self._over else colors.side
         if ground != colors.side:
             self._ground(px(8), y + px(2), width - px(8), y + self._height - px(2), ground)
-        if selected and canvas.focus_get() is canvas:
+        if place in self._marked() and canvas.focus_get() is canvas:
             canvas.create_rectangle(
-                px(8), y + px(2), width - px(9), y + self._height - px(3), outline=colors.accent
+                px(8), y + px(2), width - px(9), y + self._height - px(3), outline=colors.accent, width=px(2)
             )
         side = px(theme.grown(40))
         picture = self._kit.avatars.photo(row.key, side, square=row.kind == "channel")
@@ -226,11 +226,14 @@ class RowList(ctk.CTkFrame):
         finally:
             self.by_key = False
 
+    def _marked(self) -> Sequence[int]:
+        """The places of the selected conversation, or that of the first one, where the keys begin."""
+        return [place for place, row in enumerate(self._rows) if row.target == self._selected] or [0]
+
     def _entered(self) -> None:
         """Enter opens the selected row, or the first."""
-        places = [place for place, row in enumerate(self._rows) if row.target == self._selected]
         if self._rows:
-            self._chosen(places[0] if places else 0)
+            self._chosen(self._marked()[0])
 
     def _clicked(self, event: Any) -> None:
         place = self._at(event.y)

@@ -4,6 +4,7 @@
     python smoke.py native|pure serve      the same, and a server starts, is healthy and ends
     python smoke.py native|pure talk       the same, and two people talk through it
     python smoke.py native|pure talk URL   the same, through a server that runs already
+    python smoke.py native|pure window     the desktop client opens its window, on a display of its own (Xvfb)
 
 Takes nothing of the source tree. Exit code 0 when all went well, 1 and a sentence when not.
 """
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -126,6 +128,46 @@ async def heard(events: AsyncIterator[object], peer: str, text: str) -> None:
     raise SmokeError("The engine has ended.")
 
 
+@contextmanager
+def display(folder: Path) -> Iterator[str]:
+    """The name of a display of its own."""
+    reading, writing = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1000x700x24", "-nolisten", "tcp"]
+    with (folder / "xvfb.log").open("wb") as said:
+        process = subprocess.Popen(command, pass_fds=[writing], stdout=said, stderr=said)
+    os.close(writing)
+    try:
+        with os.fdopen(reading) as names:
+            yield f":{names.readline().strip()}"
+    finally:
+        process.terminate()
+        process.wait(WAIT)
+
+
+def window(folder: Path) -> None:
+    """The desktop client, started by its command, shows a window and stays."""
+    home = {"HOME": str(folder), "MOBIUM_DATA_DIR": str(folder / "data")}
+    with display(folder) as name:
+        environ = {**os.environ, **home, "DISPLAY": name}
+        process = subprocess.Popen(
+            [program("mobium-desktop")], cwd=folder, env=environ, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            command = ["xdotool", "search", "--onlyvisible", "--class", "Mobium"]
+            until = time.monotonic() + WAIT
+            while process.poll() is None and time.monotonic() < until:
+                if subprocess.run(command, env=environ, capture_output=True, check=False).returncode == 0:
+                    return
+                time.sleep(0.2)
+            raise SmokeError("The desktop client shows no window.")
+        finally:
+            ended = process.poll()
+            process.terminate()
+            said = process.communicate(timeout=WAIT)[1]
+            if ended is not None or "Traceback" in said:
+                raise SmokeError(f"The desktop client had an error (exit code {ended}): {said}")
+
+
 def main(arguments: list[str]) -> int:
     backend, *rest = arguments
     try:
@@ -134,6 +176,8 @@ def main(arguments: list[str]) -> int:
             folder = Path(name)
             if rest[1:]:
                 asyncio.run(talk(folder, rest[1]))
+            elif rest == ["window"]:
+                window(folder)
             elif rest:
                 with server(folder) as url:
                     if rest[0] == "talk":

@@ -157,8 +157,8 @@ class Environment:
         self._away = folder / "elsewhere"  # so that nothing of the tree is imported
         self._away.mkdir()
 
-    def install(self, *files: Path, **env: str) -> None:
-        """Install these files with all that they take."""
+    def install(self, *files: Path | str, **env: str) -> None:
+        """Install these files with all that they take; a string is one with its extras."""
         pip(self.python, *map(str, files), **env)
 
     def smoke(self, *arguments: str) -> None:
@@ -203,6 +203,12 @@ def check(folder: Path) -> None:
     one = Environment(folder / "pure", sys.executable)
     one.install(pure, server, client)
     one.smoke("pure", "talk")
+    print(f"{client.name}[desktop]", flush=True)
+    one.install(pure, f"{client}[desktop]")
+    if shutil.which("Xvfb") and shutil.which("xdotool"):
+        one.smoke("pure", "window")
+    else:
+        print("    its window was not looked at: Xvfb and xdotool are missing", flush=True)
     print(f"{sdist.name} without Rust", flush=True)
     one = Environment(folder / "sdist", sys.executable)
     one.install(sdist, PATH=without_rust(folder / "empty"))

@@ -20,10 +20,13 @@ from tests.support.server import ServerProcess
 from tools import pi, pi_tools, wheels
 
 
-def smoke(backend: str, *arguments: str, asked: str | None = None) -> subprocess.CompletedProcess[str]:
+def smoke(
+    backend: str, *arguments: str, asked: str | None = None, path: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    first = {} if path is None else {"PYTHONPATH": str(path)}
     return subprocess.run(
         [sys.executable, str(wheels.SMOKE), asked or backend, *arguments],
-        env={**os.environ, "MOBIUM_BACKEND": backend},
+        env={**os.environ, "MOBIUM_BACKEND": backend, **first},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -36,6 +39,23 @@ def test_what_works_does_well() -> None:
     done = smoke("pure", "talk")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("pure talk: well, on Python 3.")
+
+
+@pytest.mark.serial
+@pytest.mark.needs("Xvfb", "xdotool")
+def test_a_desktop_that_was_installed_shows_its_window() -> None:
+    done = smoke("pure", "window")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("pure window: well, on Python 3.")
+
+
+@pytest.mark.serial
+@pytest.mark.needs("Xvfb", "xdotool")
+def test_a_desktop_without_its_parts_is_found(tmp_path: Path) -> None:
+    (tmp_path / "customtkinter.py").write_text("raise ImportError('gone')", "utf-8")
+    done = smoke("pure", "window", path=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "The desktop client had an error" in done.stderr
 
 
 def test_two_people_talk_through_a_server_that_runs(tmp_path: Path) -> None:

@@ -184,6 +184,11 @@ class TestStream:
 class TestCounter:
     """A counter is never used twice by one sealer."""
 
+    def test_it_begins_at_zero_unless_said(self, kernels: Kernels) -> None:
+        sealer = kernels.FrameSealer(BASE, KID)
+        assert sealer.counter == 0
+        assert kernels.frame_header(sealer.seal(b"")) == (KID, 0)
+
     def test_it_goes_on_whatever_happens(self, kernels: Kernels) -> None:
         sealer, _ = begin(kernels, kernels)
         for wrong in (None, "text", bytearray(b"text"), memoryview(b"text"), 5):

@@ -15,6 +15,7 @@ from mobium.client import ConnectionChanged, Engine, MessageReceived
 from mobium.client import receive as receiving
 from mobium.client.address import Address
 from mobium.client.online import Online
+from mobium.client.profile_lock import ProfileLock
 from mobium.client.store.database import Tx
 from mobium.client.transport import Transport
 from mobium.errors import (
@@ -94,6 +95,15 @@ async def test_a_second_process_is_kept_out(world: World) -> None:
             async with world.opened("alice", connect=False):
                 pass
     assert await asyncio.to_thread(other) == "taken\n"
+
+
+def test_a_child_that_was_begun_meanwhile_keeps_nobody_out(tmp_path: Path) -> None:
+    # Until it has become its program, and a fork for good, a child has what its parent had open.
+    lock = ProfileLock(tmp_path)
+    assert lock._file is not None
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[lock._file]):
+        lock.release()
+        ProfileLock(tmp_path).release()
 
 
 async def test_a_foreign_or_damaged_database_is_left_as_it_is(world: World) -> None:

@@ -19,11 +19,17 @@ if sys.platform == "win32":
 
     def _take(file: int) -> None:
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+
+    def _give_back(file: int) -> None:
+        msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
 else:
     import fcntl
 
     def _take(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _give_back(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 class ProfileLock:
@@ -51,6 +57,9 @@ class ProfileLock:
     def release(self) -> None:
         """Let the next one in."""
         if self._file is not None:
+            # Closing alone would leave it with a child of this process that was just begun, or forked.
+            with contextlib.suppress(OSError):
+                _give_back(self._file)
             with contextlib.suppress(OSError):
                 os.close(self._file)
             self._file = None

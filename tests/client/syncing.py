@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mobium.client import Engine
+from mobium.client.store.database import Tx
 from mobium.protocol.messages import ServerMessage
 from tests.support.channel_world import Tap, row_of, texts
 from tests.support.engines import tx, until
@@ -47,16 +48,24 @@ async def has(engine: Engine, text: str) -> bool:
     return text in await texts(engine)
 
 
+async def closed_without_chain(engine: Engine) -> int:
+    """How many messages wait for a chain that has not come."""
+
+    def count(tx: Tx) -> int:
+        return int(
+            tx.value(
+                "SELECT count(*) FROM closed LEFT JOIN receiver_chain USING (channel, peer, key_id)"
+                " WHERE receiver_chain.key_id IS NULL"
+            )
+        )
+
+    return await tx(engine, count)
+
+
 async def answered(engine: Engine) -> None:
     """Wait until the chain of everything closed is there, though what lies before an answer stays closed."""
 
     async def so() -> bool:
-        return not await tx(
-            engine,
-            lambda tx: tx.value(
-                "SELECT count(*) FROM closed LEFT JOIN receiver_chain USING (channel, peer, key_id)"
-                " WHERE receiver_chain.key_id IS NULL"
-            ),
-        )
+        return await closed_without_chain(engine) == 0
 
     await until(so)

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from mobium.client import Engine
-from mobium.client.store.database import Tx
-from mobium.client.store.incoming import RETRY_PAUSE
+from mobium.client.store import incoming
 from mobium.errors import InvalidInput
 from mobium.protocol.messages import Channels, ClientMessage, GetChannels, GetMembers
 from mobium.protocol.messages import Error as WireError
 from tests.client.syncing import Held, closed_without_chain, has
 from tests.support.channel_world import ChannelWorld, enter, members_seen, said, shows
-from tests.support.engines import PASSWORD, online, tx, until
+from tests.support.engines import PASSWORD, inside, online, tx, until
 
 
 async def test_an_old_list_of_channels_does_not_break_what_is_newer(
@@ -70,25 +69,22 @@ async def test_a_channel_that_the_server_hides_is_told(town: ChannelWorld) -> No
 
 
 async def asked_for_again(town: ChannelWorld, engine: Engine) -> None:
-    """Wait for the chains as `answered` does, but not an hour.
+    """Wait for the chains as `answered` does, but not the minutes until something is asked for once more.
 
     Whose key is the smaller one answers in the session that is lost until he has heard of it. What comes of
-    that behind the first retry is asked for with the next one, which is due in an hour.
+    that behind the first retry is asked for with the next one.
     """
-
-    def late(tx: Tx) -> int:
-        asked = "SELECT max(retry_at) FROM peer WHERE id IN (SELECT peer FROM unopened WHERE NOT retried)"
-        return int(tx.value(asked) or 0)
+    began = town.clock.offset
 
     async def so() -> bool:
-        retried = await tx(engine, late)
-        if retried:
-            ahead = retried + RETRY_PAUSE - time.time() + 1
-            town.clock.offset = max(town.clock.offset, ahead)
+        due = await tx(engine, incoming.due_retries, inside(engine).now(), 0)
+        if soonest := min((at for _, at in due), default=0):
+            town.clock.offset = max(town.clock.offset, soonest - time.time() + 1)
             online(engine).repair.wake()
         return await closed_without_chain(engine) == 0
 
     await until(so)
+    assert town.clock.offset - began < incoming.RETRY_PAUSE
 
 
 async def test_channels_come_back_from_the_words_and_the_rest_with_a_message(

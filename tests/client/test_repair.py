@@ -9,7 +9,7 @@ import pytest
 
 from mobium.client import Engine
 from mobium.client.maintenance import maintain
-from mobium.client.store import incoming
+from mobium.client.store import incoming, peers
 from mobium.client.store.database import Tx
 from mobium.protocol.content import MediaRequest
 from mobium.protocol.messages import Error, SendMessage
@@ -155,6 +155,60 @@ async def test_one_retry_session_an_hour(world: World, server: HostileServer) ->
     assert await tx(alice, _unasked) == 0, "after an hour, one retry names all of them"
 
 
+@pytest.mark.parametrize("smaller_writes", [True, False])
+async def test_what_was_sent_while_a_retry_was_under_way_is_asked_for_soon(
+    world: World, server: HostileServer, smaller_writes: bool
+) -> None:
+    writer_name, loser_name = await in_order(world, smaller_writes)
+    writer, loser = await world.engine(writer_name), await world.engine(loser_name)
+    await settle(writer, loser)
+    await writer.contacts.add(loser.me)
+    await loser.contacts.add(writer.me)
+    ear, hears = Ear(loser), Ear(writer)
+    for sender, receiver, other in ((writer, loser, ear), (loser, writer, hears)):
+        await sender.wait(await sender.send(receiver.me, "hello"), "delivered", 5)
+        await other.text("hello")
+    await tx(loser, _lose_sessions, bytes.fromhex(writer.me))
+    server.hold(bytes.fromhex(writer.me))
+    await writer.send(loser.me, "one")
+    await until(lambda: tx(loser, _asked))
+    # The retry waits on the server; this goes into the session that is lost, too.
+    await writer.send(loser.me, "two")
+
+    async def both() -> bool:
+        return len(await tx(loser, _unopened)) == 2
+
+    await until(both)
+    await server.release(bytes.fromhex(writer.me))
+    await ear.text("one")
+    world.clock.offset += 61
+    online(loser).repair.wake()
+    assert (await ear.text()).text == "two"
+    kinds = [each.payload[0] for each in server.sent_by(bytes.fromhex(loser.me))]
+    assert kinds.count(2) <= 2, "a second retry began no session"
+
+
+async def test_what_stays_closed_is_asked_for_less_and_less_within_an_hour(world: World) -> None:
+    """A server that forges without end costs six retries and one session an hour."""
+    alice, bob = await world.pair()
+
+    def an_hour(tx: Tx, began: int) -> list[int]:
+        peer = peers.by_key(tx, bytes.fromhex(bob.me))
+        assert peer is not None
+        peers.update(tx, peer, retry_at=began)
+        asked = []
+        for now in range(began, began + incoming.RETRY_PAUSE + 2):
+            incoming.note_unopened(tx, now.to_bytes(32, "big"), peer.id, "forged", now)
+            if [at for _, at in incoming.due_retries(tx, now, 0) if at <= now]:
+                asked.append(now - began)
+                incoming.note_asked_soon(tx, peer.id, began)
+        return asked
+
+    for began in (1_000_000, 1_003_600):  # and in the next one as in the first
+        asked = await tx(alice, an_hour, began)
+        assert asked == [60, 180, 420, 900, 1_860, 3_600, 3_601]  # the last two begin a session
+
+
 async def test_a_retry_that_was_refused_for_good_is_begun_again_in_an_hour(
     world: World, server: HostileServer
 ) -> None:
@@ -214,6 +268,17 @@ def _waiting(tx: Tx) -> int:
 
 def _nothing_due(tx: Tx, now: int) -> bool:
     return all(at > now for _, at in incoming.due_retries(tx, now, 0)) and not tx.all("SELECT 1 FROM outbox")
+
+
+def _lose_sessions(tx: Tx, key: bytes) -> None:
+    peer = peers.by_key(tx, key)
+    assert peer is not None
+    for held in list(tx.sessions.of(tx, peer.id).values()):
+        tx.sessions.remove(tx, held)
+
+
+def _asked(tx: Tx) -> bool:
+    return bool(tx.value("SELECT count(*) FROM unopened WHERE retried"))
 
 
 def _unasked(tx: Tx) -> int:

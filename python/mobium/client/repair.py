@@ -1,5 +1,5 @@
-"""What could not be opened is asked for again: one new session an hour, and in it a retry (docs/CRYPTO.md
-section 3).
+"""What could not be opened is asked for again: one new session an hour, and in it a retry; what stays closed
+within that hour is asked for in the session that is there, less and less often (docs/CRYPTO.md section 3).
 
 The store knows what is due, so a crash forgets nothing, and a retry that never went out makes it due again.
 Not its concern: recording what stayed closed and honouring the retries of others (`mobium.client.receive`).
@@ -16,7 +16,9 @@ from mobium.client.bundles import fetch_bundle
 from mobium.client.core import Core, Request
 from mobium.client.receive import RECOVERY_TIME
 from mobium.client.store import incoming, meta, outgoing, peers
+from mobium.client.store.cache import Held
 from mobium.client.store.database import Tx
+from mobium.client.store.peers import Peer
 from mobium.crypto.identity import Identity
 from mobium.crypto.prekeys import Bundle
 from mobium.errors import (
@@ -33,6 +35,7 @@ from mobium.protocol.content import Retry
 __all__ = ["Repair"]
 
 _LONGEST_SLEEP: Final = 3_600.0
+_LOOK: Final = 60.0  # seconds until what was just asked for, or could not be, is looked at again
 # What else waits on the server belongs into the same retry, since there is one an hour; a server that counts
 # wrongly is not waited for longer than this, in seconds.
 _PATIENCE: Final = 30.0
@@ -79,6 +82,7 @@ class Repair:
                 wait = at - self._core.now()
                 if wait <= 0:
                     await self._ask(peer)
+                    delay = min(delay, _LOOK)
                 else:
                     delay = min(delay, float(wait))
 
@@ -88,6 +92,9 @@ class Repair:
             peer = await core.store.run(peers.find, peer_id)
             if peer is None:
                 return  # a stranger who was forgotten meanwhile
+            if await core.store.run(_ask_soon, peer_id, core.now_ms(), core.entropy):
+                self._queued()
+                return
             bundle = await fetch_bundle(self._request, peer.ed)
             await core.store.run(_begin_retry, core.identity, peer_id, bundle, core.now_ms(), core.entropy)
         except NotConnected:
@@ -120,10 +127,34 @@ def _begin_retry(
     except IdentityChanged as error:
         peers.offer_x(tx, peer, error.x_public)
         return
-    most = max(1, min(_IN_ONE, (meta.largest_content(tx) - _REST) // _HASH_SIZE))
-    hashes = incoming.unasked(tx, peer.id, now, most)
     peers.update(tx, peer, retry_at=now)
-    if hashes:
+    _retry(tx, peer, session, now_ms, entropy)
+
+
+def _ask_soon(tx: Tx, peer_id: int, now_ms: int, entropy: Callable[[int], bytes]) -> bool:
+    """Ask in the session that is there; whether it is too early for a new one.
+
+    A peer who sent something in a session that is lost while a retry was on its way to him has heard of it by
+    now, and answers in the new one.
+    """
+    now = now_ms // 1000
+    peer = peers.find(tx, peer_id)
+    if peer is None or peer.trust == "changed" or peer.blocked:
+        return True
+    if not peer.retry_at or not 0 <= now - peer.retry_at < incoming.RETRY_PAUSE:
+        return False
+    held = direct.active(tx, peer, now)
+    if held is not None and not held.session.unanswered:
+        incoming.note_asked_soon(tx, peer.id, peer.retry_at)
+        _retry(tx, peer, held, now_ms, entropy)
+    return True
+
+
+def _retry(tx: Tx, peer: Peer, session: Held, now_ms: int, entropy: Callable[[int], bytes]) -> None:
+    """Queue a retry for what a peer was not asked for yet, if there is anything."""
+    now = now_ms // 1000
+    most = max(1, min(_IN_ONE, (meta.largest_content(tx) - _REST) // _HASH_SIZE))
+    if hashes := incoming.unasked(tx, peer.id, now, most):
         retry = content.encode(Retry(entropy(16), now_ms, hashes))
         row = outgoing.add_sealed(tx, peer.id, entropy(16), direct.encrypt(tx, session, retry, now), now)
         incoming.note_asked(tx, hashes, row)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from mobium.client.store import meta
+
 if TYPE_CHECKING:
     from mobium.client.store.database import Tx
 
@@ -21,6 +23,7 @@ __all__ = [
     "first_time",
     "forget",
     "note_asked",
+    "note_asked_soon",
     "note_opened",
     "note_unopened",
     "owe_receipt",
@@ -33,6 +36,10 @@ __all__ = [
 MEMORY: Final = 30 * 86_400  # seconds that opened payloads and shown contents are remembered
 RETRY_AGE: Final = 7 * 86_400  # the other side encrypts again what it sent in that time
 RETRY_PAUSE: Final = 3_600  # seconds between two retry sessions with one peer
+# Within that time a retry may go in the session that is there: after so many seconds, then after twice as
+# many, and so on. With the first one these are six, and seven are honoured in an hour.
+_RETRY_SOON: Final = 60
+_RETRIES: Final = 8  # counts of them are below this
 #: Why there was no room for what a stranger wrote: it is asked for once he is a contact.
 TOO_MANY_REQUESTS: Final = "too many requests wait already"
 TOO_MANY_MESSAGES: Final = "too many messages of a request"
@@ -99,11 +106,24 @@ def due_retries(tx: Tx, now: int, recovered_until: int) -> list[tuple[int, int]]
     for peer, retry_at, relation in rows:
         if relation == "contact":
             # A moment in the future comes from a clock that was wrong.
-            due.append((peer, retry_at + RETRY_PAUSE if 0 < retry_at <= now else 0))
+            due.append((peer, retry_at + _retry_pause(tx, peer, retry_at) if 0 < retry_at <= now else 0))
         elif relation == "unknown" and now < recovered_until and not retry_at and asked < _RECOVERY_PEERS:
             asked += 1
             due.append((peer, 0))
     return due
+
+
+def _retry_pause(tx: Tx, peer: int, retry_at: int) -> int:
+    began, count = divmod(meta.get(tx, f"asked of {peer}", 0), _RETRIES)
+    return min(RETRY_PAUSE, _RETRY_SOON * ((2 << (count if began == retry_at else 0)) - 1))
+
+
+def note_asked_soon(tx: Tx, peer: int, retry_at: int) -> None:
+    """A retry goes in the session that is there, within the time of the one that was begun at `retry_at`."""
+    name = f"asked of {peer}"
+    began, count = divmod(meta.get(tx, name, 0), _RETRIES)
+    count = count + 1 if began == retry_at else 1
+    meta.put(tx, name, retry_at * _RETRIES + min(count, _RETRIES - 1))
 
 
 def unasked(tx: Tx, peer: int, now: int, limit: int) -> list[bytes]:

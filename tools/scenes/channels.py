@@ -232,6 +232,18 @@ def invites(stage: Stage) -> None:
     dialog._show(replace(dialog.state, rows=(*dialog.state.rows, *more)))
 
 
+@scene("invites-ask")
+def invites_ask(stage: Stage) -> None:
+    """Every link is to be revoked: it is asked first."""
+    garden(stage)
+    pilot, pane = with_pane(stage)
+    pane.invites()
+    dialog = pilot.app.desktop.context.overlays.state[-1]
+    assert isinstance(dialog, Invites)
+    pilot.until(lambda: dialog.state.loaded)
+    dialog.renew()
+
+
 @scene("invites-open")
 def invites_open(stage: Stage) -> None:
     """The one link of an open channel."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MEMORY",
+    "RETRY_PAUSE",
     "TOO_MANY_MESSAGES",
     "TOO_MANY_REQUESTS",
     "ask_again",

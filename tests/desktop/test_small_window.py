@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from mobium.client import Engine
 from mobium_client.gui.app import SMALLEST
@@ -82,6 +84,14 @@ def test_under_a_pane_that_takes_its_place_nothing_is_read(screen: Display, fold
         pilot.until(lambda: conversation._seen == conversation._messages[1].position, "it is seen")
 
 
+def _has_width(app: Any, width: int) -> bool:
+    return bool(app.winfo_width() == width)
+
+
+def _has_focus(app: Any, widget: Any) -> bool:
+    return str(app.focus_get()).startswith(str(widget))
+
+
 def test_whoever_closes_a_pane_by_the_keyboard_can_write(screen: Display, folder: Path) -> None:
     make(folder, fill=_bert_wrote)
     with window(folder) as pilot:
@@ -90,10 +100,13 @@ def test_whoever_closes_a_pane_by_the_keyboard_can_write(screen: Display, folder
         view, hands = pilot.open("Bert"), Hands(pilot)
         for width in (SMALLEST[0], 1200):
             pilot.app.geometry(f"{width}x{SMALLEST[1]}")
+            pilot.until(partial(_has_width, pilot.app, width), "the size")
             pilot.screen.presenter.about_contact()
             pane = pilot.screen._right.winfo_children()[-1]
             pilot.until(pane.close.winfo_viewable, "the pane")
+            pilot.rest(0.1)  # which has put the focus where it begins
             pane.close.focus_set()
+            pilot.until(partial(_has_focus, pilot.app, pane.close), "the focus")
             hands.keys("Return")
             pilot.until(lambda: view.winfo_ismapped() and not pilot.screen._right.winfo_ismapped())
             pilot.rest(0.1)

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from mobium.client import Engine
-from mobium.client.maintenance import maintain
+from mobium.client.maintenance import forget_peer, maintain
 from mobium.client.store import incoming, peers
 from mobium.client.store.database import Tx
 from mobium.protocol.content import MediaRequest
@@ -207,6 +207,20 @@ async def test_what_stays_closed_is_asked_for_less_and_less_within_an_hour(world
     for began in (1_000_000, 1_003_600):  # and in the next one as in the first
         asked = await tx(alice, an_hour, began)
         assert asked == [60, 180, 420, 900, 1_860, 3_600, 3_601]  # the last two begin a session
+
+
+async def test_how_often_somebody_was_asked_is_forgotten_with_him(world: World) -> None:
+    alice, bob = await world.pair()
+
+    def left(tx: Tx) -> list[str]:
+        peer = peers.by_key(tx, bytes.fromhex(bob.me))
+        assert peer is not None
+        incoming.note_asked_soon(tx, peer.id, 1_000_000)
+        assert tx.all("SELECT name FROM meta WHERE name LIKE ?", f"% of {peer.id}")
+        forget_peer(tx, peer.id)
+        return [row[0] for row in tx.all("SELECT name FROM meta WHERE name LIKE ?", f"% of {peer.id}")]
+
+    assert await tx(alice, left) == []
 
 
 async def test_a_retry_that_was_refused_for_good_is_begun_again_in_an_hour(

@@ -206,25 +206,27 @@ def join_refused(stage: Stage) -> None:
     pilot.screen.presenter.join_channel(LINK.partition("#")[0])
 
 
-@scene("invites-empty")
-def invites_empty(stage: Stage) -> None:
-    """No link yet."""
-    garden(stage)
-    pilot, pane = with_pane(stage)
-    pane.invites()
-    dialog = pilot.app.desktop.context.overlays.state[-1]
-    pilot.until(lambda: dialog.state.loaded)
-
-
-@scene("invites")
-def invites(stage: Stage) -> None:
-    """A link, and many in force."""
+def with_invites(stage: Stage) -> tuple[Pilot, Invites]:
+    """The dialog of a private channel's links."""
     garden(stage)
     pilot, pane = with_pane(stage)
     pane.invites()
     dialog = pilot.app.desktop.context.overlays.state[-1]
     assert isinstance(dialog, Invites)
     pilot.until(lambda: dialog.state.loaded)
+    return pilot, dialog
+
+
+@scene("invites-empty")
+def invites_empty(stage: Stage) -> None:
+    """No link yet."""
+    with_invites(stage)
+
+
+@scene("invites")
+def invites(stage: Stage) -> None:
+    """A link, and many in force."""
+    pilot, dialog = with_invites(stage)
     dialog.choose_uses("5")
     dialog.make()
     pilot.until(lambda: dialog.state.link and dialog.state.rows)
@@ -235,12 +237,7 @@ def invites(stage: Stage) -> None:
 @scene("invites-ask")
 def invites_ask(stage: Stage) -> None:
     """Every link is to be revoked: it is asked first."""
-    garden(stage)
-    pilot, pane = with_pane(stage)
-    pane.invites()
-    dialog = pilot.app.desktop.context.overlays.state[-1]
-    assert isinstance(dialog, Invites)
-    pilot.until(lambda: dialog.state.loaded)
+    _, dialog = with_invites(stage)
     dialog.renew()
 
 

@@ -130,6 +130,7 @@ def forget_peer(tx: Tx, peer_id: int) -> None:
             tx.execute(f"DELETE FROM {table} WHERE peer = ?", peer_id)  # noqa: S608
         channels.forget_counts(tx, peer_id)
         meta.drop(tx, f"retries of {peer_id}")
+        meta.drop(tx, f"asked of {peer_id}")
     tx.execute("DELETE FROM message WHERE peer = ? AND channel IS NULL", peer_id)
     for table in ("outbox", "receipt", "unopened", "signal"):
         tx.execute(f"DELETE FROM {table} WHERE peer = ?", peer_id)  # noqa: S608

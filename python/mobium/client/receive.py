@@ -37,8 +37,8 @@ OTHER_FRAME: Final = "it came in another frame than it was sent in"
 _CLASSES: Final = ("message", "sender_key_distribution")
 _MAX_OF_REQUEST: Final = 200  # messages of one stranger before the user has answered
 _MAX_BYTES_OF_REQUEST: Final = 4 << 20  # and their text, lest fifty strangers fill a disk
-# Fewer retries of one peer than this are honoured in an hour. An honest one asks once; another one could have
-# everything that was sent to it sent again for ever.
+# Fewer retries of one peer than this are honoured in an hour. An honest one asks six times at most; another
+# one could have everything that was sent to it sent again for ever.
 _MAX_RETRIES: Final = 8
 
 

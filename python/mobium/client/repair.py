@@ -36,7 +36,7 @@ __all__ = ["Repair"]
 
 _LONGEST_SLEEP: Final = 3_600.0
 _LOOK: Final = 60.0  # seconds until what was just asked for, or could not be, is looked at again
-# What else waits on the server belongs into the same retry, since there is one an hour; a server that counts
+# What else waits on the server belongs into the same retry, since there are few an hour; a server that counts
 # wrongly is not waited for longer than this, in seconds.
 _PATIENCE: Final = 30.0
 _IN_ONE: Final = 512  # hashes in one retry, if the server takes so large a message

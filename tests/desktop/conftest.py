@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.support.display import Display, display
 from tests.support.engines import fast_folder, fast_vault
+from tests.support.programs import where
 
 
 @pytest.fixture(autouse=True)
@@ -38,9 +40,12 @@ def screen(_screen: Display, monkeypatch: pytest.MonkeyPatch) -> Iterator[Displa
     """A display of 1440 by 900 pixels, which the environment names; and a home for CustomTkinter's fonts.
 
     What a window leaves behind is collected here, in its own thread: the next test's background loop would
-    wait for a window that is gone.
+    wait for a window that is gone. The pointer is in the last corner, wherever another test has left it: no
+    window manager gives the focus here, and a window that shrinks away from under the pointer loses it.
     """
     monkeypatch.setenv("DISPLAY", _screen.name)
     monkeypatch.setenv("HOME", _screen.environ["HOME"])
+    if hand := where("xdotool"):  # without it, nothing has moved the pointer
+        subprocess.run([hand, "mousemove", "1439", "899"], stdin=subprocess.DEVNULL, timeout=20, check=True)
     yield _screen
     gc.collect()

@@ -161,8 +161,8 @@ async def test_a_block_counts_also_when_its_caller_gave_up(world: World, server:
     committed = asyncio.Event()
     store, run = inside(alice).store, inside(alice).store.run
 
-    async def committed_but_cancelled(work: Any, *args: Any) -> Any:
-        found = await run(work, *args)
+    async def committed_but_cancelled(*args: Any, **kwargs: Any) -> Any:
+        found = await run(*args, **kwargs)
         if "Bob" in args:  # what the connection goes on doing meanwhile is not held up
             committed.set()
             await gate

@@ -75,14 +75,6 @@ class Keys:
         self.pilot.until(lambda: isinstance(self.at, kind), what or kind.__name__)
 
 
-def _focused(pilot: Pilot) -> Keys:
-    """The window is looked at: what a window manager does, of which the display has none."""
-    tk = pilot.app.tk
-    pilot.rest(0.2)
-    tk.call("focus", "-force", tk.call("focus", "-lastfor", "."))
-    return Keys(pilot, Hands(pilot))
-
-
 @pytest.fixture
 def bert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Desk, ServerProcess]]:
     """Bert at the command line, and the server; nobody of them makes a sound that somebody hears."""
@@ -107,7 +99,7 @@ def test_from_the_first_start_to_a_call_and_back_from_the_lock(
     his = json.loads(desk.run("whoami", "--json").out)["key"]
     with window(folder, Settings(appearance="dark", width=1000, height=700)) as pilot:
         pilot.until(lambda: pilot.shows("FirstRunView"))
-        keys = _focused(pilot)
+        keys = Keys(pilot, Hands(pilot))
         _come_in(keys, server.url.removeprefix("ws://").removesuffix("/ws"))
         _make_a_channel(keys, desk)
         _find(keys)
@@ -133,6 +125,7 @@ def _history(desk: Desk, whose: str) -> list[dict[str, Any]]:
 def _come_in(keys: Keys, address: str) -> None:
     """A profile, its words, its server."""
     pilot = keys.pilot
+    keys.until_in(Field)
     keys.write("Anna")
     keys.press("Return")
     pilot.until(lambda: pilot.screen.presenter.state.step == "password", "the password")
@@ -277,7 +270,7 @@ def test_the_focus_is_never_on_what_is_not_shown(screen: Display, folder: Path) 
     make(folder, fill=fill)
     with window(folder) as pilot:
         pilot.unlock(PASSWORD)
-        keys = _focused(pilot)
+        keys = Keys(pilot, Hands(pilot))
         main = pilot.screen.presenter
         pilot.open(key_of("stranger")[:16])
         keys.go("Accept")
@@ -305,7 +298,7 @@ def test_where_the_keys_are_is_seen_in_a_list_of_which_nothing_is_chosen(
     make(folder, fill=fill)
     with window(folder) as pilot:
         pilot.unlock(PASSWORD)
-        keys = _focused(pilot)
+        keys = Keys(pilot, Hands(pilot))
         paper, accent = pilot.screen.side.list._paper, pilot.app.theme.colors.accent
 
         def frames() -> list[int]:
@@ -331,7 +324,7 @@ def test_a_question_is_where_the_focus_is(screen: Display, folder: Path, tmp_pat
         make(folder, fill=fill)
         with window(folder) as pilot:
             pilot.unlock(PASSWORD)
-            keys = _focused(pilot)
+            keys = Keys(pilot, Hands(pilot))
             pilot.open("#garden")
             keys.go("information_outline")
             pane, view = pilot.screen._shown["right"]
@@ -349,7 +342,7 @@ def test_tab_stays_inside_a_dialog(screen: Display, folder: Path) -> None:
     make(folder, fill=know_a_server)
     with window(folder) as pilot:
         pilot.unlock(PASSWORD)
-        keys = _focused(pilot)
+        keys = Keys(pilot, Hands(pilot))
         main, dialog = pilot.screen.presenter, ""
         for show in (main.new_message, main.new_channel, main.join_channel, main.show_connection,
                      main.show_settings, pilot.app.desktop.show_help):  # fmt: skip

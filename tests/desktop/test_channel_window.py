@@ -6,11 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from mobium.client import Channel, Engine
 from mobium_client.gui.models.channel_pane import ChannelPane
@@ -18,25 +14,11 @@ from mobium_client.gui.models.main import Main
 from tests.desktop.profiles import PASSWORD, make
 from tests.support.commands import FAST, Desk
 from tests.support.desktop import window
-from tests.support.display import DISPLAY, Display
-from tests.support.programs import where
+from tests.support.display import Display
+from tests.support.hands import HANDS, Hands
 from tests.support.server import ServerProcess
 
-pytestmark = [*DISPLAY, pytest.mark.needs("xdotool")]
-
-
-def tool(*arguments: str) -> None:
-    """Something done at the display's keyboard or mouse."""
-    subprocess.run([where("xdotool") or "xdotool", *arguments], check=True, timeout=20)
-
-
-def click(pilot: Any, widget: Any) -> None:
-    """Click on a widget."""
-    pilot.rest(0.1)
-    x = widget.winfo_rootx() + widget.winfo_width() // 2
-    y = widget.winfo_rooty() + widget.winfo_height() // 2
-    tool("mousemove", str(x), str(y), "click", "1")
-    pilot.rest(0.1)
+pytestmark = [*HANDS]
 
 
 def test_channels_by_mouse_and_keyboard(screen: Display, folder: Path, tmp_path: Path) -> None:
@@ -63,26 +45,26 @@ def test_channels_by_mouse_and_keyboard(screen: Display, folder: Path, tmp_path:
         with window(folder) as pilot:
             pilot.unlock(PASSWORD)
             main: Main = pilot.screen.presenter
+            hands = Hands(pilot)
             pilot.until(lambda: main.status.state.words == "Connected")
 
             # she makes a channel, invites Bert by a link that she copies, and they talk
-            click(pilot, pilot.screen.side.new_channel)
+            hands.click(pilot.screen.side.new_channel)
             pilot.until(lambda: pilot.app._overlays.view is not None)
-            pilot.app.focus_force()
             pilot.app._overlays.view.name.focus_set()
             pilot.rest(0.1)
-            tool("type", "garden")
-            tool("key", "Return")
+            hands.type("garden")
+            hands.keys("Return")
             pilot.until(lambda: main.state.conversation is not None, "the channel")
             assert isinstance(main.state.pane, ChannelPane), "the way to invite is there at once"
-            click(pilot, pilot.screen._shown["right"][1].close)
+            hands.click(pilot.screen._shown["right"][1].close)
             pilot.until(lambda: pilot.screen._shown["right"][0] is None, "no pane")
-            click(pilot, pilot.screen.conversation.actions.about)
+            hands.click(pilot.screen.conversation.actions.about)
             pane = main.state.pane
             assert isinstance(pane, ChannelPane)
             pilot.until(lambda: pane.state.members)
             view = pilot.screen._shown["right"][1]
-            click(pilot, view.invite)
+            hands.click(view.invite)
             pilot.until(lambda: pilot.app._overlays.view is not None)
             dialog = pilot.app._overlays.view
             assert [row.cget("text") for row in dialog.lasting.rows] == [
@@ -91,14 +73,14 @@ def test_channels_by_mouse_and_keyboard(screen: Display, folder: Path, tmp_path:
                 "7 days",
                 "For ever",
             ]
-            click(pilot, dialog.uses.rows[1])
+            hands.click(dialog.uses.rows[1])
             assert dialog.presenter.state.uses == "5"
-            click(pilot, dialog.make)
+            hands.click(dialog.make)
             pilot.until(lambda: dialog.presenter.state.link)
-            click(pilot, dialog.copy)
+            hands.click(dialog.copy)
             link = pilot.app.clipboard_get()
             assert link == dialog.presenter.state.link
-            tool("key", "Escape")
+            hands.keys("Escape")
             pilot.until(lambda: pilot.app._overlays.view is None)
             assert bert.run("channel", "join", link).out == "#garden\n"
             pilot.until(lambda: " joined" in pilot.text(), "the notice")
@@ -119,29 +101,29 @@ def test_channels_by_mouse_and_keyboard(screen: Display, folder: Path, tmp_path:
             assert len({tag for tag in lines.tag_names() if lines.tag_ranges(tag) and "act" in tag}) == 1
             x, y, width, height = lines.bbox(lines.search("mobium", "1.0"))
             left, top = lines.winfo_rootx() + x, lines.winfo_rooty() + y
-            tool("mousemove", str(left + width // 2), str(top + height // 2), "click", "1")
+            hands.click_at(left + width // 2, top + height // 2)
             pilot.until(lambda: pilot.app.overlay is not None, "the dialog")
             assert pilot.app.overlay.link.text == link
-            tool("key", "Escape")
+            hands.keys("Escape")
             pilot.until(lambda: pilot.app.overlay is None)
             pilot.screen.conversation.composer.text.focus_force()
             pilot.until(lambda: pilot.app.focus_get() is pilot.screen.conversation.composer.text)
             for _ in range(4):
-                tool("key", "Tab")
+                hands.keys("Tab")
                 pilot.rest(0.1)
                 if pilot.app.focus_get() is lines:
                     break
             assert pilot.app.focus_get() is lines, "reached by Tab"
-            tool("key", "Left")
+            hands.keys("Left")
             pilot.until(lambda: lines.tag_ranges("marked"), "the link, marked")
-            tool("key", "Return")
+            hands.keys("Return")
             pilot.until(lambda: pilot.app.overlay is not None, "the dialog")
             pilot.rest(0.2)
-            tool("key", "Return", "Return")
+            hands.keys("Return", "Return")
             pilot.rest(0.2)
             asked = pilot.app.overlay.presenter
             assert (asked.state.link, asked.state.good, asked.state.busy) == (link, True, False)
-            tool("key", "Escape")
+            hands.keys("Escape")
             pilot.until(lambda: pilot.app.overlay is None)
             members = bert.run("channel", "members", "#meadow", "--json").out.splitlines()
             assert len(members) == 1, "she is not in"
@@ -150,11 +132,11 @@ def test_channels_by_mouse_and_keyboard(screen: Display, folder: Path, tmp_path:
             view.list.canvas.focus_force()
             pilot.until(lambda: len(pane.state.members) == 2)
             pilot.rest(0.2)
-            tool("key", "Down", "Return")
+            hands.keys("Down", "Return")
             pilot.until(lambda: pane.state.member is not None and not pane.state.member.me)
-            click(pilot, view.acts["remove"])
+            hands.click(view.acts["remove"])
             pilot.until(lambda: pane.state.ask is not None)
-            click(pilot, view.yes)
+            hands.click(view.yes)
             pilot.until(lambda: len(pane.state.members) == 1)
             assert {one.name: one.state for one in asyncio.run(known())} == {
                 "garden": "removed",
@@ -164,14 +146,14 @@ def test_channels_by_mouse_and_keyboard(screen: Display, folder: Path, tmp_path:
             # she joins by pasting his link, and is removed
             pilot.app.clipboard_clear()
             pilot.app.clipboard_append(link)
-            click(pilot, pilot.screen.side.join)
+            hands.click(pilot.screen.side.join)
             pilot.until(lambda: pilot.app._overlays.view is not None)
             joining = pilot.app._overlays.view
             joining.link.entry._entry.focus_force()
             pilot.rest(0.2)
-            tool("key", "ctrl+v")
+            hands.keys("ctrl+v")
             pilot.until(lambda: joining.presenter.state.good, "what the link says")
-            click(pilot, joining.join)
+            hands.click(joining.join)
             pilot.until(lambda: main.state.conversation and main.state.conversation.state.title == "#meadow")
             pilot.until(lambda: main.state.conversation and main.state.conversation.state.writable)
             bert.run("channel", "remove", "#meadow", hers[0])

@@ -103,12 +103,12 @@ def test_bold_text_is_a_face_that_was_drawn(screen: Display, tmp_path: Path) -> 
 
 
 @contextmanager
-def _layout(screen: Display, name: str) -> Iterator[None]:
+def _layout(screen: Display, *name: str) -> Iterator[None]:
     """The display's keyboard has this layout meanwhile."""
     program = where("setxkbmap") or "setxkbmap"
     with ExitStack() as after:
         after.callback(subprocess.run, [program, "us"], env=screen.environ, timeout=10, check=True)
-        subprocess.run([program, name], env=screen.environ, timeout=10, check=True)
+        subprocess.run([program, *name], env=screen.environ, timeout=10, check=True)
         yield
 
 
@@ -117,9 +117,8 @@ def test_a_sign_where_others_have_a_letter_is_no_shortcut(screen: Display, folde
     make(folder, fill=know_a_server)
     with window(folder) as pilot:
         pilot.unlock(PASSWORD)
-        hands, tool = Hands(pilot), where("setxkbmap") or "setxkbmap"
-        subprocess.run([tool, "us", "dvorak"], env=screen.environ, timeout=10, check=True)
-        try:
+        hands = Hands(pilot)
+        with _layout(screen, "us", "dvorak"):
             hands.fill(pilot.screen.side.search, "o")
             hands.keys("ctrl+24")
             assert not pilot.app._closing
@@ -128,8 +127,6 @@ def test_a_sign_where_others_have_a_letter_is_no_shortcut(screen: Display, folde
             assert pilot.app.overlay is None
             hands.keys("ctrl+46")  # the N
             pilot.until(lambda: type(pilot.app.overlay).__name__ == "NewMessageView", "the dialog")
-        finally:
-            subprocess.run([tool, "us"], env=screen.environ, timeout=10, check=True)
 
 
 @pytest.mark.parametrize("layout", ["us", "ru", "gr", "il", "ara"])

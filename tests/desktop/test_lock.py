@@ -71,7 +71,6 @@ def _holders(text: str, but: set[int]) -> list[str]:
 
 def _draft_and_copy(pilot: Pilot, hands: Hands) -> None:
     box = pilot.screen.conversation.composer.text
-    pilot.app.focus_force()
     hands.click(box)
     hands.type(f"Draft: {SECRET}")
     pilot.until(lambda: SECRET in box.get("1.0", "end"), "the draft")

@@ -53,10 +53,12 @@ def test_what_comes_is_told_as_much_as_was_chosen_and_a_click_shows_it(
             written = 'see &lt;a href="http://evil.example"&gt;this&lt;/a&gt; &amp; &lt;img src="x"/&gt;'
             assert bus.shown[1] == ("Bert", written)
             assert not pilot.screen.conversation
+            pilot.app.withdraw()
+            pilot.until(lambda: pilot.app.focus_displayof() is None, "no window")
             bus.click()
             pilot.until(lambda: pilot.screen.conversation is not None, "the conversation")
             assert pilot.screen.conversation.presenter.state.target == his
-            pilot.until(lambda: pilot.app.focus_displayof() is not None, "the window in front")
+            pilot.until(lambda: pilot.app.focus_displayof() is not None and pilot.app.winfo_viewable())
             pilot.until(lambda: "see <a" in pilot.text(), "what was told")
             assert bus.closed == 0
             pilot.app.event_generate("<Control-l>")

@@ -66,7 +66,6 @@ def test_under_a_pane_that_takes_its_place_nothing_is_read(screen: Display, fold
     with window(folder) as pilot:
         pilot.unlock(PASSWORD)
         pilot.app.geometry("{}x{}".format(*SMALLEST))
-        pilot.app.focus_force()
         conversation = pilot.open("Bert").presenter
         main, engine = pilot.screen.presenter, conversation._opened.engine
         pilot.until(lambda: conversation._seen == 1, "the first one read")
@@ -96,7 +95,6 @@ def test_whoever_closes_a_pane_by_the_keyboard_can_write(screen: Display, folder
     make(folder, fill=_bert_wrote)
     with window(folder) as pilot:
         pilot.unlock(PASSWORD)
-        pilot.app.focus_force()
         view, hands = pilot.open("Bert"), Hands(pilot)
         for width in (SMALLEST[0], 1200):
             pilot.app.geometry(f"{width}x{SMALLEST[1]}")
@@ -171,7 +169,6 @@ def test_the_help_opens_at_its_beginning(screen: Display, folder: Path) -> None:
         hands = _opened(pilot)
         pilot.app.geometry("{}x{}".format(*SMALLEST))
         pilot.rest(0.3)
-        pilot.app.focus_force()
         hands.keys("F1")
         pilot.until(lambda: pilot.app.overlay is not None, "the help")
         pilot.rest(0.3)

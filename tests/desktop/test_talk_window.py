@@ -24,15 +24,15 @@ from mobium_client.gui.settings import Settings
 from tests.desktop.profiles import PASSWORD, make
 from tests.support.commands import FAST, Desk
 from tests.support.desktop import PATIENCE, Pilot, window
-from tests.support.display import DISPLAY, Display, display
+from tests.support.display import Display, display
 from tests.support.engines import settle
+from tests.support.hands import HANDS, Hands
 from tests.support.hearing import tuned
 from tests.support.links import ice_on_loopback
-from tests.support.programs import where
 from tests.support.server import ServerProcess
 from tests.support.sound import SOUND, Pulse, Recording, pulse, speech
 
-pytestmark = [*DISPLAY, *SOUND, pytest.mark.needs("xdotool")]
+pytestmark = [*HANDS, *SOUND]
 pytest.importorskip("aiortc")
 
 BRIEFLY = "We were away a year ago."
@@ -47,6 +47,7 @@ class Table:
     """The window of Anna, and Bert at the command line, who is a verified contact; #garden is theirs."""
 
     pilot: Pilot
+    hands: Hands
     bert: Desk
     sound: Pulse
     heard: Recording
@@ -71,18 +72,6 @@ class Table:
     def dialog(self) -> Any:
         """The view over everything, or None."""
         return self.pilot.app._overlays.view
-
-    def click(self, widget: Any) -> None:
-        """Click on a widget with the mouse of the display."""
-        self.pilot.rest(0.1)
-        x = widget.winfo_rootx() + widget.winfo_width() // 2
-        y = widget.winfo_rooty() + widget.winfo_height() // 2
-        self.tool("mousemove", str(x), str(y), "click", "1")
-        self.pilot.rest(0.1)
-
-    def tool(self, *arguments: str) -> None:
-        """Something done at the display's keyboard or mouse."""
-        subprocess.run([where("xdotool") or "xdotool", *arguments], check=True, timeout=20)
 
     def hears(self, tune: Tune | None = None) -> None:
         """Wait until a tune is heard, or else something that is no tune."""
@@ -140,7 +129,7 @@ def table(screen: Display, folder: Path, tmp_path: Path, monkeypatch: pytest.Mon
         asyncio.run(acquaint())
         with window(folder, Settings(appearance="dark")) as pilot, sound.recording() as heard:
             unlocked(pilot)
-            yield Table(pilot, bert, sound, heard, keys, tmp_path)
+            yield Table(pilot, Hands(pilot), bert, sound, heard, keys, tmp_path)
 
 
 def unlocked(pilot: Pilot) -> None:
@@ -180,16 +169,16 @@ def test_a_call_rings_is_answered_heard_and_hung_up(table: Table) -> None:
         focus = str(pilot.app.tk.call("focus", "-lastfor", "."))
         assert focus == str(table.dialog), "whoever is typing answers nothing by it"
         table.hears(RINGTONE)
-        table.click(table.dialog.answer)
+        table.hands.click(table.dialog.answer)
         pilot.until(lambda: calling.state.phase == "active", "the call")
         table.hears()
         pilot.until(lambda: calling.state.clock >= "00:01", "the clock")
-        table.click(table.dialog.mute)
+        table.hands.click(table.dialog.mute)
         pilot.until(lambda: calling.state.muted)
-        table.tool("key", "Escape")
+        table.hands.keys("Escape")
         pilot.until(lambda: table.dialog is None, "the call as a bar")
         assert pilot.screen.call_bar.winfo_ismapped()
-        table.click(pilot.screen.call_bar.hang_up)
+        table.hands.click(pilot.screen.call_bar.hang_up)
         pilot.until(lambda: calling.state.phase == "ended")
         told = said_by(bert, table)
     assert [one["code"] for one in told if one["event"] == "call"][-1] == "hung_up"
@@ -201,17 +190,17 @@ def test_a_call_is_made_and_declined_and_another_one_missed(table: Table) -> Non
     view = pilot.open("Bert")
     with running(table.bert, "answer", "--input", table.speech(BRIEFLY), "--record", str(table.tmp / "b.wav"),
                  "--json") as bert:  # fmt: skip
-        table.click(view.actions.call)
+        table.hands.click(view.actions.call)
         pilot.until(lambda: calling.state.phase == "active", "the call")
         table.hears()
         pilot.until(lambda: calling.state.phase == "ended", "Bert has said everything and hung up")
         said_by(bert, table)
-    table.click(table.dialog.done)
+    table.hands.click(table.dialog.done)
     pilot.until(lambda: table.dialog is None)
     with running(table.bert, "call", "Anna", "--record", str(table.tmp / "c.wav"), "--json") as bert:
         pilot.until(lambda: calling.state.phase == "incoming" and table.dialog is not None)
         table.hears(RINGTONE)
-        table.click(table.dialog.decline)
+        table.hands.click(table.dialog.decline)
         pilot.until(lambda: table.dialog is None)
         told = said_by(bert, table, 1)
         assert [one["code"] for one in told if one["event"] == "call"][-1] == "declined"
@@ -261,31 +250,31 @@ def test_the_ringback_is_heard_until_one_hangs_up_he_declines_nobody_answers_or_
 
     def call() -> None:
         """Call Bert, where it rings and nobody does anything, until that is heard."""
-        table.click(pilot.open("Bert").actions.call)
+        table.hands.click(pilot.open("Bert").actions.call)
         pilot.until(lambda: calling.state.phase == "ringing", "the call")
         table.hears(RINGBACK)
 
     with running(table.bert, "listen", "--json") as bert:
         calling = table.main.talk.calling
         call()
-        table.click(table.dialog.hang_up)
+        table.hands.click(table.dialog.hang_up)
         pilot.until(lambda: calling.state.phase == "ended")
         assert calling.state.reason == "You ended the call before it began."
         table.falls_silent()
-        table.click(table.dialog.done)
+        table.hands.click(table.dialog.done)
         with monkeypatch.context() as patch:
             patch.setattr(call_state, "RING", 1.5)  # seconds, instead of 30
-            table.click(pilot.screen.conversation.actions.call)
+            table.hands.click(pilot.screen.conversation.actions.call)
             pilot.until(lambda: calling.state.phase == "ended", "the end of waiting")
         assert calling.state.reason == "Nobody answered."
         table.hears(BUSY)
         table.falls_silent()
-        table.click(table.dialog.done)
+        table.hands.click(table.dialog.done)
         call()
         bert.send_signal(2)
         pilot.until(lambda: calling.state.phase == "ended", "his word")
         assert "declined" in calling.state.reason
-        table.click(table.dialog.done)
+        table.hands.click(table.dialog.done)
         table.falls_silent()
         told = [one for one in said_by(bert, table, 130) if one["event"] == "call"]
         assert [one["code"] for one in told if one["state"] == "ended"] == ["missed", "missed"]
@@ -320,7 +309,7 @@ def test_a_room_with_a_bot_that_speaks_and_shows_a_screen(table: Table) -> None:
                      str(table.tmp / "v.wav"), "--screen", "360p", "--json") as bert:  # fmt: skip
             pilot.until(lambda: view.presenter.actions.others == 1, "Bert in the room")
             assert view.actions.voice.cget("text") == "Voice · 1"
-            table.click(view.actions.voice)
+            table.hands.click(view.actions.voice)
             pilot.until(lambda: voice.state.phase == "in", "the room")
             pilot.until(lambda: {one.name for one in voice.state.speakers} == {"You", "Bert"}, "both in")
             pilot.until(lambda: any(one.speaking and not one.me for one in voice.state.speakers), "he speaks")
@@ -340,9 +329,9 @@ def test_a_room_with_a_bot_that_speaks_and_shows_a_screen(table: Table) -> None:
                 found = picture.getpixel(at)
                 assert isinstance(found, tuple)
                 assert all(abs(one - other) < 24 for one, other in zip(found, color, strict=True)), found
-            table.click(pilot.screen.voice_bar.mute)
+            table.hands.click(pilot.screen.voice_bar.mute)
             assert voice.state.muted
-            table.click(pilot.screen.voice_bar.leave)
+            table.hands.click(pilot.screen.voice_bar.leave)
             pilot.until(lambda: voice.state.phase == "out")
             assert table.main.talk.state.stage is None
             told = said_by(bert, table)

@@ -56,7 +56,6 @@ def pilot(screen: Display, folder: Path) -> Iterator[Pilot]:
     settings = Settings(appearance="dark", width=1000, height=700)
     with window(folder, settings, open_link=OPENED.append) as one:
         one.unlock(PASSWORD)
-        one.app.focus_force()
         yield one
 
 

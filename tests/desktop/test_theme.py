@@ -1,4 +1,4 @@
-"""Contrast of every text with what it stands on, icons, avatars."""
+"""Contrast of every text with what it stands on, names in channels, icons, avatars."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from mobium_client.gui import avatars, theme
 from mobium_client.gui.icons import Icons
 from mobium_client.gui.theme import DARK, LIGHT, PAIRS, Colors, contrast
+from mobium_client.gui.writers import WRITERS, writer_color
 
 TEXTS = {
     "text",
@@ -61,3 +62,15 @@ def test_an_impostor_looks_different() -> None:
     pictures = {avatars.drawn(key, 40).tobytes() for key in keys}
     assert len(pictures) == len(keys)
     assert avatars.drawn(keys[0], 40).tobytes() == avatars.drawn(keys[0], 40).tobytes()
+
+
+@pytest.mark.parametrize("colors", [DARK, LIGHT], ids=lambda colors: colors.name)
+def test_names_of_writers_can_be_read_on_a_bubble(colors: Colors) -> None:
+    for color in WRITERS[colors.name]:
+        assert contrast(color, colors.other) >= 4.5, color
+        assert contrast(color, colors.base) >= 4.5, color
+
+
+def test_a_writer_keeps_his_colour_and_all_colours_are_used() -> None:
+    assert writer_color("ab" * 32, "dark") == writer_color("ab" * 32, "dark")
+    assert {writer_color(f"{n:064x}", "dark") for n in range(100)} == set(WRITERS["dark"])

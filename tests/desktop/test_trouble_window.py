@@ -102,7 +102,6 @@ def test_changed_keys_and_a_dead_server(screen: Display, folder: Path, tmp_path:
                 main: Main = pilot.screen.presenter
                 status = main.status
                 pilot.until(lambda: status.state.words == "Connected", "the connection")
-                pilot.app.focus_force()
                 view = pilot.open("Bert")
 
                 # his key is another one than that which was pinned

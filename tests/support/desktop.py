@@ -104,13 +104,18 @@ class Pilot:
 def window(
     folder: Path, settings: Settings | None = None, profile: str | None = None, **fields: Any
 ) -> Iterator[Pilot]:
-    """The desktop of a data folder, on the display of the environment; locked and gone at the end."""
+    """The desktop of a data folder, on the display of the environment; locked and gone at the end. It has the
+    focus, as from a window manager, of which such a display has none.
+    """
     from mobium.client.profile import Profiles
     from mobium_client.gui.app import App
 
     app = App(profile, profiles=Profiles(folder), settings=settings, **fields)
     pilot = Pilot(app)
     try:
+        pilot.until(app.winfo_viewable, "the window")
+        app.tk.call("focus", "-force", app.tk.call("focus", "-lastfor", "."))
+        pilot.until(app.focus_displayof, "the focus")
         yield pilot
     finally:
         app.close()

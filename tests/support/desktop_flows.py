@@ -104,7 +104,6 @@ def write(pilot: Pilot, title: str, text: str) -> None:
     hands = Hands(pilot)
     pilot.open(title)
     box = pilot.screen.conversation.composer.text
-    pilot.app.focus_force()
     hands.click(box)
     hands.type(text)
     pilot.until(lambda: box.get("1.0", "end-1c") == text, "what was typed")

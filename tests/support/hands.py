@@ -38,14 +38,19 @@ class Hands:
 
     def click(self, widget: Any) -> None:
         """Click into the middle of a widget."""
-        x = widget.winfo_rootx() + widget.winfo_width() // 2
-        y = widget.winfo_rooty() + widget.winfo_height() // 2
+        self.pilot.rest(0.05)  # it may have just come, or moved
+        self.click_at(
+            widget.winfo_rootx() + widget.winfo_width() // 2,
+            widget.winfo_rooty() + widget.winfo_height() // 2,
+        )
+
+    def click_at(self, x: int, y: int) -> None:
+        """Click at a place of the display, in pixels."""
         self._do("mousemove", str(x), str(y), "click", "1")
 
     def fill(self, field: Any, text: str) -> None:
         """Click into a field and type a text, until it is there."""
         self.pilot.until(field.winfo_viewable, "the field")
-        self.pilot.app.focus_force()  # there is no window manager to give the window the focus
         self.click(field.entry)
         self.pilot.until(lambda: self.pilot.app.focus_get() is field.entry._entry, "the focus")
         self.type(text)

@@ -5,17 +5,21 @@ acknowledged and recorded, asked for once under limits, and what follows is show
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from mobium.client import Engine
+from mobium.client.receive import _MAX_RETRIES
 from mobium.client.store import incoming, outgoing
 from mobium.errors import StoreError
 from mobium.protocol import codec, content
 from mobium.protocol import messages as m
 from tests.attacks.people import Person, Scene, state
-from tests.support.engines import PASSWORD, Clock, inside, online, tx
+from tests.support.asking import lose_sessions, unasked
+from tests.support.engines import PASSWORD, Clock, inside, online, tx, until
+from tests.support.hostile import Envelope
 
 
 def garbage(kind: int = 1) -> bytes:
@@ -88,6 +92,65 @@ async def test_without_the_pause_every_piece_of_garbage_begins_a_session(
                 lambda wanted=asked + number + 1: bundles_asked(scene, bob) >= wanted,  # type: ignore[misc]
                 "another session",
             )
+
+
+async def garbage_before_what_was_lost(folder: Path, *, paused: bool) -> list[str | None]:
+    """Bob lost his session; the server forges as often as he may ask, and then delivers what Alice sent in
+    the lost session. Returns the conversation as Bob has it.
+    """
+    clock = Clock()
+    clock.offset = 3_600 - time.time() % 3_600 + 60  # the same hour for all of this
+    async with Scene(folder, clock) as scene:
+        alice, bob = await scene.pair()
+        await talk(alice, bob)
+        await tx(bob.engine, lose_sessions, alice.key)
+        scene.server.hold(alice.key)
+        await alice.says(bob, "one")
+        await scene.server.until(lambda: alice.key in asks(scene, bob), "a question")
+        kept: list[Envelope] = []
+
+        def keep(envelope: Envelope) -> tuple[Envelope, ...]:
+            kept.append(envelope)
+            return ()
+
+        scene.server.cheat.forward = keep
+        await alice.says(bob, "two")
+        scene.server.be_honest()
+        await scene.server.release(alice.key)
+        await bob.hears("one")
+        for _ in range(_MAX_RETRIES):
+            sent = len(asks(scene, bob))
+            await scene.server.forge(alice.key, bob.key, garbage())
+            if not paused:
+                await scene.server.until(lambda sent=sent: len(asks(scene, bob)) > sent, "another question")  # type: ignore[misc]
+        await scene.server.put(*kept)
+        await scene.server.drained(bob.key)
+        clock.offset += 61
+        online(bob.engine).repair.wake()
+
+        async def asked() -> bool:
+            return await tx(bob.engine, unasked) == 0
+
+        await until(asked)
+        await bob.says(alice, "is that all?", "delivered")
+        await alice.says(bob, "yes", "delivered")
+        return await bob.history(alice)
+
+
+def asks(scene: Scene, person: Person) -> list[bytes]:
+    """To whom this person sent something, each time."""
+    return [each.recipient for each in scene.server.sent_by(person.key)]
+
+
+async def test_garbage_uses_up_no_question(folder: Path) -> None:
+    assert "two" in await garbage_before_what_was_lost(folder, paused=True)
+
+
+async def test_without_pauses_within_the_hour_garbage_uses_up_the_questions(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incoming, "_retry_pause", lambda *_: 0)  # the defence, off
+    assert "two" not in await garbage_before_what_was_lost(folder, paused=False)
 
 
 async def test_a_stranger_is_never_asked_to_send_again(folder: Path) -> None:

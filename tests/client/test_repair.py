@@ -8,28 +8,12 @@ import shutil
 import pytest
 
 from mobium.client import Engine
-from mobium.client.maintenance import forget_peer, maintain
-from mobium.client.store import incoming, peers
-from mobium.client.store.database import Tx
+from mobium.client.maintenance import maintain
 from mobium.protocol.content import MediaRequest
 from mobium.protocol.messages import Error, SendMessage
+from tests.support.asking import in_order, nothing_due, unasked, unopened, waiting
 from tests.support.engines import PASSWORD, PATIENCE, Ear, World, inside, online, settle, tx, until
 from tests.support.hostile import HostileServer
-
-
-def _unopened(tx: Tx) -> list[str]:
-    return [row[0] for row in tx.all("SELECT reason FROM unopened ORDER BY at")]
-
-
-async def in_order(world: World, first_is_smaller: bool) -> tuple[str, str]:
-    """Names of two profiles, the first of which has the bytewise smaller key or the larger one."""
-    keys = {}
-    for name in ("one", "two"):
-        async with world.opened(name) as engine:
-            await settle(engine)
-            keys[name] = engine.me
-    smaller, larger = sorted(keys, key=lambda name: keys[name])
-    return (smaller, larger) if first_is_smaller else (larger, smaller)
 
 
 async def recover(world: World, name: str, words: str) -> Engine:
@@ -129,7 +113,7 @@ async def test_garbage_is_recorded_acknowledged_and_blocks_nothing(
     await bob.send(alice.me, "real")
     assert (await ear.text()).text == "real"
     await server.drained(keys[0])
-    assert len(await tx(alice, _unopened)) == 6
+    assert len(await tx(alice, unopened)) == 6
     assert [line.text for line in await alice.history(bob.me)] == ["real"]
 
 
@@ -144,7 +128,7 @@ async def test_one_retry_session_an_hour(world: World, server: HostileServer) ->
         for _ in range(count):
             await server.forge(keys[1], keys[0], b"\x01" + os.urandom(568))
         await server.drained(keys[0])
-        await until(lambda: tx(alice, _nothing_due, inside(alice).now()))
+        await until(lambda: tx(alice, nothing_due, inside(alice).now()))
         after = [each for each in server.sent_by(keys[0]) if each.payload[0] == 2]
         return len(after) - before
 
@@ -152,75 +136,7 @@ async def test_one_retry_session_an_hour(world: World, server: HostileServer) ->
     assert await forge_and_count(3) == 0
     world.clock.offset += 3_700
     assert await forge_and_count(1) == 1
-    assert await tx(alice, _unasked) == 0, "after an hour, one retry names all of them"
-
-
-@pytest.mark.parametrize("smaller_writes", [True, False])
-async def test_what_was_sent_while_a_retry_was_under_way_is_asked_for_soon(
-    world: World, server: HostileServer, smaller_writes: bool
-) -> None:
-    writer_name, loser_name = await in_order(world, smaller_writes)
-    writer, loser = await world.engine(writer_name), await world.engine(loser_name)
-    await settle(writer, loser)
-    await writer.contacts.add(loser.me)
-    await loser.contacts.add(writer.me)
-    ear, hears = Ear(loser), Ear(writer)
-    for sender, receiver, other in ((writer, loser, ear), (loser, writer, hears)):
-        await sender.wait(await sender.send(receiver.me, "hello"), "delivered", 5)
-        await other.text("hello")
-    await tx(loser, _lose_sessions, bytes.fromhex(writer.me))
-    server.hold(bytes.fromhex(writer.me))
-    await writer.send(loser.me, "one")
-    await until(lambda: tx(loser, _asked))
-    # The retry waits on the server; this goes into the session that is lost, too.
-    await writer.send(loser.me, "two")
-
-    async def both() -> bool:
-        return len(await tx(loser, _unopened)) == 2
-
-    await until(both)
-    await server.release(bytes.fromhex(writer.me))
-    await ear.text("one")
-    world.clock.offset += 61
-    online(loser).repair.wake()
-    assert (await ear.text()).text == "two"
-    kinds = [each.payload[0] for each in server.sent_by(bytes.fromhex(loser.me))]
-    assert kinds.count(2) <= 2, "a second retry began no session"
-
-
-async def test_what_stays_closed_is_asked_for_less_and_less_within_an_hour(world: World) -> None:
-    """A server that forges without end costs six retries and one session an hour."""
-    alice, bob = await world.pair()
-
-    def an_hour(tx: Tx, began: int) -> list[int]:
-        peer = peers.by_key(tx, bytes.fromhex(bob.me))
-        assert peer is not None
-        peers.update(tx, peer, retry_at=began)
-        asked = []
-        for now in range(began, began + incoming.RETRY_PAUSE + 2):
-            incoming.note_unopened(tx, now.to_bytes(32, "big"), peer.id, "forged", now)
-            if [at for _, at in incoming.due_retries(tx, now, 0) if at <= now]:
-                asked.append(now - began)
-                incoming.note_asked_soon(tx, peer.id, began)
-        return asked
-
-    for began in (1_000_000, 1_003_600):  # and in the next one as in the first
-        asked = await tx(alice, an_hour, began)
-        assert asked == [60, 180, 420, 900, 1_860, 3_600, 3_601]  # the last two begin a session
-
-
-async def test_how_often_somebody_was_asked_is_forgotten_with_him(world: World) -> None:
-    alice, bob = await world.pair()
-
-    def left(tx: Tx) -> list[str]:
-        peer = peers.by_key(tx, bytes.fromhex(bob.me))
-        assert peer is not None
-        incoming.note_asked_soon(tx, peer.id, 1_000_000)
-        assert tx.all("SELECT name FROM meta WHERE name LIKE ?", f"% of {peer.id}")
-        forget_peer(tx, peer.id)
-        return [row[0] for row in tx.all("SELECT name FROM meta WHERE name LIKE ?", f"% of {peer.id}")]
-
-    assert await tx(alice, left) == []
+    assert await tx(alice, unasked) == 0, "after an hour, one retry names all of them"
 
 
 async def test_a_retry_that_was_refused_for_good_is_begun_again_in_an_hour(
@@ -239,20 +155,20 @@ async def test_a_retry_that_was_refused_for_good_is_begun_again_in_an_hour(
     await server.forge(keys[1], keys[0], b"\x01" + os.urandom(568))
 
     async def refused() -> bool:
-        return bool(retries) and await tx(alice, _unasked) == 1
+        return bool(retries) and await tx(alice, unasked) == 1
 
     await until(refused)
     server.cheat.answer = honest
     await server.forge(keys[1], keys[0], b"\x01" + os.urandom(568))
     await server.drained(keys[0])
-    await until(lambda: tx(alice, _nothing_due, inside(alice).now()))
+    await until(lambda: tx(alice, nothing_due, inside(alice).now()))
     assert len(retries) == 1, "not within the hour"
-    assert await tx(alice, _unasked) == 2
+    assert await tx(alice, unasked) == 2
     world.clock.offset += 3_700
     await server.forge(keys[1], keys[0], b"\x01" + os.urandom(568))
 
     async def asked() -> bool:
-        return await tx(alice, _unasked) == 0
+        return await tx(alice, unasked) == 0
 
     await until(asked)
 
@@ -265,38 +181,15 @@ async def test_a_retry_that_expired_is_begun_again(world: World, server: Hostile
     await server.forge(keys[1], keys[0], b"\x01" + os.urandom(568))
 
     async def asked() -> bool:
-        return await tx(alice, _unasked) == 0 and bool(await tx(alice, _waiting))
+        return await tx(alice, unasked) == 0 and bool(await tx(alice, waiting))
 
     await server.drained(keys[0])
     await until(asked)
     await alice.disconnect()
     await tx(alice, lambda tx: tx.execute("UPDATE server SET message_ttl = 86400"))
     await tx(alice, maintain, inside(alice).now() + 86_400 + 60)
-    assert await tx(alice, _waiting) == 0
-    assert await tx(alice, _unasked) == 1
-
-
-def _waiting(tx: Tx) -> int:
-    return int(tx.value("SELECT count(*) FROM outbox"))
-
-
-def _nothing_due(tx: Tx, now: int) -> bool:
-    return all(at > now for _, at in incoming.due_retries(tx, now, 0)) and not tx.all("SELECT 1 FROM outbox")
-
-
-def _lose_sessions(tx: Tx, key: bytes) -> None:
-    peer = peers.by_key(tx, key)
-    assert peer is not None
-    for held in list(tx.sessions.of(tx, peer.id).values()):
-        tx.sessions.remove(tx, held)
-
-
-def _asked(tx: Tx) -> bool:
-    return bool(tx.value("SELECT count(*) FROM unopened WHERE retried"))
-
-
-def _unasked(tx: Tx) -> int:
-    return int(tx.value("SELECT count(*) FROM unopened WHERE NOT retried"))
+    assert await tx(alice, waiting) == 0
+    assert await tx(alice, unasked) == 1
 
 
 async def test_nobody_but_contacts_is_asked(world: World, server: HostileServer) -> None:

@@ -34,6 +34,7 @@ _CHAIN_LIFE: Final = 7 * _DAY
 _KEPT_KEYS: Final = 14 * _DAY  # after the server has acknowledged the successor
 _ONE_TIME_LIFE: Final = 90 * _DAY  # 60 until initiators refuse it, and the longest a message is under way
 _JUMP: Final = 2 * _DAY
+_OF_PEERS: Final = ("retries of ", "asked of ")  # single values of a peer, by the number of its row
 
 
 def maintain(tx: Tx, now: int) -> None:
@@ -49,7 +50,7 @@ def maintain(tx: Tx, now: int) -> None:
     incoming.forget(tx, now)
     outgoing.forget(tx, now)
     _end_sessions(tx, now)
-    peers.forget_unknown(tx)
+    _forget_unknown(tx)
     _end_prekeys(tx, now)
     _end_chains(tx, now)
     _expire_messages(tx, now)
@@ -129,8 +130,8 @@ def forget_peer(tx: Tx, peer_id: int) -> None:
         for table in ("handout", "handed", "receiver_chain", "gap", "claim", "asked", "spare_secret"):
             tx.execute(f"DELETE FROM {table} WHERE peer = ?", peer_id)  # noqa: S608
         channels.forget_counts(tx, peer_id)
-        meta.drop(tx, f"retries of {peer_id}")
-        meta.drop(tx, f"asked of {peer_id}")
+        for name in _OF_PEERS:
+            meta.drop(tx, f"{name}{peer_id}")
     tx.execute("DELETE FROM message WHERE peer = ? AND channel IS NULL", peer_id)
     for table in ("outbox", "receipt", "unopened", "signal"):
         tx.execute(f"DELETE FROM {table} WHERE peer = ?", peer_id)  # noqa: S608
@@ -148,4 +149,14 @@ def forget_strangers(tx: Tx) -> None:
     for peer_id in beyond:
         forget_peer(tx, peer_id)
     if beyond:
-        peers.forget_unknown(tx)
+        _forget_unknown(tx)
+
+
+def _forget_unknown(tx: Tx) -> None:
+    peers.forget_unknown(tx)
+    for name in _OF_PEERS:  # of somebody who has left the last channel, say
+        tx.execute(
+            "DELETE FROM meta WHERE name GLOB ?"
+            " AND CAST(substr(name, ?) AS INTEGER) NOT IN (SELECT id FROM peer)",
+            f"{name}*", len(name) + 1,
+        )  # fmt: skip

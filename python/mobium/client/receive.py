@@ -37,7 +37,7 @@ OTHER_FRAME: Final = "it came in another frame than it was sent in"
 _CLASSES: Final = ("message", "sender_key_distribution")
 _MAX_OF_REQUEST: Final = 200  # messages of one stranger before the user has answered
 _MAX_BYTES_OF_REQUEST: Final = 4 << 20  # and their text, lest fifty strangers fill a disk
-# Fewer retries of one peer than this are honoured in an hour. An honest one asks six times at most; another
+# Fewer retries of one peer than this are honoured in an hour. An honest one asks seven times at most; another
 # one could have everything that was sent to it sent again for ever.
 _MAX_RETRIES: Final = 8
 
@@ -221,6 +221,9 @@ def _send_again(tx: Tx, peer: Peer, retry: Retry, opened: Opened, now: int) -> N
     found = [outgoing.take_sent(tx, digest, peer.id, now) for digest in retry.hashes]
     asked = [sent for sent in found if sent is not None]
     for sent in sorted(asked, key=lambda sent: sent.message or 0):  # as they were written
+        if sent.message is None and sent.plaintext is None:
+            incoming.ask_again(tx, peer.id)
+            continue
         plaintext = sent.plaintext if sent.message is None else messages.plaintext(tx, sent.message)
         if plaintext is None:
             continue

@@ -8,6 +8,7 @@ Not its concern: recording what stayed closed and honouring the retries of other
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from typing import Final
 
@@ -18,6 +19,7 @@ from mobium.client.receive import RECOVERY_TIME
 from mobium.client.store import incoming, meta, outgoing, peers
 from mobium.client.store.cache import Held
 from mobium.client.store.database import Tx
+from mobium.client.store.outgoing import Sent
 from mobium.client.store.peers import Peer
 from mobium.crypto.identity import Identity
 from mobium.crypto.prekeys import Bundle
@@ -46,6 +48,8 @@ _REST: Final = 128  # and of everything else
 
 class Repair:
     """Asks again while there is a connection and, by `drained()`, nothing more waits on the server.
+
+    What goes in the session that is there needs none: without one it waits in the outbox.
 
     `queued()` is called when something can go out.
     """
@@ -100,7 +104,7 @@ class Repair:
         except NotConnected:
             return  # the next connection wakes us
         except (ServerRefused, ProtocolError, CryptoError, StoreFault):
-            await core.store.run(_note_asked, peer_id, core.now())  # in an hour again
+            await core.store.run(_note_failed, peer_id, core.now())
         else:
             self._queued()
 
@@ -109,10 +113,19 @@ def _due(tx: Tx, now: int) -> list[tuple[int, int]]:
     return incoming.due_retries(tx, now, meta.get(tx, "recovered_at", 0) + RECOVERY_TIME)
 
 
-def _note_asked(tx: Tx, peer_id: int, now: int) -> None:
+def _note_failed(tx: Tx, peer_id: int, now: int) -> None:
+    """A new session is tried again in an hour, which what fails within the hour does not put off."""
     peer = peers.find(tx, peer_id)
-    if peer is not None:
+    if peer is None:
+        return
+    if _within_the_hour(peer, now):
+        incoming.note_asked_soon(tx, peer.id, now)
+    else:
         peers.update(tx, peer, retry_at=now)
+
+
+def _within_the_hour(peer: Peer, now: int) -> bool:
+    return peer.retry_at > 0 and 0 <= now - peer.retry_at < incoming.RETRY_PAUSE
 
 
 def _begin_retry(
@@ -141,11 +154,11 @@ def _ask_soon(tx: Tx, peer_id: int, now_ms: int, entropy: Callable[[int], bytes]
     peer = peers.find(tx, peer_id)
     if peer is None or peer.trust == "changed" or peer.blocked:
         return True
-    if not peer.retry_at or not 0 <= now - peer.retry_at < incoming.RETRY_PAUSE:
+    if not _within_the_hour(peer, now):
         return False
     held = direct.active(tx, peer, now)
     if held is not None and not held.session.unanswered:
-        incoming.note_asked_soon(tx, peer.id, peer.retry_at)
+        incoming.note_asked_soon(tx, peer.id, now)
         _retry(tx, peer, held, now_ms, entropy)
     return True
 
@@ -156,5 +169,8 @@ def _retry(tx: Tx, peer: Peer, session: Held, now_ms: int, entropy: Callable[[in
     most = max(1, min(_IN_ONE, (meta.largest_content(tx) - _REST) // _HASH_SIZE))
     if hashes := incoming.unasked(tx, peer.id, now, most):
         retry = content.encode(Retry(entropy(16), now_ms, hashes))
-        row = outgoing.add_sealed(tx, peer.id, entropy(16), direct.encrypt(tx, session, retry, now), now)
-        incoming.note_asked(tx, hashes, row)
+        payload = direct.encrypt(tx, session, retry, now)
+        # Should the peer have lost this session, too, it says so of this payload.
+        sent = Sent(peer.id, session.id, None, None)
+        outgoing.note_sent(tx, hashlib.sha256(payload).digest(), sent, now)
+        incoming.note_asked(tx, hashes, outgoing.add_sealed(tx, peer.id, entropy(16), payload, now))

@@ -37,10 +37,10 @@ __all__ = [
 MEMORY: Final = 30 * 86_400  # seconds that opened payloads and shown contents are remembered
 RETRY_AGE: Final = 7 * 86_400  # the other side encrypts again what it sent in that time
 RETRY_PAUSE: Final = 3_600  # seconds between two retry sessions with one peer
-# Within that time a retry may go in the session that is there: after so many seconds, then after twice as
-# many, and so on. With the first one these are six, and seven are honoured in an hour.
+# Within that time a retry may go in the session that is there: once after so many seconds, once after twice
+# as many more, and so on. One that was not needed is not made up for, so that there are never more than seven
+# in 3,600 seconds, whenever those begin: an eighth is not honoured, and what it names never asked for again.
 _RETRY_SOON: Final = 60
-_RETRIES: Final = 8  # counts of them are below this
 #: Why there was no room for what a stranger wrote: it is asked for once he is a contact.
 TOO_MANY_REQUESTS: Final = "too many requests wait already"
 TOO_MANY_MESSAGES: Final = "too many messages of a request"
@@ -115,16 +115,18 @@ def due_retries(tx: Tx, now: int, recovered_until: int) -> list[tuple[int, int]]
 
 
 def _retry_pause(tx: Tx, peer: int, retry_at: int) -> int:
-    began, count = divmod(meta.get(tx, f"asked of {peer}", 0), _RETRIES)
-    return min(RETRY_PAUSE, _RETRY_SOON * ((2 << (count if began == retry_at else 0)) - 1))
+    """Seconds after `retry_at` from which on the next retry may go: 1, 3, 7, 15, 31 or 60 minutes, whichever
+    follows the last one.
+    """
+    since = int(meta.get(tx, f"asked of {peer}", 0)) - retry_at
+    if not 0 <= since < RETRY_PAUSE:  # it belongs to another hour
+        since = 0
+    return min(RETRY_PAUSE, _RETRY_SOON * ((1 << (since // _RETRY_SOON + 1).bit_length()) - 1))
 
 
-def note_asked_soon(tx: Tx, peer: int, retry_at: int) -> None:
-    """A retry goes in the session that is there, within the time of the one that was begun at `retry_at`."""
-    name = f"asked of {peer}"
-    began, count = divmod(meta.get(tx, name, 0), _RETRIES)
-    count = count + 1 if began == retry_at else 1
-    meta.put(tx, name, retry_at * _RETRIES + min(count, _RETRIES - 1))
+def note_asked_soon(tx: Tx, peer: int, now: int) -> None:
+    """A retry goes in the session that is there."""
+    meta.put(tx, f"asked of {peer}", now)
 
 
 def unasked(tx: Tx, peer: int, now: int, limit: int) -> list[bytes]:
@@ -143,9 +145,13 @@ def note_asked(tx: Tx, digests: Iterable[bytes], row: int) -> None:
     tx.many("UPDATE unopened SET retried = ? WHERE digest = ?", [(row, digest) for digest in digests])
 
 
-def ask_again(tx: Tx, peer: int, row: int) -> None:
-    """What waited for a peer in that row of the outbox never goes out; if it was a retry, another is due."""
-    tx.execute("UPDATE unopened SET retried = 0 WHERE peer = ? AND retried = ?", peer, row)
+def ask_again(tx: Tx, peer: int, row: int | None = None) -> None:
+    """What waited for a peer in that row of the outbox never goes out; if it was a retry, another is due.
+
+    Without a row: the peer could not open a retry. Nobody keeps which payloads it named, lest a server that
+    invents payloads has lists of them kept, so all that stayed closed are asked for once more.
+    """
+    tx.execute("UPDATE unopened SET retried = 0 WHERE peer = ? AND retried = ifnull(?, retried)", peer, row)
 
 
 def owe_receipt(tx: Tx, peer: int, content: bytes, what: str, now: int) -> None:

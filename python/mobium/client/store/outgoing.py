@@ -52,7 +52,7 @@ class Queued(msgspec.Struct, frozen=True):
 
 class Sent(msgspec.Struct, frozen=True):
     """What a payload held: the message at that position, or the plaintext of something else, which may
-    concern a `channel`.
+    concern a `channel`; with neither a retry.
     """
 
     peer: int

@@ -153,6 +153,25 @@ async def test_how_often_somebody_was_asked_is_forgotten_with_the_last_channel(w
     await tx(alice, work)
 
 
+async def test_a_server_that_never_stops_is_waited_for_no_longer(
+    world: World, server: HostileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that a million messages wait, and something comes again and again."""
+    monkeypatch.setattr(repair, "_PATIENCE", 0.5)
+    alice, bob = await world.pair()
+    await talk(alice, bob)
+    online(alice).inbox.expect(1_000_000)
+    await server.forge(bytes.fromhex(bob.me), bytes.fromhex(alice.me), forged())
+    await server.drained(bytes.fromhex(alice.me))
+
+    async def asked_meanwhile() -> bool:
+        online(alice).repair.wake()
+        return await tx(alice, asked)
+
+    assert not await asked_meanwhile(), "what waits belongs into the same retry"
+    await until(asked_meanwhile)
+
+
 async def test_what_fails_within_the_hour_does_not_put_off_the_next_session(
     world: World, server: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

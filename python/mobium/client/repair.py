@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from mobium.client import direct
@@ -69,19 +70,18 @@ class Repair:
 
     async def run(self) -> None:
         """Ask again until cancelled. Raises StoreError."""
-        delay = _LONGEST_SLEEP
+        time = asyncio.get_running_loop().time
+        delay, patient_until = _LONGEST_SLEEP, 0.0
         while True:
-            patient = True
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(delay):
                     await self._wake.wait()
-            except TimeoutError:
-                patient = False
+                    patient_until = patient_until or time() + _PATIENCE
             self._wake.clear()
-            if patient and not self._drained():
-                delay = _PATIENCE
+            # However often it is woken meanwhile.
+            if not self._drained() and (delay := patient_until - time()) > 0:
                 continue
-            delay = _LONGEST_SLEEP
+            delay, patient_until = _LONGEST_SLEEP, 0.0
             for peer, at in await self._core.store.run(_due, self._core.now()):
                 wait = at - self._core.now()
                 if wait <= 0:

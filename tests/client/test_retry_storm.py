@@ -18,14 +18,13 @@ _WHAT = ["say"] * 6 + ["hold", "release", "release", "forge", "repeat", "lose", 
 _SECONDS = (10, 61, 130, 400, 1_000, 3_700, -50)  # back, too
 
 
-@pytest.mark.parametrize("runs", [2, pytest.param(60, marks=pytest.mark.long)])
-async def test_everything_arrives_once(world: World, server: HostileServer, runs: int) -> None:
+@pytest.mark.parametrize("runs", [20, pytest.param(500, marks=pytest.mark.long)])
+async def test_everything_arrives_once(world: World, server: HostileServer, runs: int, seed: int) -> None:
     pair = await world.pair()
     await talk(*pair)
     for run in range(runs):
-        seed = random.randrange(1 << 32)
-        print(f"run {run}, seed {seed}")
-        await _storm(world, server, pair, random.Random(seed), f"{run}.")
+        print(f"MOBIUM_TEST_SEED={seed}, run {run}")
+        await _storm(world, server, pair, random.Random(f"{seed} {run}"), f"{run}.")
 
 
 async def _storm(

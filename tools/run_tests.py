@@ -27,6 +27,9 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Folders whose tests reach a kernel; they run again on the other back end.
 BACKEND_FOLDERS = ["kernels", "crypto", "client", "e2e", "attacks"]
 
+#: Processes of pytest: on two cores, two of them left a third of the time unused, since tests wait for others.
+JOBS = "3"
+
 #: Seconds that one part may take before it counts as hung.
 PART_LIMIT = 40 * 60
 PART_LIMIT_LONG = 6 * 60 * 60
@@ -161,7 +164,7 @@ def main() -> int:
         total.failed += 1
     first: Backend = "native" if native else "pure"
     common = ["--long", "--hypothesis-profile=long", "-o", "faulthandler_timeout=7200"] if long else []
-    workers = [*common, "-n", os.environ.get("MOBIUM_TEST_JOBS", "2"), "--dist", "loadgroup", "-m"]
+    workers = [*common, "-n", os.environ.get("MOBIUM_TEST_JOBS", JOBS), "--dist", "loadgroup", "-m"]
 
     heading(f"pytest, {first}, in parallel")
     part(f"pytest, {first}, in parallel", pytest([*workers, "not serial"], first, limit))

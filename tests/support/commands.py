@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ PASSWORD = "correct horse battery"  # of nobody
 PATIENCE = 120.0
 AT_START = ("PYTHON", "LC_", "LANG", "MOBIUM_BACKEND")
 """Variables that only a process that begins looks at."""
+_FIRST = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,13 @@ class Desk:
 
 
 @functools.cache
-def _forks() -> Forks:
+def _one_forks() -> Forks:
     return Forks()
+
+
+def _forks() -> Forks:
+    with _FIRST:  # a cache alone makes two of them for threads that ask at once, and drops one that runs
+        return _one_forks()
 
 
 def descriptor_with(data: str) -> int:

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Folders whose tests reach a kernel; they run again on the other back end.
 BACKEND_FOLDERS = ["kernels", "crypto", "client", "e2e", "attacks"]
 
-#: Processes of pytest: on two cores, two of them left a third of the time unused, since tests wait for others.
+#: Processes of pytest: two of them leave a third of two cores unused, since tests wait for others.
 JOBS = "3"
 
 #: Seconds that one part may take before it counts as hung.

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BACKEND_FOLDERS = ["kernels", "crypto", "client", "e2e", "attacks"]
 
 #: Processes of pytest: two of them leave a third of two cores unused, since tests wait for others.
-JOBS = "3"
+JOBS = "4"
 
 #: Seconds that one part may take before it counts as hung.
 PART_LIMIT = 40 * 60

@@ -119,15 +119,16 @@ def test_two_commands_talk_with_each_other(friends: Pair, tmp_path: Path) -> Non
     assert scores["anna"] > 0.7, "whoever has said everything hangs up"
 
 
-def test_in_json_and_until_interrupted(friends: Pair, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("end", "ends"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_in_json_and_until_interrupted_or_ended(friends: Pair, tmp_path: Path, end: int, ends: int) -> None:
     anna, bob, _ = friends
     record = str(tmp_path / "heard.wav")
     waiting = bob.start("answer", "--json", "--record", record)
     calling = anna.start("call", "bob", "--record", str(tmp_path / "other.wav"))
     try:
         until(calling, "talking with bob")
-        calling.send_signal(signal.SIGINT)
-        assert ended(calling)[0] == 130
+        calling.send_signal(end)
+        assert ended(calling)[0] == ends
         code, out, _ = ended(waiting)
     finally:
         waiting.kill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -116,6 +117,23 @@ def test_no_profile_is_kept_whose_words_nobody_saw(empty: Desk, where: str) -> N
     assert {path.name for path in _files(empty)} <= {"lock"}
     assert "no profile yet" in empty.run("whoami", code=2).sentence
     check_words(empty.run("profile", "create").out)
+
+
+@pytest.mark.parametrize("end", ["window", signal.SIGTERM, signal.SIGINT])
+def test_whoever_goes_while_the_words_are_shown_leaves_no_identity(empty: Desk, end: str | int) -> None:
+    """A window that is closed, or a connection to another machine that is lost: the words were not yet typed
+    back, and nobody would ever see them again.
+    """
+    with empty.terminal("profile", "create", "anna", columns=80, rows=40) as terminal:
+        terminal.expect(r"Word \d+:$")
+        if isinstance(end, str):
+            terminal.hang_up()
+        else:
+            os.kill(terminal.pid, end)
+        code = terminal.ended()
+    assert code == {"window": -signal.SIGHUP, signal.SIGTERM: -signal.SIGTERM, signal.SIGINT: 130}[end]
+    assert {path.name for path in _files(empty)} <= {"lock"}
+    check_words(empty.run("profile", "create", "anna").out)
 
 
 def test_a_weak_password_makes_nothing(empty: Desk) -> None:

@@ -13,6 +13,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line of this process and end it with the exit code that its help lists."""
+    from mobium_client.cli.ending import orderly
     from mobium_client.cli.failures import guarded
     from mobium_client.log import keep_log
 
@@ -22,7 +23,7 @@ def main() -> None:
 
         return run(sys.argv[1:])
 
-    with keep_log():
+    with orderly(), keep_log():
         code = guarded(command)
     sys.exit(code)
 

@@ -88,14 +88,22 @@ def test_what_cannot_be_is_said_in_one_sentence(tmp_path: Path) -> None:
         assert "cannot be read as sound" in silent.sentence
         folder = desk.run("voice", "#garden", "--record", str(tmp_path), code=2)
         assert "cannot be written" in folder.sentence
+        full = desk.run("voice", "#garden", "--record", "/dev/full", code=2)
+        assert full.sentence == "mobium: /dev/full cannot be written: No space left on device."
         size = desk.run("voice", "#garden", "--record", str(tmp_path / "x.wav"), "--screen", "4k", code=2)
-        assert "--screen takes 360p, 720p, 1080p." in size.err
-        blind = desk.run("voice", "#garden", "--record", str(tmp_path / "x.wav"), "--screen", "360p", code=1)
+        assert size.sentence == "mobium: --screen takes 360p, 720p, 1080p."
+        assert not (tmp_path / "x.wav").exists(), "of what never began nothing stays"
+        blind = desk.run(
+            "voice", "#garden", "--record", str(tmp_path / "blind.wav"), "--screen", "360p", code=1
+        )
         assert "There is no screen to show" in blind.err
         done = desk.run("voice", "#garden", "--record", str(tmp_path / "x.wav"), "--seconds", "0.5")
         assert done.err == "nobody else is in the voice room yet\n"
+        both = ("--input", str(tmp_path / "x.wav"), "--record", str(tmp_path / "sub" / ".." / "x.wav"))
+        (tmp_path / "sub").mkdir()
+        assert "name another file for the recording" in desk.run("voice", "#garden", *both, code=2).sentence
         as_json = desk.run(
             "voice", "#garden", "--record", str(tmp_path / "x.wav"), "--seconds", "0.5", "--json"
         )
-        assert '"people": []' in as_json.out
+        assert as_json.out == '{"event": "people", "people": []}\n'
         assert (tmp_path / "x.wav").stat().st_size > 20_000

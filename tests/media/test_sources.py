@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import subprocess
 import sys
 import wave
@@ -117,6 +118,10 @@ def test_without_pyav_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, t
         FileSource(tmp_path / "in.wav")
 
 
+full_disk = pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="a disk that is always full is Linux's alone"
+)
+
 RECORDING = """
 import os, sys
 from mobium.media.sources import Tone, WavSink
@@ -152,25 +157,69 @@ def test_a_recording_that_cannot_be_begun_is_refused(tmp_path: Path) -> None:
         WavSink(tmp_path / "nowhere" / "out.wav")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is Linux's alone")
-def test_a_full_disk_is_said() -> None:
-    sink = WavSink("/dev/full")
+def test_a_recording_replaces_what_is_there_with_its_first_frame(tmp_path: Path) -> None:
+    """And not before, when the call that it is of may not come about."""
+    path = tmp_path / "speech.wav"
+    path.write_bytes(b"dear" * 1_000)
+    WavSink(path).close()
+    assert path.read_bytes() == b"dear" * 1_000
+    sink = WavSink(path)
+    sink.write(bytes(FRAME_BYTES))
+    sink.close()
+    with wave.open(str(path)) as file:
+        assert file.getnframes() * 2 == FRAME_BYTES
+    assert path.stat().st_size == 44 + FRAME_BYTES
+    null = WavSink("/dev/null")  # which is no file
+    null.write(bytes(FRAME_BYTES))
+    null.close()
+
+
+def test_of_a_recording_that_never_began_nothing_stays(tmp_path: Path) -> None:
+    """Of a call that was not to be: the same command is typed again."""
+    devices = VirtualDevices({}, {"kept": WavSink(tmp_path / "out.wav")})
+    devices.tick()
+    devices.close()
+    assert not list(tmp_path.iterdir())
+
+
+def full_after_the_beginning(path: Path) -> WavSink:
+    """A recording whose disk takes nothing more once it was begun."""
+    sink = WavSink(path)
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, sink._file.fileno())
+    os.close(full)
+    return sink
+
+
+@full_disk
+def test_a_disk_that_is_full_before_is_said_at_once() -> None:
+    with pytest.raises(InvalidInput, match="/dev/full cannot be written: No space left on device"):
+        WavSink("/dev/full")
+
+
+@full_disk
+def test_a_full_disk_is_said(tmp_path: Path) -> None:
+    sink = full_after_the_beginning(tmp_path / "out.wav")
     with pytest.raises(StoreError, match="The recording could not be written: No space left on device"):
         sink.write(bytes(FRAME_BYTES))
     with pytest.raises(StoreError, match="The recording could not be ended: No space left on device"):
         sink.close()
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is Linux's alone")
-def test_a_recording_that_fails_is_a_speaker_that_is_lost(caplog: pytest.LogCaptureFixture) -> None:
-    kept = MemorySink()
-    devices = VirtualDevices({}, {"kept": kept, "full": WavSink("/dev/full")})
+@full_disk
+def test_a_recording_that_fails_is_a_speaker_that_is_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept, full = MemorySink(), full_after_the_beginning(tmp_path / "out.wav")
+    devices = VirtualDevices({"full": PcmSource(b"")}, {"kept": kept, "full": full})
     tone = Tone()
     events: list[DeviceEvent] = []
     devices.open_speaker("full", tone.read, events.append)
     for _ in range(3):
         devices.tick()
-    assert events == [DeviceLost("speaker", "full", "kept")]
+    reason = "The recording could not be written: No space left on device."
+    assert events == [DeviceLost("speaker", "full", "kept", reason)]
+    assert [one.name for one in devices.microphones()] == ["full"], "what is said goes on"
     assert level(kept.pcm[-FRAME_BYTES:]) > -20
     assert "full is no speaker any more: The recording could not be written" in caplog.text
 

@@ -41,7 +41,10 @@ Said = Annotated[
         "--input", metavar="FILE", help="Say this file with sound once somebody is there, and leave."
     ),
 ]
-Record = Annotated[Path | None, typer.Option(metavar="FILE", help="Write what is heard into this WAV file.")]
+Record = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write what is heard into this WAV file, which is replaced."),
+]
 Microphone = Annotated[str | None, typer.Option(metavar="NAME", help="Which microphone is used.")]
 Speaker = Annotated[str | None, typer.Option(metavar="NAME", help="Which speaker is used.")]
 Seconds = Annotated[float | None, typer.Option(min=0.0, help="Leave after so many seconds.")]

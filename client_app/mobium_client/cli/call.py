@@ -23,6 +23,7 @@ from mobium.client import (
 )
 from mobium.errors import CallError, InvalidInput, NotConnected
 from mobium_client.cli.session import Run, name_of, run_async
+from mobium_client.cli.sound import Sound
 from mobium_client.cli.voice import preset
 
 __all__ = ["Talk", "answer", "call", "call_fields"]
@@ -114,7 +115,7 @@ async def _telephone(run: Run, talk: Talk) -> AsyncIterator[tuple[Engine, EventS
 
 async def _talk(run: Run, engine: Engine, events: EventStream, talk: Talk) -> None:
     """Until the call has ended. Raises CallError for one that did not come about, or was lost."""
-    talked = False
+    talked, sound = False, Sound()
     async with asyncio.TaskGroup() as group:
         ending: list[asyncio.Task[None]] = []
         async for event in events:
@@ -128,7 +129,9 @@ async def _talk(run: Run, engine: Engine, events: EventStream, talk: Talk) -> No
                 if talk.seconds is not None:
                     ending.append(group.create_task(_end(engine, talk.seconds)))
             elif isinstance(event, SoundChanged):
-                _sound(run, talk, event)
+                line = sound.told(event)
+                if line and not talk.as_json:
+                    run.screen.remark(line)
                 if event.what == "ended" and talk.said is not None:
                     ending.append(group.create_task(_end(engine, _TAIL)))
             elif isinstance(event, CallChanged) and event.state == "ended":
@@ -136,6 +139,7 @@ async def _talk(run: Run, engine: Engine, events: EventStream, talk: Talk) -> No
                     task.cancel()
                 if event.code == "lost" or not talked:
                     raise CallError(event.reason or "There was no call.", event.code)
+                sound.check()
                 return
     raise NotConnected("The profile was closed.")
 
@@ -165,13 +169,3 @@ async def _show(
         run.screen.remark(_SAID[event.state].format(name))
     elif event.code == "hung_up":
         run.screen.remark("the call is over")
-
-
-def _sound(run: Run, talk: Talk, event: SoundChanged) -> None:
-    if talk.as_json or event.what == "ended":
-        return
-    if event.what == "found":
-        run.screen.remark(f"the {event.kind} {event.name} is used again")
-    else:
-        instead = f"{event.device} is used in its place" if event.device else "there is no other one"
-        run.screen.remark(f"the {event.kind} {event.name} is gone; {instead}")

@@ -346,6 +346,7 @@ async def _live_fields(
                 "what": event.what,
                 "name": event.name,
                 "device": event.device,
+                "reason": event.reason or None,
             }
 
 

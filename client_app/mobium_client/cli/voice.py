@@ -25,6 +25,7 @@ from mobium.client import (
 from mobium.errors import InvalidInput, MobiumError
 from mobium_client.cli.partners import InChannel
 from mobium_client.cli.session import Run, run_async
+from mobium_client.cli.sound import Sound
 
 __all__ = ["preset", "voice"]
 
@@ -46,6 +47,8 @@ def voice(
     whoever is there.
     """
 
+    size = None if screen is None else preset(screen)
+
     async def work() -> None:
         with sound_devices(said, record) as devices:
             async with run.engine() as engine:
@@ -60,9 +63,10 @@ def voice(
                     found = await engine.channels.get(channel)
                     shown = _Shown(run, engine, InChannel(engine, found), found.id, as_json)
                     await shown.people()
-                    if screen is not None:
-                        await joined.screens.share(preset(screen))
+                    if size is not None:
+                        await joined.screens.share(size)
                     await _stay(joined, shown, events, said, seconds)
+                    shown.sound.check()
                 finally:
                     await joined.leave()
 
@@ -114,6 +118,7 @@ class _Shown:
         self._key = key
         self._json = as_json
         self._there: set[str] | None = None
+        self.sound = Sound()
         self.somebody = asyncio.Event()
         """Set while somebody else is in the room."""
         self.ended = asyncio.Event()
@@ -134,10 +139,11 @@ class _Shown:
         """Show who is in the room, if that has changed."""
         keys = set(await self._engine.rooms.people(f"#{self._key}")) - {self._engine.me}
         (self.somebody.set if keys else self.somebody.clear)()
-        if self._json:
-            self._run.screen.json({"event": "people", "people": sorted(keys)})
-            return
         before, self._there = self._there, keys
+        if self._json:
+            if keys != before:
+                self._run.screen.json({"event": "people", "people": sorted(keys)})
+            return
         for key in sorted(keys - (before or set())):
             self._run.screen.remark(f"{await self._channel.name(key)} is in the voice room")
         for key in sorted((before or set()) - keys):
@@ -169,11 +175,8 @@ class _Shown:
     def _sound(self, event: SoundChanged) -> None:
         if event.what == "ended":
             self.ended.set()
-        elif event.what == "found":
-            self._run.screen.remark(f"the {event.kind} {event.name} is used again")
-        else:
-            instead = f"{event.device} is used in its place" if event.device else "there is no other one"
-            self._run.screen.remark(f"the {event.kind} {event.name} is gone; {instead}")
+        elif line := self.sound.told(event):
+            self._run.screen.remark(line)
 
 
 def preset(name: str) -> ScreenPreset:

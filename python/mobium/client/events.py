@@ -169,13 +169,15 @@ class CallScreenChanged(msgspec.Struct, frozen=True):
 
 class SoundChanged(msgspec.Struct, frozen=True):
     """A device that is in use was lost or is back, or a file that stood for a microphone has ended. `device`
-    is what is used from now on, None for silence.
+    is what is used from now on, None for silence. `reason` is a sentence where there is more to say of what
+    was lost, as of a recording that the disk does not take.
     """
 
     kind: Literal["microphone", "speaker"]
     what: Literal["lost", "found", "ended"]
     name: str
     device: str | None
+    reason: str = ""
 
 
 class SpeakingChanged(msgspec.Struct, frozen=True):

@@ -65,11 +65,14 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class DeviceLost:
-    """A device went away during a stream, which goes on with `fallback`, or with silence if that is None."""
+    """A device went away during a stream, which goes on with `fallback`, or with silence if that is None.
+    `reason` is a sentence where there is more to say, as of a recording that the disk does not take.
+    """
 
     kind: Kind
     name: str
     fallback: str | None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +216,8 @@ class VirtualDevices:
         self._sinks = dict(speakers or {})
         self._mixers = {name: Mixer() for name in self._sinks}
         self._ended: set[str] = set()
+        self._begun: set[str] = set()  # sinks that a stream was on: before, a recording has no time to keep
+        self._failed: dict[str, str] = {}
         self._streams: list[_Microphone | _Speaker] = []
         self._lock = threading.RLock()  # a stream may be closed by what it calls back
 
@@ -257,6 +262,7 @@ class VirtualDevices:
         with self._lock:
             self._sinks[name] = sink
             self._mixers[name] = Mixer()
+            self._failed.pop(name, None)
 
     def unplug(self, name: str) -> None:
         """It is gone, which its streams notice at the next tick."""
@@ -325,7 +331,8 @@ class VirtualDevices:
             return
         before, stream.device = stream.device, fitting(stream.chosen, present)
         if before is not None:
-            stream.told(DeviceLost(stream.kind, before, stream.device))
+            reason = self._failed.get(before, "") if stream.kind == "speaker" else ""
+            stream.told(DeviceLost(stream.kind, before, stream.device, reason))
         elif stream.device is not None:
             stream.told(DeviceFound(stream.kind, stream.device))
 
@@ -353,13 +360,17 @@ class VirtualDevices:
                 stream.level = level(pcm) if stream.device is not None else QUIETEST
                 if stream.device is not None:
                     parts[stream.device].append(Part(pcm))
+        self._begun |= {name for name, heard in parts.items() if heard}
         for name, heard in parts.items():
-            if (sink := self._sinks.get(name)) is not None:  # it may have been unplugged by what was called
+            if (
+                name in self._begun and (sink := self._sinks.get(name)) is not None
+            ):  # it may have been unplugged by what was called
                 try:
                     sink.write(self._mixers[name].mix(heard))
                 except StoreError as error:
                     log.error("%s is no speaker any more: %s", name, error)  # noqa: TRY400
-                    self.unplug(name)
+                    self._failed[name] = str(error)
+                    _let_go(self._sinks.pop(name))  # and not a microphone of the same name
 
 
 def _let_go(device: Source | Sink) -> None:

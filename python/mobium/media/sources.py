@@ -11,7 +11,6 @@ import wave
 from array import array
 from collections import deque
 from collections.abc import Generator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 __all__ = ["FileSource", "MemorySink", "PcmSource", "Sink", "Source", "Tone", "WavSink"]
+
+_HEADER_BYTES = 44  # of a WAV file
 
 
 class Source(Protocol):
@@ -92,7 +93,8 @@ class FileSource:
         try:
             self._container: InputContainer = self._av.open(str(self._path))
         except (OSError, ValueError) as error:  # PyAV's errors are both, by what went wrong
-            raise InvalidInput(f"{self._path} cannot be read as sound: {error}.") from error
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            raise InvalidInput(f"{self._path} cannot be read as sound: {reason}.") from error
         if not self._container.streams.audio:
             self._container.close()
             raise InvalidInput(f"{self._path} has no sound in it.")
@@ -136,23 +138,36 @@ def _samples(frame: AudioFrame) -> bytes:
 
 
 class WavSink:
-    """A recording: a WAV file, 48 kHz mono, that can be played whenever the program ends."""
+    """A recording: a WAV file, 48 kHz mono, that can be played whenever the program ends. Of one without a
+    single frame nothing stays, and what was there before is as it was.
+    """
 
     def __init__(self, path: Path | str) -> None:
-        """Replaces what is at `path`. Raises InvalidInput where nothing can be written."""
-        with ExitStack() as stack:
+        """The first frame replaces what is at `path`. Raises InvalidInput where nothing can be written."""
+        self._path = Path(path)
+        self._replaces = self._path.is_file()
+        self._new = not self._path.exists()
+        self._wav: wave.Wave_write | None = None
+        try:
+            self._file = self._path.open("xb" if self._new else "r+b", buffering=0)
             try:
-                file = stack.enter_context(Path(path).open("wb", buffering=0))
-            except OSError as error:
-                raise InvalidInput(f"{path} cannot be written: {error.strerror}.") from error
-            self._wav = wave.open(file, "wb")  # noqa: SIM115
-            self._wav.setparams((1, 2, RATE, 0, "NONE", ""))
-            self._stack = stack.pop_all()
+                if not self._replaces:
+                    self._file.write(bytes(_HEADER_BYTES))  # so that a full disk is found now
+                    self._file.seek(0)
+            except OSError:
+                self._file.close()
+                if self._new:
+                    self._path.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise InvalidInput(f"{path} cannot be written: {error.strerror}.") from error
 
     def write(self, pcm: bytes) -> None:
         """One frame more. Raises InvalidInput for another length, StoreError where the disk takes no more."""
         check_frame(pcm)
         try:
+            if self._wav is None:
+                self._wav = self._began()
             self._wav.writeframes(pcm)  # which keeps the header true as well
         except OSError as error:
             raise StoreError(f"The recording could not be written: {error.strerror}.") from error
@@ -162,10 +177,20 @@ class WavSink:
         up to then.
         """
         try:
-            with self._stack:
-                self._wav.close()
+            with self._file:
+                if self._wav is not None:
+                    self._wav.close()
+            if self._new and self._wav is None:
+                self._path.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(f"The recording could not be ended: {error.strerror}.") from error
+
+    def _began(self) -> wave.Wave_write:
+        if self._replaces:
+            self._file.truncate()
+        wav = wave.open(self._file, "wb")  # noqa: SIM115
+        wav.setparams((1, 2, RATE, 0, "NONE", ""))
+        return wav
 
 
 class MemorySink:

@@ -195,7 +195,9 @@ def test_invites(garden: tuple[Desk, Desk, Desk], person: Callable[..., Desk]) -
     assert "No such invite" in anna.run("channel", "revoke", "garden", first, code=2).sentence
     assert "32 hexadecimal" in anna.run("channel", "revoke", "garden", "xyz", code=2).sentence
     assert "0 invites left" in anna.run("channel", "revoke", "garden", other["id"]).sentence
-    assert "No invite is in force" in anna.run("channel", "invites", "garden").sentence
+    assert anna.run("channel", "invites", "garden").sentence == (
+        "No invite is in force; make one with: mobium channel invite garden"
+    )
     with anna.terminal("channel", "invite", "garden", "--qr", columns=100, rows=50) as terminal:
         assert terminal.wait() == 0
         assert "█" in terminal.raw

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import random
 import re
 import signal
@@ -20,7 +22,10 @@ import pytest
 
 from mobium.client import Engine
 from mobium.signing import SigningKey
+from mobium_client.cli.app import run
+from mobium_client.cli.failures import guarded
 from tests.cli.conftest import Made, log_in
+from tests.support.certificates import certificate
 from tests.support.commands import PASSWORD, Desk
 from tests.support.engines import tx
 from tests.support.server import ServerProcess
@@ -175,6 +180,73 @@ def test_export_is_private_and_never_overwrites(
     assert sorted(
         path.name for path in tmp_path.iterdir() if "export" in path.name or "other" in path.name
     ) == ["export.jsonl"]
+
+
+def test_export_replaces_nothing_but_files(anna: Desk, tmp_path: Path) -> None:
+    """Least of all a device, which whoever is root would lose."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for name in (str(pipe), str(tmp_path), "."):
+        for force in ((), ("--force",)):
+            assert "is there and no file" in anna.run("export", name, *force, code=2).sentence
+    assert pipe.is_fifo()
+    assert "name is empty" in anna.run("export", "", "--force", code=2).sentence
+
+
+@pytest.mark.parametrize("made_meanwhile", [False, True])
+def test_export_to_a_file_system_without_hard_links(
+    anna: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_meanwhile: bool
+) -> None:
+    """As most memory sticks have one."""
+    stick = tmp_path / "stick.jsonl"
+
+    def refuse(source: Path, target: Path) -> None:
+        if made_meanwhile:
+            target.write_text("somebody's")
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), source, None, target)
+
+    monkeypatch.setattr(os, "link", refuse)
+    for name, value in anna.environment.items():
+        monkeypatch.setenv(name, value)
+    code = guarded(lambda: run(["export", str(stick)]))
+    assert code == (5 if made_meanwhile else 0)
+    text = stick.read_text()
+    assert text == "somebody's" if made_meanwhile else json.loads(text.splitlines()[0])["type"] == "profile"
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+
+
+# ---------------------------------------------------------------- what a stranger types
+
+
+def test_what_is_not_delivered_in_time_need_not_be_sent_again(talking: Talking) -> None:
+    anna, _, _ = talking
+    late = anna.run("send", "bob", "hello", "--wait", "delivered", "--timeout", "0.5", code=3)
+    assert "it is on the server" in late.sentence
+
+
+def test_a_nickname_before_the_key_is_told_the_order(anna: Desk, made: dict[str, Made]) -> None:
+    assert anna.run("contact", "add", "bob", made["bob"].key, code=2).sentence == (
+        "mobium: The key or link comes first: mobium contact add KEY NICKNAME"
+    )
+    assert "names no contact" in anna.run("contact", "add", "bob", "not a key", code=2).sentence
+
+
+def test_a_call_to_a_channel_is_told_of_its_voice_room(anna: Desk) -> None:
+    assert anna.run("call", "#garden", code=2).sentence.endswith("mobium voice '#garden'")
+
+
+def test_a_certificate_of_ones_own_is_trusted_where_it_is_named(
+    anna: Desk, made: dict[str, Made], tmp_path: Path
+) -> None:
+    cert, key = certificate(tmp_path / "tls", "localhost", "127.0.0.1")
+    anna.run("contact", "add", made["bob"].key, "bob")
+    with ServerProcess(tmp_path / "server", {"SC_TLS_CERT": str(cert), "SC_TLS_KEY": str(key)}) as server:
+        hello = ("--server", server.url, "send", "bob", "hello", "--timeout", "5")
+        refused = anna.run(*hello, code=3).sentence
+        assert "is not trusted (self-signed certificate)" in refused
+        assert "SSL_CERT_FILE" in refused
+        anna.extra["SSL_CERT_FILE"] = str(cert)
+        assert "Nobody with this key has connected" in anna.run(*hello, code=3).sentence
 
 
 # ---------------------------------------------------------------- bad input

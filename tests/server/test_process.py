@@ -164,10 +164,12 @@ async def test_all_addresses_are_those_of_ipv4_too(tmp_path: Path) -> None:
             assert (await ben.take()).payload[1:10] == b"over both"
             with pytest.raises(ServerRefused, match="Too many connections"):  # it is the address that counts
                 await log_in(process.url)
-        assert probe(settings(tmp_path, host="::", port=process.port)) is None
+        asked = settings(tmp_path, host="::", port=process.port)
+        assert probe(asked) is None
         (tmp_path / "other").mkdir()
         ended = run(folder=tmp_path / "other", SC_HOST="::", SC_PORT=str(process.port))
         assert (ended.returncode, "cannot listen on SC_HOST=::" in ended.stderr) == (1, True)
+    assert (probe(asked) or "").endswith(f"port {process.port}: Connection refused.")
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")

@@ -27,6 +27,7 @@ from mobium_client.cli.arguments import (
     Seconds,
     ShownScreen,
     Speaker,
+    Talked,
 )
 from mobium_client.cli.channel_app import channel_app
 from mobium_client.cli.screen import Screen
@@ -45,8 +46,9 @@ system has for it, or in MOBIUM_DATA_DIR.
 """
 _EPILOG = """
 Exit codes: 0 done · 1 refused or failed · 2 wrong command line, or no such name · 3 no connection, or
-not taken yet (what was to be sent is queued) · 4 wrong password or recovery words · 5 unreadable or locked
-data · 70 unexpected failure, see the log file that is named · 130 interrupted · 141 nobody reads the output
+not taken or delivered yet (what was to be sent need not be sent again) · 4 wrong password or recovery words ·
+5 unreadable, locked or unwritable data · 70 unexpected failure, see the log file that is named · 130
+interrupted · 141 nobody reads the output
 """
 _GLOBAL = {"--profile", "--server", "--password-fd"}
 
@@ -259,7 +261,12 @@ def contact_unblock(context: typer.Context, peer: Peer) -> None:
 def send(
     context: typer.Context,
     peer: PeerOrChannel,
-    text: Annotated[str, typer.Argument(help="The message; - reads it from standard input.")],
+    text: Annotated[
+        str,
+        typer.Argument(
+            help="The message; - reads it from standard input. Before one that begins with a dash, write --."
+        ),
+    ],
     wait: Annotated[
         talk.Wait, typer.Option(help="Wait until the server has it, or until it has been delivered.")
     ] = talk.Wait.SENT,
@@ -277,7 +284,7 @@ def call(
     record: Record = None,
     microphone: Microphone = None,
     speaker: Speaker = None,
-    seconds: Seconds = None,
+    seconds: Talked = None,
     screen: ShownScreen = None,
     as_json: Json = False,
 ) -> None:
@@ -300,7 +307,7 @@ def answer(
     record: Record = None,
     microphone: Microphone = None,
     speaker: Speaker = None,
-    seconds: Seconds = None,
+    seconds: Talked = None,
     screen: ShownScreen = None,
     as_json: Json = False,
 ) -> None:

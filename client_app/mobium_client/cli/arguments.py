@@ -22,6 +22,7 @@ __all__ = [
     "Seconds",
     "ShownScreen",
     "Speaker",
+    "Talked",
 ]
 
 Peer = Annotated[str, typer.Argument(help="A nickname, a key of 64 hexadecimal digits, or a contact link.")]
@@ -48,6 +49,10 @@ Record = Annotated[
 Microphone = Annotated[str | None, typer.Option(metavar="NAME", help="Which microphone is used.")]
 Speaker = Annotated[str | None, typer.Option(metavar="NAME", help="Which speaker is used.")]
 Seconds = Annotated[float | None, typer.Option(min=0.0, help="Leave after so many seconds.")]
+Talked = Annotated[
+    float | None,
+    typer.Option("--seconds", min=0.0, help="Hang up after so many seconds of talk; ringing does not count."),
+]
 ShownScreen = Annotated[
     str | None, typer.Option("--screen", metavar="SIZE", help="Show your screen: 360p, 720p or 1080p.")
 ]

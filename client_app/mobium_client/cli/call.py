@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final
 
 from mobium.client import (
@@ -21,6 +22,7 @@ from mobium.client import (
     SoundChanged,
     sound_devices,
 )
+from mobium.client.labels import is_channel
 from mobium.errors import CallError, InvalidInput, NotConnected
 from mobium_client.cli.session import Run, name_of, run_async
 from mobium_client.cli.sound import Sound
@@ -53,6 +55,9 @@ class Talk:
 
 def call(run: Run, peer: str, talk: Talk) -> None:
     """Call a contact, and talk until somebody hangs up, for some seconds, or until a file was said."""
+
+    if is_channel(peer):
+        raise InvalidInput(f"A call is between two; a channel has a voice room: mobium voice {quote(peer)}")
 
     async def work() -> None:
         async with _telephone(run, talk) as (engine, events):

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mobium.client import Contact, Engine
-from mobium.client.links import parse_contact
-from mobium.errors import MobiumError
+from mobium.client.links import ContactLink, parse_contact
+from mobium.errors import InvalidInput, MobiumError
 from mobium_client.cli.session import Run, run_async
 from mobium_client.plain import harmless, one_line
 
@@ -28,7 +28,7 @@ def add(run: Run, contact: str, nickname: str | None) -> None:
     """Add a contact by key or link."""
 
     async def work(engine: Engine) -> str:
-        server = parse_contact(contact).server
+        server = _link(contact, nickname).server
         added = await engine.contacts.add(contact, nickname)
         known = await engine.server()
         said = f"{_shown(added)} is a contact now."
@@ -39,6 +39,23 @@ def add(run: Run, contact: str, nickname: str | None) -> None:
         return said
 
     run.screen.remark(_with_engine(run, work))
+
+
+def _link(contact: str, nickname: str | None) -> ContactLink:
+    try:
+        return parse_contact(contact)
+    except InvalidInput:
+        if nickname is not None and _is_contact(nickname):
+            raise InvalidInput("The key or link comes first: mobium contact add KEY NICKNAME") from None
+        raise
+
+
+def _is_contact(text: str) -> bool:
+    try:
+        parse_contact(text)
+    except InvalidInput:
+        return False
+    return True
 
 
 def list_all(run: Run, as_json: bool) -> None:

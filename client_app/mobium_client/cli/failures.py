@@ -33,7 +33,7 @@ class ExitCode(IntEnum):
     DONE = 0
     FAILED = 1  # refused or failed; the sentence says why
     USAGE = 2  # the command line is wrong, or names nothing
-    NOT_YET = 3  # no connection, or the server cannot take it now; what was to be sent is queued
+    NOT_YET = 3  # no connection, or it is queued or not delivered yet: it need not be sent again
     WRONG_SECRET = 4  # password or recovery words
     DATA = 5  # a profile's files cannot be read or written
     UNEXPECTED = 70  # a mistake in the program; the log file has the place
@@ -42,7 +42,7 @@ class ExitCode(IntEnum):
 
 
 class StaysQueued(MobiumError):
-    """What was to be sent cannot go out now, and goes out later: to send it again would send it twice."""
+    """What was to be sent goes out or arrives later by itself: to send it again would send it twice."""
 
 
 _CODES: tuple[tuple[type[MobiumError], ExitCode], ...] = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from shlex import quote
 
 from rich.text import Text
 
@@ -92,7 +93,7 @@ def invites(run: Run, channel: str, as_json: bool) -> None:
             )
         return
     if not found:
-        screen.remark("No invite is in force; make one with: mobium channel invite")
+        screen.remark(f"No invite is in force; make one with: mobium channel invite {quote(channel)}")
         return
     if not screen.is_terminal:
         for one, name in found:

@@ -5,6 +5,7 @@ Not its concern: options and their help (`mobium_client.cli.app`).
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from mobium_client.plain import one_line, shorten
 
 __all__ = ["export", "history"]
 
+# What a file system without hard links says, as on most memory sticks.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _GLANCE = 1_000  # characters of a last message that are looked at for its one line
 
 
@@ -170,7 +173,11 @@ def export(run: Run, file: str, *, force: bool) -> None:
     if file == "-":
         run_async(_export(run, run.screen.json))
         return
+    if not file:
+        raise InvalidInput("The file's name is empty; name a file, or - for standard output.")
     target = Path(file)
+    if target.exists() and not target.is_file():  # replaced, a device would be one no more
+        raise InvalidInput(f"{file} is there and no file; choose another name, or - for standard output.")
     if not force and os.path.lexists(target):
         raise InvalidInput("This file exists; choose another name, or overwrite it with --force.")
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -182,12 +189,24 @@ def export(run: Run, file: str, *, force: bool) -> None:
         if force:
             partial.replace(target)
         else:
-            os.link(partial, target)  # fails if somebody made the file meanwhile
+            _put(partial, target)
     except OSError as error:
         raise StoreError(f"The file {file} cannot be written: {error.strerror}.") from error
     finally:
         partial.unlink(missing_ok=True)
     run.screen.remark(f"{count} lines were written to {file}, in clear text, readable by you alone.")
+
+
+def _put(partial: Path, target: Path) -> None:
+    """Give a file its name. Raises OSError, also if somebody made a file of that name meanwhile."""
+    try:
+        os.link(partial, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
+        partial.rename(target)
 
 
 async def _export(run: Run, write: Callable[[dict[str, Any]], object]) -> int:

@@ -83,7 +83,7 @@ def send(run: Run, peer: str, text: str, wait: Wait, timeout: float) -> None:
                         raise NotConnected(
                             f"The server did not take the message within {timeout:g} s; it stays queued."
                         ) from None
-                    raise MobiumError(
+                    raise StaysQueued(
                         f"The message was sent, but not delivered within {timeout:g} s; it is on the server."
                     ) from None
             run.screen.line(f"{message_id} {state}")

@@ -180,7 +180,8 @@ async def dial(
     except ssl.SSLCertVerificationError as error:
         raise NotConnected(
             f"The certificate of {address.host} is not trusted ({_plain(error.verify_message)}); "
-            "check the name or the server's certificate."
+            "check the name or the server's certificate; one of an authority of your own is trusted where "
+            "SSL_CERT_FILE names it."
         ) from error
     except ssl.SSLError as error:
         raise NotConnected(

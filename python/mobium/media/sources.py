@@ -93,7 +93,7 @@ class FileSource:
         try:
             self._container: InputContainer = self._av.open(str(self._path))
         except (OSError, ValueError) as error:  # PyAV's errors are both, by what went wrong
-            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            reason = getattr(error, "strerror", None) or str(error)  # PyAV's ValueErrors have one too
             raise InvalidInput(f"{self._path} cannot be read as sound: {reason}.") from error
         if not self._container.streams.audio:
             self._container.close()

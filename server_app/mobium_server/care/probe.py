@@ -36,7 +36,8 @@ def probe(settings: Settings) -> str | None:
         answer = connection.getresponse()
         text = answer.read(1_000)
     except (OSError, http.client.HTTPException) as error:
-        return f"No server answers at {where}: {str(error) or type(error).__name__}."
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        return f"No server answers at {where}: {reason or type(error).__name__}."
     finally:
         connection.close()
     if (answer.status, text) != (200, b"OK"):

@@ -107,6 +107,10 @@ class Room:
         """The channel as somebody sees it."""
         return await who.engine.channels.get(self.name)
 
+    async def held(self, who: Person) -> None:
+        """Wait until somebody has heard of another list than his, so that nothing leaves him."""
+        await until(lambda: tx(who.engine, lambda tx: bool(tx.value("SELECT count(*) FROM claim"))))
+
     async def reached(self, number: int, *people: Person) -> None:
         """Wait until these people have taken everything up to a number."""
 

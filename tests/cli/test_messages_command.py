@@ -224,6 +224,12 @@ def test_what_is_not_delivered_in_time_need_not_be_sent_again(talking: Talking) 
     assert "it is on the server" in late.sentence
 
 
+def test_a_choice_that_is_none_is_told_the_others(anna: Desk) -> None:
+    assert anna.run("send", "bob", "hello", "--wait", "read", code=2).sentence == (
+        "mobium: Invalid value for '--wait': 'read' is not one of 'sent', 'delivered'. (mobium --help)"
+    )
+
+
 def test_a_nickname_before_the_key_is_told_the_order(anna: Desk, made: dict[str, Made]) -> None:
     assert anna.run("contact", "add", "bob", made["bob"].key, code=2).sentence == (
         "mobium: The key or link comes first: mobium contact add KEY NICKNAME"

@@ -41,6 +41,9 @@ class ExitCode(IntEnum):
     BROKEN_PIPE = 141  # whoever read the output has gone
 
 
+_PARSERS_OWN = "Value error, "  # before what is wrong with a choice; not for people
+
+
 class StaysQueued(MobiumError):
     """What was to be sent goes out or arrives later by itself: to send it again would send it twice."""
 
@@ -91,7 +94,7 @@ def _ended_by(error: BaseException) -> int:
             _say(f"mobium: {sentence(error)}")
             return exit_code(error)
         case TyperException():
-            message = " ".join(error.format_message().split())
+            message = " ".join(error.format_message().split()).replace(_PARSERS_OWN, "", 1)
             if message:  # none where the help was shown instead
                 _say(f"mobium: {harmless(message)} (mobium --help)")
             return ExitCode.USAGE

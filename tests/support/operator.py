@@ -42,16 +42,19 @@ class Said:
 
 
 def operate(*arguments: str | Path, database: Path, **settings: str) -> Said:
-    """A subcommand, in this process."""
+    """A subcommand, in this process; what `make run` has left in the checkout is not read."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SC_")}
     environment = {**kept, "SC_DATABASE_URL": f"sqlite://{database}", **settings}
+    words = [str(one) for one in arguments]
+    if "--env-file" not in words:
+        words = ["--env-file", os.devnull, *words]
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.dict(os.environ, environment, clear=True),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
-        code = run([str(one) for one in arguments], Signals())
+        code = run(words, Signals())
     return Said(code, out.getvalue(), err.getvalue())
 
 

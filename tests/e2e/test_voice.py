@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import FAST, Desk
-from tests.support.hearing import coded, lag, understood
+from tests.support.hearing import TRIES, coded, lag, understood
 from tests.support.server import ServerProcess
 from tests.support.sound import SHORT, speech
 
@@ -44,39 +44,45 @@ def garden(folder: Path, server: ServerProcess, names: list[str]) -> list[Desk]:
     return desks
 
 
+def scores(speaker: Desk, listeners: list[Desk], said: bytes, folder: Path) -> list[float]:
+    """How well each listener understands what one says in the room."""
+    file = wav(folder / "said.wav", said)
+    found = []
+    with ExitStack() as stack:
+        listening: list[subprocess.Popen[bytes]] = []
+        for index, desk in enumerate(listeners):
+            record = str(folder / f"{index}.wav")
+            process = desk.start("voice", "#garden", "--record", record, "--seconds", "60")
+            listening.append(stack.enter_context(process))
+            stack.callback(process.kill)
+        for process in listening:
+            assert process.stderr is not None
+            while b"voice room" not in process.stderr.readline():
+                assert process.poll() is None
+        told = speaker.run("voice", "#garden", "--input", str(file)).err
+        assert told.count(" is in the voice room\n") == len(listeners)
+        for process in listening:
+            process.terminate()
+        for index, process in enumerate(listening):
+            _, err = process.communicate(timeout=30)
+            assert b"Traceback" not in err, err.decode()
+            heard = pcm_of(folder / f"{index}.wav")
+            assert lag(said, heard) > 0
+            found.append(understood(said, heard))
+    print(f"{1 + len(listeners)} in the room:", *(f"STOI {one:.3f}" for one in found))
+    return found
+
+
 @pytest.mark.serial
 def test_speech_comes_out_of_every_other_one(tmp_path: Path) -> None:
+    """It is said again if the machine was busy."""
     said = speech(SHORT)
     clean = understood(said, coded(said))
-    file = wav(tmp_path / "said.wav", said)
-    with ServerProcess(tmp_path / "server") as server, ExitStack() as stack:
+    print(f"through Opus alone: STOI {clean:.3f}")
+    with ServerProcess(tmp_path / "server") as server:
         first, *others = garden(tmp_path, server, [f"person{index}" for index in range(5)])
         for listeners in (others[:1], others):
-            listening: list[subprocess.Popen[bytes]] = []
-            for index, desk in enumerate(listeners):
-                record = str(tmp_path / f"{index}.wav")
-                process = desk.start("voice", "#garden", "--record", record, "--seconds", "60")
-                listening.append(stack.enter_context(process))
-                stack.callback(process.kill)
-            for process in listening:
-                assert process.stderr is not None
-                while b"voice room" not in process.stderr.readline():
-                    assert process.poll() is None
-            told = first.run("voice", "#garden", "--input", str(file)).err
-            assert told.count(" is in the voice room\n") == len(listeners)
-            for process in listening:
-                process.terminate()
-            for index, process in enumerate(listening):
-                _, err = process.communicate(timeout=30)
-                assert b"Traceback" not in err, err.decode()
-                heard = pcm_of(tmp_path / f"{index}.wav")
-                stoi = understood(said, heard)
-                print(
-                    f"{1 + len(listeners)} in the room, listener {index}: STOI {stoi:.3f},"
-                    f" through Opus alone {clean:.3f}"
-                )
-                assert stoi >= 0.7 * clean  # nearly as good on a machine that does nothing else
-                assert lag(said, heard) > 0
+            assert any(min(scores(first, listeners, said, tmp_path)) >= 0.9 * clean for _ in range(TRIES))
 
 
 def test_what_cannot_be_is_said_in_one_sentence(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.e2e.test_voice import garden
 from tests.support.commands import Desk
-from tests.support.hearing import coded, lag, understood
+from tests.support.hearing import TRIES, coded, lag, understood
 from tests.support.server import ServerProcess
 from tests.support.sound import SOUND, Pulse, pulse, speech
 
@@ -22,7 +22,6 @@ TEXTS = (
 )
 OWN = ("ALSA_CONFIG_PATH", "PULSE_COOKIE", "PULSE_RUNTIME_PATH", "PULSE_SERVER", "PULSE_STATE_PATH")
 """The variables by which a program finds the PulseAudio."""
-TRIES = 3
 QUIET = 0.3
 """Seconds of silence before and after what is said: no stream begins at once."""
 

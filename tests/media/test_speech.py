@@ -18,7 +18,7 @@ import pytest
 
 from mobium.media.devices import DeviceEvent
 from mobium.media.pipeline import Incoming, Outgoing
-from tests.support.hearing import coded, lag, understood
+from tests.support.hearing import TRIES, coded, lag, understood
 from tests.support.sound import SOUND, devices_of, pulse, speech
 
 pytestmark = SOUND
@@ -105,10 +105,8 @@ def unexpected(event: DeviceEvent) -> None:
     raise AssertionError(event)
 
 
-def test_speech_is_understood_although_a_part_of_it_is_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
-) -> None:
-    print(f"seed {seed}")
+def scores(folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> dict[str, float]:
+    """How well speech is understood behind each network."""
     said = speech()
     reference = coded(said)
     networks: dict[str, Network] = {
@@ -118,7 +116,7 @@ def test_speech_is_understood_although_a_part_of_it_is_lost(
         "stalls": Stalling(),
     }
     with contextlib.ExitStack() as stack:
-        sound = stack.enter_context(pulse(tmp_path, list(networks)))
+        sound = stack.enter_context(pulse(folder, list(networks)))
         devices = devices_of(sound, monkeypatch, stack)
         lines = {
             name: Line(network, f"{seed}:{name}", ordered=not name.startswith("loss"))
@@ -149,6 +147,18 @@ def test_speech_is_understood_although_a_part_of_it_is_lost(
         score[name] = understood(reference, heard.pcm)
         delay = heard.began + lag(reference, heard.pcm) - spoken_at
         print(f"{name}: STOI {score[name]:.3f}, delay {delay * 1_000:.0f} ms, {counts[name]}")
-    assert score["clean"] > 0.8  # 0.97 on a machine that does nothing else
-    assert score["loss5"] >= 0.9 * score["clean"]
-    assert score["loss10"] >= 0.8 * score["clean"]
+    return score
+
+
+def good(score: dict[str, float]) -> bool:
+    """0.97 for the clean one on a machine that does nothing else."""
+    clean = score["clean"]
+    return clean > 0.9 and score["loss5"] >= 0.9 * clean and score["loss10"] >= 0.8 * clean
+
+
+def test_speech_is_understood_although_a_part_of_it_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """It is said again if the machine was busy."""
+    print(f"seed {seed}")
+    assert any(good(scores(tmp_path, monkeypatch, seed)) for _ in range(TRIES))

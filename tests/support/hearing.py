@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["coded", "lag", "tuned", "understood"]
+__all__ = ["TRIES", "coded", "lag", "tuned", "understood"]
 
+TRIES = 3
+"""How often something is said if it was not understood: on a busy machine all sound breaks off."""
 
 NEAR = 25
 """Hz: as far as the power of a sine of a tenth of a second goes."""

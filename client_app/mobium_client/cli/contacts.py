@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mobium.client import Contact, Engine
-from mobium.client.links import ContactLink, parse_contact
+from mobium.client.links import ContactLink, is_nickname, parse_contact
 from mobium.errors import InvalidInput, MobiumError
 from mobium_client.cli.session import Run, run_async
 from mobium_client.plain import harmless, one_line
@@ -45,17 +45,9 @@ def _link(contact: str, nickname: str | None) -> ContactLink:
     try:
         return parse_contact(contact)
     except InvalidInput:
-        if nickname is not None and _is_contact(nickname):
+        if nickname is not None and is_nickname(contact) and not is_nickname(nickname):
             raise InvalidInput("The key or link comes first: mobium contact add KEY NICKNAME") from None
         raise
-
-
-def _is_contact(text: str) -> bool:
-    try:
-        parse_contact(text)
-    except InvalidInput:
-        return False
-    return True
 
 
 def list_all(run: Run, as_json: bool) -> None:

@@ -316,9 +316,8 @@ class App(ctk.CTk):
         if self._closing:
             return
         self._closing = True
-        with (
-            ExitStack() as steps
-        ):  # each of them, the last one first, whatever another raises: keys are wiped
+        # Each of them, the last one first, whatever another raises: keys are wiped.
+        with ExitStack() as steps:
             steps.callback(self.quit)
             steps.callback(self.bridge.close)
             steps.callback(self._sweeper.everything)

@@ -362,9 +362,8 @@ class VirtualDevices:
                     parts[stream.device].append(Part(pcm))
         self._begun |= {name for name, heard in parts.items() if heard}
         for name, heard in parts.items():
-            if (
-                name in self._begun and (sink := self._sinks.get(name)) is not None
-            ):  # it may have been unplugged by what was called
+            sink = self._sinks.get(name)  # it may have been unplugged by what was called
+            if sink is not None and name in self._begun:
                 try:
                     sink.write(self._mixers[name].mix(heard))
                 except StoreError as error:
